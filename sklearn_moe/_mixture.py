@@ -1,0 +1,634 @@
+"""What the two estimators share: parameters, the outline of fit, the predictions."""
+
+import time
+import warnings
+from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import TransformerMixin, _fit_context, clone, is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
+from sklearn.utils import (
+    Bunch,
+    _safe_indexing,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    get_tags,
+)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_moe import kernels
+from sklearn_moe._compat import (
+    NamedPartsMixin,
+    VisualBlock,
+    check_sample_weight,
+    raise_for_params,
+    select_params,
+)
+from sklearn_moe.em import expectation_maximization
+from sklearn_moe.experts import ExpertPool, expert_outputs, weight_parameter
+from sklearn_moe.gates import SoftmaxGate, SoftmaxGating, is_softmax_gate
+from sklearn_moe.initialization import (
+    KINDS,
+    initial_responsibilities,
+    starting_points,
+)
+from sklearn_moe.routing import combine
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows that EM sees: those of positive weight."""
+
+    X: Any
+    y: np.ndarray
+    encoded_y: np.ndarray
+    sample_weight: np.ndarray
+    kept: np.ndarray
+    n_given: int
+
+
+class BaseMixtureOfExperts(
+    CallbackSupportMixin, TransformerMixin, NamedPartsMixin, metaclass=ABCMeta
+):
+    """Base of the mixtures of experts; a subclass knows about its targets."""
+
+    _parameter_constraints: dict = {
+        "experts": [list, HasMethods(["fit", "predict"]), None],
+        "n_experts": [Interval(Integral, 1, None, closed="left")],
+        "gate": [HasMethods(["fit", "predict_proba"]), Pipeline, None],
+        "combination": [StrOptions({"weighted", "argmax"})],
+        "sharing": [Interval(Real, 0, 1, closed="left")],
+        "init": [StrOptions(set(KINDS)), HasMethods("fit_predict"), "array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # What a subclass knows
+    # ---------------------
+
+    @abstractmethod
+    def _default_expert(self):
+        """The estimator that ``experts=None`` stands for."""
+
+    @abstractmethod
+    def _check_expert(self, name, expert):
+        """Raise TypeError where an estimator is of the wrong kind."""
+
+    @abstractmethod
+    def _check_y(self, y):
+        """Validate the training target; set what is learnt from it (`classes_`)."""
+
+    @abstractmethod
+    def _encode_y(self, y):
+        """The target as the likelihood wants it."""
+
+    @abstractmethod
+    def _make_likelihood(self, training):
+        """The likelihood at work on the training set."""
+
+    @abstractmethod
+    def _respond(self, expert, X):
+        """What the mixture pools of one expert."""
+
+    # Parameters
+    # ----------
+
+    def get_params(self, deep=True):
+        """Get the parameters of the mixture, its experts and its gate.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of the parts.
+
+        Returns
+        -------
+        params : dict
+        """
+        if isinstance(self.experts, list):
+            return self._get_params("experts", deep=deep)
+        return super().get_params(deep=deep)
+
+    def set_params(self, **params):
+        """Set the parameters of the mixture, its experts and its gate.
+
+        Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
+        ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
+        Setting a parameter of a part that is None puts the default in its place first.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : estimator
+        """
+        for part, default in (
+            ("experts", self._default_expert),
+            ("gate", SoftmaxGate),
+        ):
+            addressed = any(name.startswith(f"{part}__") for name in params)
+            if addressed and getattr(self, part) is None and part not in params:
+                setattr(self, part, default())
+        return self._set_params("experts", **params)
+
+    def _named_experts(self):
+        """The unfitted experts as (name, estimator), validated."""
+        if isinstance(self.experts, list):
+            for item in self.experts:
+                if not (isinstance(item, tuple) and len(item) == 2):
+                    raise TypeError(
+                        "The 'experts' list must hold (name, estimator) tuples; got "
+                        f"{item!r}."
+                    )
+            if not self.experts:
+                raise ValueError("The 'experts' list is empty; give one at least.")
+            self._validate_names([name for name, _ in self.experts])
+            named = self.experts
+        else:
+            expert = self._default_expert() if self.experts is None else self.experts
+            named = [(f"expert{k}", expert) for k in range(self.n_experts)]
+        self._check_estimators_are_instances(expert for _, expert in named)
+        for name, expert in named:
+            if not (hasattr(expert, "fit") and hasattr(expert, "predict")):
+                raise TypeError(
+                    f"Expert {name!r} must be an estimator with fit and predict; got "
+                    f"{expert!r}."
+                )
+            self._check_expert(name, expert)
+            weight_parameter(expert)
+        return named
+
+    def _gate(self):
+        """The unfitted gate, validated."""
+        gate = SoftmaxGate() if self.gate is None else self.gate
+        if not is_softmax_gate(gate):
+            raise TypeError(
+                "The 'gate' must be a SoftmaxGate or a pipeline that ends in one; got "
+                f"{gate!r}."
+            )
+        return gate
+
+    # Fitting
+    # -------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, **fit_params):
+        """Fit the experts and the gate by EM.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            Training rows. A frame reaches the experts as it is.
+        y : array-like of shape (n_samples,)
+            Training targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 2 equals the row twice, a weight of 0
+            equals no row. None means equal weights.
+        **fit_params : dict
+            Further arguments of the experts' `fit`, by metadata routing; only where it
+            is enabled.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit the parameters; what was fitted before stays as it
+            was.
+        TypeError
+            If an expert or the gate is not an estimator of the right kind.
+        """
+        raise_for_params(fit_params, self, "fit")
+        named_experts = self._named_experts()
+        gate = self._gate()
+        with _all_or_nothing(self):
+            previous = self._previous_fit(len(named_experts))
+            training = self._check_training_set(X, y, sample_weight, len(named_experts))
+            random_state = check_random_state(self.random_state)
+            pool = ExpertPool(
+                _seeded(named_experts, random_state),
+                training.X,
+                training.y,
+                self._respond,
+                self._expert_params(named_experts, fit_params, X, training.kept),
+            )
+            gating = SoftmaxGating(gate, training.X, training.sample_weight)
+            parts = {
+                "experts": pool,
+                "likelihood": self._make_likelihood(training),
+                "gate": gating,
+            }
+            if previous is None:
+                starts = self._starts(training, gating, pool, random_state)
+                run = self._best_run(starts, self.n_init, training, parts)
+            else:
+                self._check_same_problem(previous)
+                parts["first_gate"] = gating.parameters_of(previous["gate_"])
+                starts = [self.responsibilities(training.X, training.y)]
+                run = self._best_run(starts, 1, training, parts)
+            run.warn()
+        return self
+
+    def _check_training_set(self, X, y, sample_weight, n_experts):
+        """Validate the data and drop the rows of weight zero."""
+        X = self._check_X(X, y, reset=True)
+        y = self._check_y(y)
+        check_consistent_length(X, y)
+        sample_weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        kept = np.flatnonzero(sample_weight)
+        if len(kept) < n_experts:
+            raise ValueError(
+                f"n_experts={n_experts} is more than the number of rows of positive "
+                f"weight, n_samples={len(kept)}. Ask for fewer experts."
+            )
+        n_given = len(y)
+        if len(kept) < n_given:
+            X, y = _safe_indexing(X, kept), y[kept]
+            sample_weight = sample_weight[kept]
+        return TrainingSet(X, y, self._encode_y(y), sample_weight, kept, n_given)
+
+    def _check_X(self, X, y="no_validation", *, reset):
+        """Validate X; a frame is looked at, never converted."""
+        if not hasattr(X, "columns"):
+            X = check_array(
+                X,
+                accept_sparse="csr",
+                dtype=None,
+                ensure_all_finite=False,
+                estimator=self,
+                input_name="X",
+            )
+        validate_data(self, X, y, reset=reset, skip_check_array=True)
+        return X
+
+    def _expert_params(self, named_experts, fit_params, X, kept):
+        """Further arguments of each expert's fit, by name, for the kept rows."""
+        if not fit_params:
+            return {}
+        routed = process_routing(self, "fit", **fit_params)
+        return {
+            name: select_params(
+                X,
+                routed[name if isinstance(self.experts, list) else "experts"].fit,
+                kept,
+            )
+            for name, _ in named_experts
+        }
+
+    def _previous_fit(self, n_experts):
+        """The attributes of the fit that a warm start goes on from, or None."""
+        if self.warm_start and hasattr(self, "experts_"):
+            return {**vars(self), "n_experts": n_experts}
+        return None
+
+    def _check_same_problem(self, previous):
+        for name, old, new in (
+            ("number of experts", len(previous["experts_"]), previous["n_experts"]),
+            ("number of features", previous["n_features_in_"], self.n_features_in_),
+            (
+                "classes",
+                list(previous.get("classes_", [])),
+                list(getattr(self, "classes_", [])),
+            ),
+        ):
+            if old != new:
+                raise ValueError(
+                    f"warm_start=True goes on from the previous fit, but its {name} was "
+                    f"{old} and is {new} now. Set warm_start=False to begin anew."
+                )
+
+    def _starts(self, training, gating, pool, random_state):
+        """Yield the responsibilities with which each start of EM begins."""
+        init = self.init
+        if not isinstance(init, str) and not hasattr(init, "fit_predict"):
+            init = _rows_of_init(init, training)
+        for start in starting_points(init, self.n_init):
+            yield initial_responsibilities(
+                start,
+                gating.features,
+                training.encoded_y,
+                len(pool.named_experts),
+                training.sample_weight,
+                random_state,
+                classification=is_classifier(self),
+            )
+
+    def _best_run(self, starts, n_starts, training, parts):
+        """Run EM from every start; keep the fitted attributes of the best iterate."""
+        hooks = {
+            "estimator": self,
+            "X": training.X,
+            "y": training.y,
+            "metadata": {"sample_weight": training.sample_weight},
+        }
+        root = self._init_callback_context(max_subtasks=n_starts)
+        root.call_on_fit_task_begin(**hooks)
+        best = None
+        for number, responsibilities in enumerate(starts, 1):
+            context = root.subcontext("EM start", max_subtasks=self.max_iter)
+            context.call_on_fit_task_begin(**hooks)
+            run = Run(self, number, training, parts)
+            iterations = expectation_maximization(
+                **parts,
+                responsibilities=responsibilities,
+                sample_weight=training.sample_weight,
+                sharing=self.sharing,
+                tol=self.tol,
+            )
+            for task, iteration in zip(_tasks(context, hooks), iterations):
+                run.record(iteration)
+                stop = task.call_on_fit_task_end(
+                    **hooks, reconstruction_attributes=run.fitted_attributes
+                )
+                if stop or iteration.converged:
+                    break
+            context.call_on_fit_task_end(**hooks)
+            if best is None or run.best.objective > best.best.objective:
+                best = run
+        attributes = best.fitted_attributes()
+        vars(self).update(attributes)
+        root.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
+        return best
+
+    # Prediction
+    # ----------
+
+    def predict_gate(self, X):
+        """Weights that the gate gives to the experts.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gate_weights : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        return self.gate_.predict_proba(self._checked_X(X))
+
+    def apply(self, X):
+        """Index of the expert with the largest gate weight, for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        chosen : ndarray of shape (n_samples,)
+            Positions in `experts_`.
+        """
+        return self.predict_gate(X).argmax(axis=1)
+
+    def responsibilities(self, X, y):
+        """Posterior probability of each expert, given the row and its target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        return self._posterior(X, y)[0]
+
+    def score_samples(self, X, y=None):
+        """Log density of each target under the mixture, log p(y | x).
+
+        It is the density of the whole mixture, whatever `combination` says: that
+        parameter is about predictions alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            Targets. None means the predictions of the mixture: the result then says
+            how sure it is of each.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+        """
+        return self._posterior(X, self.predict(X) if y is None else y)[1]
+
+    def _posterior(self, X, y):
+        X = self._checked_X(X)
+        y = self._encode_y(y)
+        check_consistent_length(X, y)
+        log_gate = self.gate_.predict_log_proba(X)
+        log_prob = self._likelihood_.log_prob(y, self._outputs(X))
+        return kernels.responsibilities(log_gate, log_prob, np.ones(len(y)))[:2]
+
+    def _pool(self, X):
+        """Outputs of the experts, combined."""
+        X = self._checked_X(X)
+        return combine(self.gate_.predict_proba(X), self._outputs(X), self.combination)
+
+    def _outputs(self, X):
+        return expert_outputs(
+            self.experts_, list(self.named_experts_), X, self._respond
+        )
+
+    def _checked_X(self, X):
+        check_is_fitted(self)
+        return self._check_X(X, reset=False)
+
+    # Conventions of scikit-learn
+    # ---------------------------
+
+    def _parts(self):
+        """All estimators in this one, unfitted, by name."""
+        if isinstance(self.experts, list):
+            experts = list(self.experts)
+        else:
+            experts = [("experts", self.experts or self._default_expert())]
+        return [("gate", self.gate or SoftmaxGate()), *experts]
+
+    def _sk_visual_block_(self):
+        names, parts = zip(*self._parts())
+        return VisualBlock("parallel", parts, names=names)
+
+    def get_metadata_routing(self):
+        """Get the metadata routing of this object.
+
+        `sample_weight` is used by the mixture itself, which gives each expert weights
+        of its own; all else is routed to the experts.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        for name, part in self._parts()[1:]:
+            router.add(
+                **{name: part},
+                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+            )
+        return router
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inputs = [
+            get_tags(part).input_tags
+            for _, part in self._parts()
+            if hasattr(part, "__sklearn_tags__")
+        ]
+        tags.input_tags.sparse = all(part.sparse for part in inputs)
+        tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
+        return tags
+
+
+class Run:
+    """What is kept of one start of EM: the path of the objective and the best iterate.
+
+    The best iterate is the last one, unless experts do not maximise the likelihood
+    exactly (trees, penalties) or one was given new rows on the way.
+    """
+
+    def __init__(self, mixture, number, training, parts):
+        self.mixture = mixture
+        self.number = number
+        self.training = training
+        self.parts = parts
+        self.best = self.last = None
+        self.path = []
+        self.begin = time.perf_counter()
+
+    def record(self, iteration):
+        """Take note of an iteration, and print it where `verbose` asks for it."""
+        self.last = iteration
+        self.path.append(iteration.objective)
+        if self.best is None or iteration.objective >= self.best.objective:
+            self.best = iteration
+        if self.mixture.verbose:
+            print(
+                f"[{type(self.mixture).__name__}] start {self.number}, "
+                f"iteration {iteration.n_iter}: objective {iteration.objective:.6g}, "
+                f"change {iteration.change:.3g} a row, "
+                f"time {time.perf_counter() - self.begin:.3f} s"
+            )
+
+    def fitted_attributes(self):
+        """The fitted attributes of the mixture, by name, at the best iterate."""
+        best, gating = self.best, self.parts["gate"]
+        weights = self.training.sample_weight
+        names = [name for name, _ in self.parts["experts"].named_experts]
+        return {
+            "experts_": list(best.experts),
+            "named_experts_": Bunch(**dict(zip(names, best.experts))),
+            "gate_": gating.estimator(best.gate),
+            "_likelihood_": best.likelihood,
+            "expert_share_": weights @ best.responsibilities / weights.sum(),
+            "log_likelihood_": float(best.log_likelihood),
+            "objective_path_": np.array(self.path),
+            "n_iter_": self.last.n_iter,
+            "converged_": self.last.converged,
+        }
+
+    def warn(self):
+        """Warn of what the user should know about the end of this run."""
+        retired = np.flatnonzero(~self.last.active)
+        if len(retired):
+            names = [self.parts["experts"].named_experts[k][0] for k in retired]
+            warnings.warn(
+                f"The experts {', '.join(names)} lost their rows again and again and "
+                "were retired. Ask for fewer experts, or raise 'sharing'.",
+                UserWarning,
+                stacklevel=4,
+            )
+        if not self.last.converged:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.mixture.max_iter} iterations: "
+                f"the objective still changed by {self.last.change:.2g} a row. Increase "
+                "max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def _tasks(context, hooks):
+    """Yield the callback context of each iteration, begun."""
+    for _ in range(context.max_subtasks):
+        task = context.subcontext("EM iteration")
+        task.call_on_fit_task_begin(**hooks)
+        yield task
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Give an estimator back the fitted attributes it had, if fitting it fails."""
+
+    def fitted_attributes():
+        return {
+            name: value for name, value in vars(estimator).items() if name.endswith("_")
+        }
+
+    before = fitted_attributes()
+    try:
+        yield
+    except BaseException:
+        for name in fitted_attributes():
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        raise
+
+
+def _seeded(named_experts, random_state):
+    """Clones of the experts whose open random states are drawn once for all EM.
+
+    One seed for all iterations keeps the M-step a function of the weights alone.
+    """
+    seeded = []
+    for name, expert in named_experts:
+        expert = clone(expert)
+        unset = [
+            parameter
+            for parameter, value in sorted(expert.get_params(deep=True).items())
+            if parameter.split("__")[-1] == "random_state" and value is None
+        ]
+        expert.set_params(
+            **{
+                parameter: random_state.randint(np.iinfo(np.int32).max)
+                for parameter in unset
+            }
+        )
+        seeded.append((name, expert))
+    return seeded
+
+
+def _rows_of_init(init, training):
+    """The rows of given labels or responsibilities that EM sees."""
+    init = np.asarray(init)
+    if init.ndim not in (1, 2) or len(init) != training.n_given:
+        raise ValueError(
+            "The 'init' array must have one label or one row of responsibilities for "
+            f"each row of X: got shape {init.shape} for {training.n_given} rows."
+        )
+    return init[training.kept]

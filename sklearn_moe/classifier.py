@@ -1,0 +1,269 @@
+"""Mixture of experts for classification."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin, is_regressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_moe._mixture import BaseMixtureOfExperts
+from sklearn_moe.experts import predict_class_probabilities
+from sklearn_moe.likelihoods import CategoricalLikelihood
+
+
+class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+    r"""Mixture of classifiers, weighed by a softmax gate, fitted by EM.
+
+    The probability of a class is
+
+    .. math::
+        p(y | x) = \sum_k g_k(x) \, p_k(y | x),
+
+    where p_k are the probabilities that expert k predicts, and the gate g trusts each
+    expert where it is good. EM [1]_ [2]_ fits the experts and the gate together.
+
+    Parameters
+    ----------
+    experts : estimator or list of (str, estimator), default=None
+        One classifier, of which `n_experts` clones are made, or a list of named
+        classifiers. None means :class:`~sklearn.linear_model.LogisticRegression`.
+    n_experts : int, default=4
+        Number of experts. Not used where `experts` is a list.
+    gate : SoftmaxGate or Pipeline, default=None
+        The gate, or a pipeline that ends in one. None means ``SoftmaxGate()``.
+    combination : {"weighted", "argmax"}, default="weighted"
+        Whether probabilities are the mean of the experts' under the gate's weights, or
+        those of the expert with the largest weight alone.
+    sharing : float, default=0.05
+        Part of the weight of each row that is shared equally by all experts, in [0, 1).
+        It keeps experts from fitting few rows too closely; 0 is textbook EM.
+    init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
+        The responsibilities with which EM begins:
+
+        - "tree": the leaves of a supervised tree with one leaf for each expert,
+        - "kmeans": clusters of what the gate sees,
+        - "random": the cells around randomly drawn rows,
+        - array-like of shape (n_samples,): a label for each row, one group for each
+          expert,
+        - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
+        - a clusterer, which sees what the gate sees.
+    n_init : int, default=1
+        Number of starts. The first is `init`, the others are of the other kinds, then
+        random. The fit with the best objective is kept.
+    max_iter : int, default=100
+        Largest number of EM iterations of a start.
+    tol : float, default=1e-4
+        EM stops when the objective changes by less than this, in nats a row.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the model of the previous fit.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the start and the experts whose own `random_state` is None.
+    verbose : int, default=0
+        Whether to print each iteration: its objective, change and time.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    experts_ : list of estimators
+        The fitted experts.
+    named_experts_ : :class:`~sklearn.utils.Bunch`
+        The fitted experts by name; clones are called expert0, expert1, ...
+    gate_ : SoftmaxGate or Pipeline
+        The fitted gate.
+    expert_share_ : ndarray of shape (n_experts,)
+        Mean responsibility of each expert for the training rows.
+    log_likelihood_ : float
+        Weighted log-likelihood of the training rows.
+    objective_path_ : ndarray of shape (n_iter_,)
+        Penalised log-likelihood after each iteration of the best start.
+    n_iter_ : int
+        Number of iterations of the best start.
+    converged_ : bool
+        Whether the best start converged.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, where X has names.
+
+    See Also
+    --------
+    MixtureOfExpertsRegressor : The same for numbers.
+
+    Notes
+    -----
+    An expert that gives the true class a probability of zero is counted as having given
+    it the smallest distance between floating point numbers near one.
+
+    References
+    ----------
+    .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton (1991). Adaptive
+       mixtures of local experts. Neural Computation 3(1), 79-87.
+    .. [2] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts and
+       the EM algorithm. Neural Computation 6(2), 181-214.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from sklearn_moe import MixtureOfExpertsClassifier
+    >>> X, y = make_moons(300, noise=0.15, random_state=0)
+    >>> moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
+    >>> moe.predict_gate(X[:2]).shape
+    (2, 3)
+    >>> round(moe.score(X, y), 2)
+    0.99
+    """
+
+    def __init__(
+        self,
+        experts=None,
+        n_experts=4,
+        *,
+        gate=None,
+        combination="weighted",
+        sharing=0.05,
+        init="tree",
+        n_init=1,
+        max_iter=100,
+        tol=1e-4,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.experts = experts
+        self.n_experts = n_experts
+        self.gate = gate
+        self.combination = combination
+        self.sharing = sharing
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict(self, X):
+        """Predict the class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to one.
+        """
+        return self._pool(X)
+
+    def predict_log_proba(self, X):
+        """Logarithm of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; -inf for a probability of zero.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def transform(self, X):
+        """Class probabilities of each expert.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_experts * n_classes)
+            The classes of the first expert, then those of the second, ...
+        """
+        outputs = self._outputs(self._checked_X(X))
+        return outputs.reshape(len(outputs), -1)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        prefix = type(self).__name__.lower()
+        return np.array(
+            [
+                f"{prefix}_{name}_{label}"
+                for name in self.named_experts_
+                for label in self.classes_
+            ],
+            object,
+        )
+
+    def _default_expert(self):
+        return LogisticRegression()
+
+    def _check_expert(self, name, expert):
+        if is_regressor(expert):
+            raise TypeError(
+                f"Expert {name!r}, a {type(expert).__name__}, is a regressor; "
+                f"{type(self).__name__} needs classifiers."
+            )
+        if not hasattr(expert, "predict_proba"):
+            raise TypeError(
+                f"Expert {name!r}, a {type(expert).__name__}, has no predict_proba."
+            )
+
+    def _check_y(self, y):
+        y = self._check_labels(y)
+        check_classification_targets(y)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes in y; got one class: "
+                f"{classes[0]!r}."
+            )
+        self.classes_ = classes
+        return y
+
+    def _encode_y(self, y):
+        y = self._check_labels(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has classes that were not seen in fit: {unknown}.")
+        return np.searchsorted(self.classes_, y)
+
+    def _check_labels(self, y):
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        return column_or_1d(y, warn=True)
+
+    def _make_likelihood(self, training):
+        return CategoricalLikelihood(training.encoded_y)
+
+    def _respond(self, expert, X):
+        return predict_class_probabilities(expert, X, self.classes_)

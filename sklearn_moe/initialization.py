@@ -1,0 +1,202 @@
+"""The first responsibilities."""
+
+import warnings
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+KINDS = ("tree", "kmeans", "random")
+
+
+def starting_points(init, n_init):
+    """What each of `n_init` starts begins with: first `init`, then the other kinds.
+
+    Starts that differ in kind find different optima more often than starts that differ
+    in seed; after one of each kind, the rest is random.
+    """
+    given = init if isinstance(init, str) else None
+    others = [kind for kind in KINDS if kind not in (given, "random")]
+    return ([init, *others] + ["random"] * n_init)[:n_init]
+
+
+def initial_responsibilities(
+    init, features, y, n_experts, sample_weight, random_state, *, classification
+):
+    """Responsibilities with which EM begins.
+
+    Parameters
+    ----------
+    init : {"tree", "kmeans", "random"}, array-like or clusterer
+        - "tree": the leaves of a supervised tree with as many leaves as experts.
+        - "kmeans": the clusters of the gate's features.
+        - "random": as many rows as experts are drawn, and each row goes to the nearest
+          of them, by the gate's features and, in regression, the target.
+        - array-like of shape (n_samples,): a label for each row.
+        - array-like of shape (n_samples, n_experts): responsibilities.
+        - clusterer: its clusters, or its `predict_proba` where it has one. A row that
+          it leaves out (label -1) is shared by all.
+    features : {ndarray, CSR} of shape (n_samples, n_gate_features)
+        What the gate sees.
+    y : ndarray of shape (n_samples,)
+    n_experts : int
+    sample_weight : ndarray of shape (n_samples,)
+    random_state : RandomState instance
+    classification : bool
+
+    Returns
+    -------
+    responsibilities : ndarray of shape (n_samples, n_experts)
+        Rows sum to one; no column is empty.
+
+    Raises
+    ------
+    ValueError
+        If labels or responsibilities do not fit the rows and experts.
+    """
+    if isinstance(init, str):
+        start = {"tree": _tree_leaves, "kmeans": _clusters, "random": _nearest_drawn}
+        labels = start[init](
+            features, y, n_experts, sample_weight, random_state, classification
+        )
+        return _one_hot(
+            _fill_groups(labels, features, n_experts, sample_weight), n_experts
+        )
+    if hasattr(init, "fit_predict"):
+        return _from_clusterer(init, features, n_experts, sample_weight)
+    array = np.asarray(init)
+    if array.ndim == 1:
+        return _from_labels(array, len(y), n_experts)
+    return _check_responsibilities(array, len(y), n_experts)
+
+
+def _tree_leaves(features, y, n_experts, sample_weight, random_state, classification):
+    if n_experts == 1:
+        return np.zeros(len(y), dtype=np.intp)
+    tree_class = DecisionTreeClassifier if classification else DecisionTreeRegressor
+    tree = tree_class(
+        max_leaf_nodes=n_experts,
+        min_weight_fraction_leaf=0.25 / n_experts,
+        random_state=random_state.randint(np.iinfo(np.int32).max),
+    )
+    return tree.fit(features, y, sample_weight).apply(features)
+
+
+def _clusters(features, y, n_experts, sample_weight, random_state, classification):
+    kmeans = KMeans(
+        n_experts, random_state=random_state.randint(np.iinfo(np.int32).max)
+    )
+    with warnings.catch_warnings():
+        # Fewer distinct rows than experts are dealt with by the caller.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kmeans.fit_predict(features, sample_weight=sample_weight)
+
+
+def _nearest_drawn(features, y, n_experts, sample_weight, random_state, classification):
+    drawn = random_state.choice(
+        len(y), n_experts, replace=False, p=sample_weight / sample_weight.sum()
+    )
+    if not classification and not issparse(features):
+        # Regimes that overlap in X differ in y only.
+        spread = y.std()
+        target = (y - y.mean()) / (spread if spread > 0 else 1.0)
+        features = np.column_stack([features, target * np.sqrt(features.shape[1])])
+    return pairwise_distances_argmin(features, features[drawn])
+
+
+def _fill_groups(labels, features, n_experts, sample_weight):
+    """Relabel to 0, 1, ..., and halve the heaviest group until each expert has one.
+
+    A group is cut at the mean of the feature that varies most in it. Nothing here
+    depends on the order of the rows or on repeating a row instead of weighing it.
+    """
+    codes = np.unique(labels, return_inverse=True)[1]
+    for missing in range(codes.max() + 1, n_experts):
+        heaviest_first = np.argsort(-np.bincount(codes, sample_weight), kind="stable")
+        for group in heaviest_first:
+            rows = np.flatnonzero(codes == group)
+            cut = _above_mean(features[rows], sample_weight[rows])
+            if cut.any():
+                codes[rows[cut]] = missing
+                break
+        else:
+            # No two rows of any group differ: deal out the heaviest in turn.
+            rows = np.flatnonzero(codes == heaviest_first[0])
+            codes[rows[1::2]] = missing
+    return codes
+
+
+def _above_mean(features, sample_weight):
+    """Rows above the weighted mean of the feature with the largest variance."""
+    weights = sample_weight / sample_weight.sum()
+    mean = weights @ features
+    squares = features.power(2) if issparse(features) else features**2
+    variance = weights @ squares - mean**2
+    widest = variance.argmax()
+    if not variance[widest] > 1e-10:
+        return np.zeros(len(weights), dtype=bool)
+    column = features[:, [widest]]
+    column = column.toarray() if issparse(features) else column
+    return column.ravel() > mean[widest]
+
+
+def _from_labels(labels, n_samples, n_experts):
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"The 'init' labels must be one for each row of X: got {len(labels)} "
+            f"labels for {n_samples} rows."
+        )
+    names, codes = np.unique(labels, return_inverse=True)
+    if len(names) != n_experts:
+        raise ValueError(
+            f"The 'init' labels must have one group for each expert: got {len(names)} "
+            f"groups for {n_experts} experts."
+        )
+    return _one_hot(codes, n_experts)
+
+
+def _check_responsibilities(array, n_samples, n_experts):
+    if array.shape != (n_samples, n_experts):
+        raise ValueError(
+            "The 'init' responsibilities must have shape (n_samples, n_experts) = "
+            f"({n_samples}, {n_experts}); got {array.shape}."
+        )
+    array = array.astype(np.float64)
+    sums = array.sum(axis=1)
+    if not (array.min() >= 0 and np.allclose(sums, 1, rtol=0, atol=1e-5)):
+        worst = np.abs(sums - 1).argmax()
+        raise ValueError(
+            "The 'init' responsibilities must be non-negative and sum to one in each "
+            f"row; the smallest is {array.min():.3g} and row {worst} sums to "
+            f"{sums[worst]:.6g}. Divide each row by its sum."
+        )
+    return array / sums[:, np.newaxis]
+
+
+def _from_clusterer(clusterer, features, n_experts, sample_weight):
+    clusterer = clone(clusterer)
+    labels = np.asarray(clusterer.fit_predict(features))
+    if hasattr(clusterer, "predict_proba"):
+        return _check_responsibilities(
+            clusterer.predict_proba(features), len(labels), n_experts
+        )
+    left_out = labels < 0
+    n_clusters = len(np.unique(labels[~left_out]))
+    if not 1 <= n_clusters <= n_experts:
+        raise ValueError(
+            f"The clusterer given as 'init' found {n_clusters} clusters for {n_experts} "
+            "experts; it must find at least one, and no more than there are experts."
+        )
+    responsibilities = np.full((len(labels), n_experts), 1 / n_experts)
+    kept = ~left_out
+    codes = _fill_groups(labels[kept], features[kept], n_experts, sample_weight[kept])
+    responsibilities[kept] = _one_hot(codes, n_experts)
+    return responsibilities
+
+
+def _one_hot(codes, n_experts):
+    return np.eye(n_experts)[codes]

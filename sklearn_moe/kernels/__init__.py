@@ -1,0 +1,106 @@
+"""Arrays in, arrays out: the numerical core of the package.
+
+The functions of this module are the boundary of the room. They bring every array
+to C order and one floating dtype, so that the compiled functions see few signatures,
+and they load Numba on their first call, so that importing the package stays quick.
+"""
+
+import numpy as np
+
+__all__ = ["log_softmax", "responsibilities", "softmax_cross_entropy"]
+
+
+def log_softmax(logits):
+    """Logarithm of the softmax of each row.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_experts)
+        Any finite values, or -inf for a class that is ruled out.
+
+    Returns
+    -------
+    log_weights : ndarray of shape (n_samples, n_experts)
+        A new array of the dtype of `logits` (float32 or float64).
+    """
+    from sklearn_moe.kernels import _compiled
+
+    return _compiled.log_softmax(_prepare(logits, _float_dtype(logits)))
+
+
+def responsibilities(log_gate, log_likelihood, sample_weight):
+    r"""E-step: posterior of the experts and log-likelihood, in one pass.
+
+    .. math::
+        r_{ik} = \frac{g_k(x_i) p_k(y_i | x_i)}{\sum_j g_j(x_i) p_j(y_i | x_i)},
+        \qquad L = \sum_i w_i \log \sum_k g_k(x_i) p_k(y_i | x_i)
+
+    A row that no expert can explain (every term is -inf) keeps its prior, the gate's
+    weights, as responsibilities, and has a log-likelihood of -inf.
+
+    Parameters
+    ----------
+    log_gate : ndarray of shape (n_samples, n_experts)
+        Logarithm of the gate's weights.
+    log_likelihood : ndarray of shape (n_samples, n_experts)
+        Log density of each target under each expert; -inf is allowed.
+    sample_weight : ndarray of shape (n_samples,)
+        Weight of each row in the total.
+
+    Returns
+    -------
+    responsibilities : ndarray of shape (n_samples, n_experts)
+        Rows sum to one.
+    row_log_likelihood : ndarray of shape (n_samples,)
+        Log-likelihood of each row, in float64.
+    total : float
+        Weighted sum of `row_log_likelihood`.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    dtype = _float_dtype(log_gate, log_likelihood)
+    return _compiled.responsibilities(
+        _prepare(log_gate, dtype),
+        _prepare(log_likelihood, dtype),
+        _prepare(sample_weight, np.float64),
+    )
+
+
+def softmax_cross_entropy(logits, targets, sample_weight):
+    r"""Weighted cross-entropy of soft targets, and its derivative by the logits.
+
+    .. math::
+        \ell = -\sum_i w_i \sum_k t_{ik} \log \mathrm{softmax}(a_i)_k,
+        \qquad \frac{\partial \ell}{\partial a_{ik}} =
+        w_i (\mathrm{softmax}(a_i)_k - t_{ik})
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        Finite values. Overwritten by the derivative where it is a C-ordered float64
+        array already.
+    targets : ndarray of shape (n_samples, n_classes)
+        Non-negative, rows sum to one.
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    loss : float
+    derivative : ndarray of shape (n_samples, n_classes)
+    """
+    from sklearn_moe.kernels import _compiled
+
+    logits = np.require(logits, np.float64, ["C", "W"])
+    loss = _compiled.softmax_cross_entropy(
+        logits, _prepare(targets, np.float64), _prepare(sample_weight, np.float64)
+    )
+    return loss, logits
+
+
+def _float_dtype(*arrays):
+    dtype = np.result_type(*arrays)
+    return dtype if dtype == np.float32 else np.dtype(np.float64)
+
+
+def _prepare(array, dtype):
+    return np.ascontiguousarray(array, dtype=dtype)

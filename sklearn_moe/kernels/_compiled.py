@@ -1,0 +1,80 @@
+"""The compiled functions; see the package for what they compute.
+
+They check nothing: dtype and order are settled before they are called. `fastmath`
+stays off, since log-likelihoods of -inf are ordinary input here.
+"""
+
+from math import exp, inf, log
+
+import numpy as np
+from numba import njit
+
+_jit = njit(cache=True, error_model="numpy", nogil=True)
+
+
+@_jit
+def log_softmax(logits):
+    n_samples, n_experts = logits.shape
+    log_weights = np.empty_like(logits)
+    for i in range(n_samples):
+        shift = -inf
+        for k in range(n_experts):
+            shift = max(shift, logits[i, k])
+        total = 0.0
+        for k in range(n_experts):
+            total += exp(logits[i, k] - shift)
+        log_total = shift + log(total)
+        for k in range(n_experts):
+            log_weights[i, k] = logits[i, k] - log_total
+    return log_weights
+
+
+@_jit
+def responsibilities(log_gate, log_likelihood, sample_weight):
+    n_samples, n_experts = log_gate.shape
+    posterior = np.empty_like(log_gate)
+    row_log_likelihood = np.empty(n_samples)
+    total_log_likelihood = 0.0
+    for i in range(n_samples):
+        shift = -inf
+        for k in range(n_experts):
+            joint = log_gate[i, k] + log_likelihood[i, k]
+            posterior[i, k] = joint
+            shift = max(shift, joint)
+        if shift == -inf:
+            for k in range(n_experts):
+                posterior[i, k] = exp(log_gate[i, k])
+            row_log_likelihood[i] = -inf
+        else:
+            total = 0.0
+            for k in range(n_experts):
+                unnormalised = exp(posterior[i, k] - shift)
+                posterior[i, k] = unnormalised
+                total += unnormalised
+            for k in range(n_experts):
+                posterior[i, k] /= total
+            row_log_likelihood[i] = shift + log(total)
+        if sample_weight[i] != 0.0:
+            total_log_likelihood += sample_weight[i] * row_log_likelihood[i]
+    return posterior, row_log_likelihood, total_log_likelihood
+
+
+@_jit
+def softmax_cross_entropy(logits, targets, sample_weight):
+    n_samples, n_classes = logits.shape
+    loss = 0.0
+    for i in range(n_samples):
+        shift = -inf
+        for k in range(n_classes):
+            shift = max(shift, logits[i, k])
+        total = 0.0
+        for k in range(n_classes):
+            total += exp(logits[i, k] - shift)
+        log_total = shift + log(total)
+        row_loss = 0.0
+        for k in range(n_classes):
+            log_probability = logits[i, k] - log_total
+            row_loss -= targets[i, k] * log_probability
+            logits[i, k] = sample_weight[i] * (exp(log_probability) - targets[i, k])
+        loss += sample_weight[i] * row_loss
+    return loss
