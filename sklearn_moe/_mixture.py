@@ -1,6 +1,5 @@
 """What the two estimators share: parameters, the outline of fit, the predictions."""
 
-import time
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import TransformerMixin, _fit_context, clone, is_classifier
+from sklearn.base import TransformerMixin, _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
@@ -37,12 +36,19 @@ from sklearn_moe._compat import (
     raise_for_params,
     select_params,
 )
+from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
-from sklearn_moe.experts import ExpertPool, expert_outputs, weight_parameter
+from sklearn_moe.experts import (
+    ExpertPool,
+    expert_outputs,
+    seed_experts,
+    weight_parameter,
+)
 from sklearn_moe.gates import SoftmaxGate, SoftmaxGating, is_softmax_gate
 from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
+    rows_of_init,
     starting_points,
 )
 from sklearn_moe.routing import combine
@@ -227,7 +233,7 @@ class BaseMixtureOfExperts(
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
             pool = ExpertPool(
-                _seeded(named_experts, random_state),
+                seed_experts(named_experts, random_state),
                 training.X,
                 training.y,
                 self._respond,
@@ -241,13 +247,12 @@ class BaseMixtureOfExperts(
             }
             if previous is None:
                 starts = self._starts(training, gating, pool, random_state)
-                run = self._best_run(starts, self.n_init, training, parts)
+                self._run_em(starts, self.n_init, training, parts)
             else:
                 self._check_same_problem(previous)
                 parts["first_gate"] = gating.parameters_of(previous["gate_"])
                 starts = [self.responsibilities(training.X, training.y)]
-                run = self._best_run(starts, 1, training, parts)
-            run.warn()
+                self._run_em(starts, 1, training, parts)
         return self
 
     def _check_training_set(self, X, y, sample_weight, n_experts):
@@ -316,15 +321,16 @@ class BaseMixtureOfExperts(
         ):
             if old != new:
                 raise ValueError(
-                    f"warm_start=True goes on from the previous fit, but its {name} was "
-                    f"{old} and is {new} now. Set warm_start=False to begin anew."
+                    "warm_start=True goes on from the previous fit, but its "
+                    f"{name} was {old} and is {new} now. Set warm_start=False to begin "
+                    "anew."
                 )
 
     def _starts(self, training, gating, pool, random_state):
         """Yield the responsibilities with which each start of EM begins."""
         init = self.init
         if not isinstance(init, str) and not hasattr(init, "fit_predict"):
-            init = _rows_of_init(init, training)
+            init = rows_of_init(init, training.kept, training.n_given)
         for start in starting_points(init, self.n_init):
             yield initial_responsibilities(
                 start,
@@ -336,42 +342,73 @@ class BaseMixtureOfExperts(
                 classification=is_classifier(self),
             )
 
-    def _best_run(self, starts, n_starts, training, parts):
-        """Run EM from every start; keep the fitted attributes of the best iterate."""
+    def _run_em(self, starts, n_starts, training, parts):
+        """Run EM from every start; set the fitted attributes of the best iterate."""
+        names = [name for name, _ in parts["experts"].named_experts]
+        gating, weights = parts["gate"], training.sample_weight
+
+        def iterate(responsibilities):
+            return expectation_maximization(
+                **parts,
+                responsibilities=responsibilities,
+                sample_weight=weights,
+                sharing=self.sharing,
+                tol=self.tol,
+            )
+
+        def fitted_attributes(run):
+            best = run.best
+            return {
+                "experts_": list(best.experts),
+                "named_experts_": Bunch(**dict(zip(names, best.experts))),
+                "gate_": gating.estimator(best.gate),
+                "_likelihood_": best.likelihood,
+                "expert_share_": weights @ best.responsibilities / weights.sum(),
+                "log_likelihood_": float(best.log_likelihood),
+                "objective_path_": np.array(run.path),
+                "n_iter_": run.last.n_iter,
+                "converged_": run.last.converged,
+            }
+
         hooks = {
             "estimator": self,
             "X": training.X,
             "y": training.y,
-            "metadata": {"sample_weight": training.sample_weight},
+            "metadata": {"sample_weight": weights},
         }
-        root = self._init_callback_context(max_subtasks=n_starts)
-        root.call_on_fit_task_begin(**hooks)
-        best = None
-        for number, responsibilities in enumerate(starts, 1):
-            context = root.subcontext("EM start", max_subtasks=self.max_iter)
-            context.call_on_fit_task_begin(**hooks)
-            run = Run(self, number, training, parts)
-            iterations = expectation_maximization(
-                **parts,
-                responsibilities=responsibilities,
-                sample_weight=training.sample_weight,
-                sharing=self.sharing,
-                tol=self.tol,
-            )
-            for task, iteration in zip(_tasks(context, hooks), iterations):
-                run.record(iteration)
-                stop = task.call_on_fit_task_end(
-                    **hooks, reconstruction_attributes=run.fitted_attributes
-                )
-                if stop or iteration.converged:
-                    break
-            context.call_on_fit_task_end(**hooks)
-            if best is None or run.best.objective > best.best.objective:
-                best = run
-        attributes = best.fitted_attributes()
+        context = self._init_callback_context(max_subtasks=n_starts)
+        context.call_on_fit_task_begin(**hooks)
+        best = best_run(
+            starts,
+            iterate,
+            max_iter=self.max_iter,
+            context=context,
+            hooks=hooks,
+            fitted_attributes=fitted_attributes,
+            printed_name=type(self).__name__ if self.verbose else None,
+        )
+        attributes = fitted_attributes(best)
         vars(self).update(attributes)
-        root.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
-        return best
+        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
+        self._warn_of_the_end(best.last, names)
+
+    def _warn_of_the_end(self, last, names):
+        retired = [name for name, active in zip(names, last.active) if not active]
+        if retired:
+            warnings.warn(
+                f"Experts {', '.join(retired)} lost their rows again and again and "
+                "were retired. Ask for fewer experts, or raise 'sharing'.",
+                UserWarning,
+                stacklevel=5,
+            )
+        if not last.converged:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations: the "
+                f"objective still changed by {last.change:.2g} a row. Increase "
+                "max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
     # Prediction
     # ----------
@@ -505,82 +542,6 @@ class BaseMixtureOfExperts(
         return tags
 
 
-class Run:
-    """What is kept of one start of EM: the path of the objective and the best iterate.
-
-    The best iterate is the last one, unless experts do not maximise the likelihood
-    exactly (trees, penalties) or one was given new rows on the way.
-    """
-
-    def __init__(self, mixture, number, training, parts):
-        self.mixture = mixture
-        self.number = number
-        self.training = training
-        self.parts = parts
-        self.best = self.last = None
-        self.path = []
-        self.begin = time.perf_counter()
-
-    def record(self, iteration):
-        """Take note of an iteration, and print it where `verbose` asks for it."""
-        self.last = iteration
-        self.path.append(iteration.objective)
-        if self.best is None or iteration.objective >= self.best.objective:
-            self.best = iteration
-        if self.mixture.verbose:
-            print(
-                f"[{type(self.mixture).__name__}] start {self.number}, "
-                f"iteration {iteration.n_iter}: objective {iteration.objective:.6g}, "
-                f"change {iteration.change:.3g} a row, "
-                f"time {time.perf_counter() - self.begin:.3f} s"
-            )
-
-    def fitted_attributes(self):
-        """The fitted attributes of the mixture, by name, at the best iterate."""
-        best, gating = self.best, self.parts["gate"]
-        weights = self.training.sample_weight
-        names = [name for name, _ in self.parts["experts"].named_experts]
-        return {
-            "experts_": list(best.experts),
-            "named_experts_": Bunch(**dict(zip(names, best.experts))),
-            "gate_": gating.estimator(best.gate),
-            "_likelihood_": best.likelihood,
-            "expert_share_": weights @ best.responsibilities / weights.sum(),
-            "log_likelihood_": float(best.log_likelihood),
-            "objective_path_": np.array(self.path),
-            "n_iter_": self.last.n_iter,
-            "converged_": self.last.converged,
-        }
-
-    def warn(self):
-        """Warn of what the user should know about the end of this run."""
-        retired = np.flatnonzero(~self.last.active)
-        if len(retired):
-            names = [self.parts["experts"].named_experts[k][0] for k in retired]
-            warnings.warn(
-                f"The experts {', '.join(names)} lost their rows again and again and "
-                "were retired. Ask for fewer experts, or raise 'sharing'.",
-                UserWarning,
-                stacklevel=4,
-            )
-        if not self.last.converged:
-            warnings.warn(
-                f"EM did not converge in max_iter={self.mixture.max_iter} iterations: "
-                f"the objective still changed by {self.last.change:.2g} a row. Increase "
-                "max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-
-def _tasks(context, hooks):
-    """Yield the callback context of each iteration, begun."""
-    for _ in range(context.max_subtasks):
-        task = context.subcontext("EM iteration")
-        task.call_on_fit_task_begin(**hooks)
-        yield task
-
-
 @contextmanager
 def _all_or_nothing(estimator):
     """Give an estimator back the fitted attributes it had, if fitting it fails."""
@@ -598,37 +559,3 @@ def _all_or_nothing(estimator):
             delattr(estimator, name)
         vars(estimator).update(before)
         raise
-
-
-def _seeded(named_experts, random_state):
-    """Clones of the experts whose open random states are drawn once for all EM.
-
-    One seed for all iterations keeps the M-step a function of the weights alone.
-    """
-    seeded = []
-    for name, expert in named_experts:
-        expert = clone(expert)
-        unset = [
-            parameter
-            for parameter, value in sorted(expert.get_params(deep=True).items())
-            if parameter.split("__")[-1] == "random_state" and value is None
-        ]
-        expert.set_params(
-            **{
-                parameter: random_state.randint(np.iinfo(np.int32).max)
-                for parameter in unset
-            }
-        )
-        seeded.append((name, expert))
-    return seeded
-
-
-def _rows_of_init(init, training):
-    """The rows of given labels or responsibilities that EM sees."""
-    init = np.asarray(init)
-    if init.ndim not in (1, 2) or len(init) != training.n_given:
-        raise ValueError(
-            "The 'init' array must have one label or one row of responsibilities for "
-            f"each row of X: got shape {init.shape} for {training.n_given} rows."
-        )
-    return init[training.kept]

@@ -135,3 +135,28 @@ def weight_parameter(expert):
         f"{type(expert).__name__} cannot be an expert: its fit takes no "
         "'sample_weight', through which an expert learns which rows are its own."
     )
+
+
+def seed_experts(named_experts, random_state):
+    """Clones of the experts whose open random states are drawn, once for all of EM.
+
+    One seed for all iterations keeps the M-step a function of the weights alone.
+
+    Parameters
+    ----------
+    named_experts : list of (str, estimator)
+    random_state : RandomState instance
+
+    Returns
+    -------
+    named_experts : list of (str, estimator)
+    """
+    seeded = []
+    for name, expert in named_experts:
+        expert = clone(expert)
+        for parameter, value in sorted(expert.get_params(deep=True).items()):
+            if parameter.split("__")[-1] == "random_state" and value is None:
+                seed = random_state.randint(np.iinfo(np.int32).max)
+                expert.set_params(**{parameter: seed})
+        seeded.append((name, expert))
+    return seeded

@@ -24,6 +24,23 @@ def starting_points(init, n_init):
     return ([init, *others] + ["random"] * n_init)[:n_init]
 
 
+def rows_of_init(init, kept, n_samples):
+    """Select the kept rows of labels or responsibilities given for all rows.
+
+    Raises
+    ------
+    ValueError
+        If they are not one for each of the `n_samples` rows.
+    """
+    init = np.asarray(init)
+    if init.ndim not in (1, 2) or len(init) != n_samples:
+        raise ValueError(
+            "The 'init' array must have one label, or one row of responsibilities, for "
+            f"each row of X: got shape {init.shape} for {n_samples} rows."
+        )
+    return init[kept]
+
+
 def initial_responsibilities(
     init, features, y, n_experts, sample_weight, random_state, *, classification
 ):
@@ -70,7 +87,7 @@ def initial_responsibilities(
         return _from_clusterer(init, features, n_experts, sample_weight)
     array = np.asarray(init)
     if array.ndim == 1:
-        return _from_labels(array, len(y), n_experts)
+        return _from_labels(array, n_experts)
     return _check_responsibilities(array, len(y), n_experts)
 
 
@@ -144,12 +161,7 @@ def _above_mean(features, sample_weight):
     return column.ravel() > mean[widest]
 
 
-def _from_labels(labels, n_samples, n_experts):
-    if len(labels) != n_samples:
-        raise ValueError(
-            f"The 'init' labels must be one for each row of X: got {len(labels)} "
-            f"labels for {n_samples} rows."
-        )
+def _from_labels(labels, n_experts):
     names, codes = np.unique(labels, return_inverse=True)
     if len(names) != n_experts:
         raise ValueError(
@@ -188,8 +200,9 @@ def _from_clusterer(clusterer, features, n_experts, sample_weight):
     n_clusters = len(np.unique(labels[~left_out]))
     if not 1 <= n_clusters <= n_experts:
         raise ValueError(
-            f"The clusterer given as 'init' found {n_clusters} clusters for {n_experts} "
-            "experts; it must find at least one, and no more than there are experts."
+            f"The clusterer given as 'init' found {n_clusters} clusters for "
+            f"{n_experts} experts; it must find at least one, and no more than there "
+            "are experts."
         )
     responsibilities = np.full((len(labels), n_experts), 1 / n_experts)
     kept = ~left_out

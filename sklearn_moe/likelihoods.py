@@ -56,10 +56,10 @@ class GaussianLikelihood:
     def __init__(self, y, sample_weight):
         self.y = y
         mean = np.average(y, weights=sample_weight)
-        spread = np.sqrt(np.average((y - mean) ** 2, weights=sample_weight))
+        self.spread = np.sqrt(np.average((y - mean) ** 2, weights=sample_weight))
         # A constant target still needs a positive scale of a sensible unit.
         rounding = np.sqrt(np.finfo(np.float64).eps) * max(np.abs(mean), 1e-100)
-        self.floor = max(RELATIVE_SCALE_FLOOR * spread, rounding)
+        self.floor = max(RELATIVE_SCALE_FLOOR * self.spread, rounding)
 
     def fit(self, outputs, weights):
         """Fit the scales.
@@ -77,7 +77,11 @@ class GaussianLikelihood:
         log_prob : ndarray of shape (n_samples, n_experts)
         """
         residuals = self.y[:, np.newaxis] - outputs
-        variance = np.average(residuals**2, axis=0, weights=weights)
+        total = weights.sum(axis=0)
+        # An expert without rows knows nothing better than the spread of y.
+        variance = np.full(len(total), self.spread**2)
+        squares = np.sum(weights * residuals**2, axis=0)
+        np.divide(squares, total, out=variance, where=total > 0)
         noise = GaussianNoise(np.maximum(np.sqrt(variance), self.floor))
         return noise, noise.log_prob(self.y, outputs)
 

@@ -1,16 +1,12 @@
-"""The gate: a distribution over the experts for each row."""
+"""The softmax gate: as an estimator of its own, and at work in EM."""
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.sparse import linalg as splinalg
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import safe_sparse_dot
@@ -19,14 +15,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from sklearn_moe import kernels
 from sklearn_moe._compat import check_sample_weight
+from sklearn_moe.gates._problem import SoftmaxProblem, Solution, fill_missing
 
-# Newton steps of the gate in one M-step. They start where the last M-step ended, so that
-# few are enough: the expected log-likelihood rises, which is all that generalised EM
-# asks for.
+# Newton steps of the gate in one M-step. They start where the last M-step ended, so
+# that few are enough: the expected log-likelihood rises, which is all that generalised
+# EM asks for.
 STEPS_PER_M_STEP = 2
-
-# Up to this number of parameters the Hessian is formed and factorised.
-MAX_DENSE_HESSIAN = 500
 
 
 class SoftmaxGate(ClassifierMixin, BaseEstimator):
@@ -53,7 +47,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         depend on the number of rows.
     max_iter : int, default=100
         Largest number of Newton iterations of `fit`.
-    tol : float, default=1e-6
+    tol : float, default=1e-8
         The iterations stop when no element of the gradient is larger than this.
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous fit.
@@ -104,7 +98,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
     }
 
-    def __init__(self, alpha=1e-3, *, max_iter=100, tol=1e-6, warm_start=False):
+    def __init__(self, alpha=1e-3, *, max_iter=100, tol=1e-8, warm_start=False):
         self.alpha = alpha
         self.max_iter = max_iter
         self.tol = tol
@@ -234,7 +228,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
             ensure_all_finite="allow-nan",
             reset=False,
         )
-        filled = _fill_missing(X, self.feature_mean_)
+        filled = fill_missing(X, self.feature_mean_)
         logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
         return (logits + self.intercept_).astype(X.dtype, copy=False)
 
@@ -249,223 +243,6 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Where the optimiser ended, and how.
-
-    Attributes
-    ----------
-    parameters : ndarray of shape (n_classes, n_features + 1)
-        Coefficients on standardised features, and in the last column the intercepts.
-    n_iter : int
-    converged : bool
-    """
-
-    parameters: np.ndarray
-    n_iter: int
-    converged: bool
-
-
-class SoftmaxProblem:
-    """The penalised cross-entropy of one design, ready for any targets.
-
-    Standardising is done once, so that EM can solve for new targets again and again.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR} of shape (n_samples, n_features)
-        May hold NaN.
-    sample_weight : ndarray of shape (n_samples,)
-    alpha : float
-        Strength of the L2 penalty.
-
-    Attributes
-    ----------
-    design : {ndarray, CSR} of shape (n_samples, n_features + 1)
-        Standardised features and a last column of ones.
-    """
-
-    def __init__(self, X, sample_weight, alpha):
-        # A sparse design is scaled only: the free intercept absorbs the shift, so that
-        # the optimum is the same.
-        centred = not sparse.issparse(X)
-        with warnings.catch_warnings():
-            # A column without one value has neither mean nor spread.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            scaler = StandardScaler(with_mean=centred).fit(X, None, sample_weight)
-        self.mean = np.nan_to_num(scaler.mean_)
-        scale = np.nan_to_num(scaler.scale_, nan=1.0)
-        self.scale = np.where(scale > 0, scale, 1.0)
-        self.shift = self.mean if centred else np.zeros(X.shape[1])
-        filled = _fill_missing(X, self.mean).astype(np.float64, copy=False)
-        ones = np.ones((X.shape[0], 1))
-        if centred:
-            self.design = np.hstack([(filled - self.shift) / self.scale, ones])
-        else:
-            scaled = filled @ sparse.diags_array(1 / self.scale)
-            self.design = sparse.hstack([scaled, ones], format="csr")
-        self.sample_weight = sample_weight / sample_weight.sum()
-        self.alpha = alpha
-
-    def solve(self, targets, start=None, max_iter=100, tol=1e-6):
-        """Minimise by Newton's method with a backtracking line search.
-
-        In the literature on generalised linear models it goes by the name of
-        iteratively reweighted least squares [1]_. No step makes the objective worse.
-
-        Parameters
-        ----------
-        targets : ndarray of shape (n_samples, n_classes)
-            Rows sum to one.
-        start : ndarray of shape (n_classes, n_features + 1), default=None
-            Parameters of an earlier solution; None means zeros.
-        max_iter : int
-        tol : float
-            Largest element of the gradient.
-
-        Returns
-        -------
-        solution : Solution
-
-        References
-        ----------
-        .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts
-           and the EM algorithm. Neural Computation 6(2), appendix A.
-        """
-        shape = targets.shape[1], self.design.shape[1]
-        parameters = np.zeros(shape) if start is None else start
-        if shape[0] == 1:
-            return Solution(parameters, 0, True)
-        loss, gradient = self.loss_and_gradient(parameters, targets)
-        for n_iter in range(max_iter):
-            if np.abs(gradient).max() <= tol:
-                return Solution(parameters, n_iter, True)
-            direction = -self._newton_direction(parameters, gradient)
-            slope = np.vdot(gradient, direction)
-            step = 1.0
-            while True:
-                candidate = parameters + step * direction
-                new_loss, new_gradient = self.loss_and_gradient(candidate, targets)
-                if new_loss <= loss + 1e-4 * step * slope:
-                    break
-                step /= 2
-                if step < 1e-6:
-                    # Floating point numbers cannot tell better from worse any more.
-                    return Solution(parameters, n_iter, True)
-            parameters, loss, gradient = candidate, new_loss, new_gradient
-        return Solution(parameters, max_iter, bool(np.abs(gradient).max() <= tol))
-
-    def loss_and_gradient(self, parameters, targets):
-        """Penalised mean cross-entropy and its gradient by the parameters."""
-        logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
-        loss, derivative = kernels.softmax_cross_entropy(
-            logits, targets, self.sample_weight
-        )
-        gradient = safe_sparse_dot(derivative.T, self.design, dense_output=True)
-        gradient += self._ridge(len(parameters)) * parameters
-        return loss + self.penalty(parameters), gradient
-
-    def penalty(self, parameters):
-        """The L2 penalty on the standardised coefficients."""
-        return 0.5 * np.sum(self._ridge(len(parameters)) * parameters**2)
-
-    def log_weights(self, parameters):
-        """Logarithm of the gate's weights on the rows of the design."""
-        return kernels.log_softmax(
-            safe_sparse_dot(self.design, parameters.T, dense_output=True)
-        )
-
-    def to_input_units(self, parameters):
-        """Coefficients and intercepts for features that are not standardised."""
-        # Adding one vector to every row changes no weight: choose the representative
-        # that sums to zero.
-        parameters = parameters - parameters.mean(axis=0)
-        coef = parameters[:, :-1] / self.scale
-        return coef, parameters[:, -1] - coef @ self.shift
-
-    def from_input_units(self, coef, intercept):
-        """Inverse of `to_input_units`."""
-        return np.column_stack([coef * self.scale, intercept + coef @ self.shift])
-
-    def _ridge(self, n_classes):
-        """Penalty of each column of the parameters; that of the intercept is zero."""
-        ridge = np.full(self.design.shape[1], self.alpha)
-        ridge[-1] = 0
-        # Two opposite rows of half the size describe one logit: doubling makes their
-        # penalty that of the logit.
-        return 2 * ridge if n_classes == 2 else ridge
-
-    def _newton_direction(self, parameters, gradient):
-        """Solve the Newton equations: exactly where they are few, else by gradients."""
-        probabilities = np.exp(self.log_weights(parameters))
-        if gradient.size > MAX_DENSE_HESSIAN:
-            return self._conjugate_gradients(probabilities, gradient)
-        hessian = self._hessian(probabilities)
-        # The softmax does not notice a common shift of its logits, so that the Hessian
-        # is singular.
-        hessian.flat[:: len(hessian) + 1] += 1e-10 * np.trace(hessian) / len(hessian)
-        hessian.flat[:: len(hessian) + 1] += np.finfo(np.float64).tiny
-        direction = linalg.solve(hessian, gradient.ravel(), assume_a="pos")
-        return direction.reshape(gradient.shape)
-
-    def _hessian(self, probabilities):
-        n_classes, n_columns = probabilities.shape[1], self.design.shape[1]
-        hessian = np.empty((n_classes, n_columns, n_classes, n_columns))
-        for k in range(n_classes):
-            for j in range(k + 1):
-                curvature = (
-                    self.sample_weight
-                    * probabilities[:, k]
-                    * ((k == j) - probabilities[:, j])
-                )
-                block = self._weighted_gram(curvature)
-                hessian[k, :, j] = hessian[j, :, k] = block
-        hessian = hessian.reshape(n_classes * n_columns, -1)
-        ridge = np.tile(self._ridge(n_classes), n_classes)
-        hessian.flat[:: len(hessian) + 1] += ridge
-        return hessian
-
-    def _weighted_gram(self, weights):
-        if sparse.issparse(self.design):
-            weighted = sparse.diags_array(weights) @ self.design
-            return (self.design.T @ weighted).toarray()
-        return self.design.T @ (weights[:, np.newaxis] * self.design)
-
-    def _conjugate_gradients(self, probabilities, gradient):
-        ridge = self._ridge(len(gradient))
-        weighted = self.sample_weight[:, np.newaxis] * probabilities
-
-        def hessian_times(vector):
-            vector = vector.reshape(gradient.shape)
-            logits = safe_sparse_dot(self.design, vector.T, dense_output=True)
-            mean = np.sum(probabilities * logits, axis=1, keepdims=True)
-            product = safe_sparse_dot(
-                (weighted * (logits - mean)).T, self.design, dense_output=True
-            )
-            return (product + ridge * vector).ravel()
-
-        squares = (
-            self.design.power(2) if sparse.issparse(self.design) else self.design**2
-        )
-        diagonal = ridge + safe_sparse_dot(
-            (weighted * (1 - probabilities)).T, squares, dense_output=True
-        )
-        diagonal = np.maximum(diagonal.ravel(), 1e-12)
-        n_parameters = gradient.size
-        direction, _ = splinalg.cg(
-            splinalg.LinearOperator((n_parameters, n_parameters), hessian_times),
-            gradient.ravel(),
-            # Far from the optimum a rough direction is good enough (Dembo and
-            # Steihaug, 1983).
-            rtol=min(0.1, np.sqrt(np.abs(gradient).max())),
-            maxiter=200,
-            M=splinalg.LinearOperator(
-                (n_parameters, n_parameters), lambda vector: vector / diagonal
-            ),
-        )
-        return direction.reshape(gradient.shape)
 
 
 class SoftmaxGating:
@@ -542,9 +319,9 @@ class SoftmaxGating:
     def estimator(self, parameters):
         """The fitted gate, or pipeline, that has these parameters."""
         softmax = clone(self._softmax)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self._softmax, name):
-                setattr(softmax, name, getattr(self._softmax, name))
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self._softmax, attribute):
+                setattr(softmax, attribute, getattr(self._softmax, attribute))
         softmax.classes_ = np.arange(len(parameters))
         softmax._set_solution(self._problem, Solution(parameters, 0, True))
         if isinstance(self._gate, Pipeline):
@@ -584,15 +361,3 @@ def _check_targets(y, n_samples):
             f"SoftmaxGate needs at least 2 classes in y, got one class: {classes[0]!r}."
         )
     return classes, np.eye(len(classes))[codes]
-
-
-def _fill_missing(X, mean):
-    """X with the column's mean in the place of NaN; X itself where nothing is missing."""
-    if sparse.issparse(X):
-        missing = np.isnan(X.data)
-        if missing.any():
-            X = X.copy()
-            X.data[missing] = mean[X.indices[missing]]
-        return X
-    missing = np.isnan(X)
-    return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X

@@ -1,0 +1,146 @@
+"""The compiled kernels compute what the textbook formulas say."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax as scipy_log_softmax
+from scipy.special import logsumexp, softmax
+
+from sklearn_moe import kernels
+
+SHAPES = [(1, 1), (1, 5), (7, 1), (50, 2), (33, 17)]
+
+
+def layouts(array):
+    """The same numbers in C order, Fortran order and read-only."""
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    return [array.copy(), np.asfortranarray(array), frozen]
+
+
+def oracle_responsibilities(log_gate, log_likelihood, sample_weight):
+    joint = log_gate + log_likelihood
+    rows = logsumexp(joint, axis=1)
+    return np.exp(joint - rows[:, np.newaxis]), rows, sample_weight @ rows
+
+
+def oracle_cross_entropy(logits, targets, sample_weight):
+    loss = -np.sum(sample_weight[:, np.newaxis] * targets * scipy_log_softmax(logits, 1))
+    return loss, sample_weight[:, np.newaxis] * (softmax(logits, axis=1) - targets)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_log_softmax_equals_scipy(shape, scale):
+    logits = scale * np.random.default_rng(0).standard_normal(shape)
+    for array in layouts(logits):
+        result = kernels.log_softmax(array)
+        np.testing.assert_allclose(
+            result, scipy_log_softmax(logits, axis=1), rtol=1e-12, atol=1e-12
+        )
+
+
+def test_log_softmax_rules_out_a_logit_of_minus_infinity():
+    result = kernels.log_softmax(np.array([[-np.inf, 0.0, 0.0]]))
+    np.testing.assert_allclose(result, [[-np.inf, -np.log(2), -np.log(2)]])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_responsibilities_equal_numpy(shape, scale):
+    rng = np.random.default_rng(1)
+    log_gate = scipy_log_softmax(scale * rng.standard_normal(shape), axis=1)
+    log_likelihood = scale * rng.standard_normal(shape)
+    sample_weight = rng.uniform(0, 2, shape[0])
+    expected = oracle_responsibilities(log_gate, log_likelihood, sample_weight)
+    for gate, likelihood in zip(layouts(log_gate), layouts(log_likelihood)):
+        result = kernels.responsibilities(gate, likelihood, sample_weight)
+        for ours, theirs in zip(result, expected):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(st.floats(-1e3, 1e3), st.just(-np.inf)), min_size=3, max_size=3
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(0, 1000),
+)
+@settings(deadline=None, max_examples=100)
+def test_responsibilities_are_a_distribution_whatever_the_likelihoods(rows, seed):
+    log_likelihood = np.array(rows)
+    logits = 10 * np.random.default_rng(seed).standard_normal(log_likelihood.shape)
+    posterior, row_log_likelihood, _ = kernels.responsibilities(
+        kernels.log_softmax(logits), log_likelihood, np.ones(len(rows))
+    )
+    np.testing.assert_allclose(posterior.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert (posterior >= 0).all()
+    assert not np.isnan(row_log_likelihood).any()
+
+
+def test_a_row_that_nobody_explains_keeps_the_gates_weights():
+    log_gate = np.log([[0.25, 0.75]])
+    posterior, rows, total = kernels.responsibilities(
+        log_gate, np.full((1, 2), -np.inf), np.ones(1)
+    )
+    np.testing.assert_allclose(posterior, [[0.25, 0.75]])
+    assert rows[0] == total == -np.inf
+
+
+def test_a_row_of_weight_zero_adds_nothing_even_when_impossible():
+    log_likelihood = np.array([[-np.inf, -np.inf], [0.0, 0.0]])
+    _, _, total = kernels.responsibilities(
+        np.log(np.full((2, 2), 0.5)), log_likelihood, np.array([0.0, 1.0])
+    )
+    assert total == pytest.approx(0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_cross_entropy_and_its_derivative_equal_numpy(shape, scale):
+    rng = np.random.default_rng(2)
+    logits = scale * rng.standard_normal(shape)
+    targets = rng.dirichlet(np.ones(shape[1]), shape[0])
+    sample_weight = rng.uniform(0, 2, shape[0])
+    expected = oracle_cross_entropy(logits, targets, sample_weight)
+    for array, soft in zip(layouts(logits), layouts(targets)):
+        loss, derivative = kernels.softmax_cross_entropy(array, soft, sample_weight)
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(derivative, expected[1], rtol=1e-12, atol=1e-12)
+
+
+def test_read_only_logits_are_not_overwritten():
+    logits = np.zeros((2, 2))
+    logits.flags.writeable = False
+    kernels.softmax_cross_entropy(logits, np.eye(2), np.ones(2))
+    np.testing.assert_array_equal(logits, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_keep_the_floating_dtype(dtype):
+    logits = np.zeros((3, 2), dtype)
+    assert kernels.log_softmax(logits).dtype == dtype
+    assert kernels.responsibilities(logits, logits, np.ones(3))[0].dtype == dtype
+
+
+def test_kernels_compute_the_same_without_the_compiler():
+    """Line coverage cannot look into compiled code, so run it as plain Python."""
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        pytest.skip("this is the inner run")
+    arguments = ["-q", "-p", "no:cacheprovider", "--no-cov", __file__]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout

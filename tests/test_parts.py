@@ -1,0 +1,179 @@
+"""The small parts: likelihoods, routing, first responsibilities, runs of EM."""
+
+import numpy as np
+import pytest
+from scipy import sparse, stats
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.mixture import GaussianMixture
+
+from sklearn_moe.initialization import initial_responsibilities, starting_points
+from sklearn_moe.likelihoods import (
+    RELATIVE_SCALE_FLOOR,
+    Categorical,
+    GaussianLikelihood,
+    GaussianNoise,
+)
+from sklearn_moe.routing import combine
+
+
+def start(init, features, y, n_experts, *, seed=0, classification=False):
+    return initial_responsibilities(
+        init,
+        features,
+        y,
+        n_experts,
+        np.ones(len(y)),
+        np.random.RandomState(seed),
+        classification=classification,
+    )
+
+
+@pytest.fixture
+def blobs():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], 20)
+    X = rng.standard_normal((60, 2)) + 20 * np.eye(3)[group][:, :2]
+    return X, 10.0 * group + rng.standard_normal(60), group
+
+
+def same_partition(responsibilities, group):
+    chosen = responsibilities.argmax(axis=1)
+    return len({*zip(chosen, group)}) == len(set(group))
+
+
+def test_gaussian_log_density_equals_scipy():
+    rng = np.random.default_rng(0)
+    y, outputs, scale = rng.random(5), rng.random((5, 3)), np.array([0.1, 1.0, 10.0])
+    np.testing.assert_allclose(
+        GaussianNoise(scale).log_prob(y, outputs),
+        stats.norm.logpdf(y[:, np.newaxis], outputs, scale),
+    )
+
+
+def test_the_noise_scale_is_the_weighted_maximum_likelihood_one():
+    rng = np.random.default_rng(0)
+    y, outputs = rng.standard_normal(50), rng.standard_normal((50, 2))
+    weights = rng.random((50, 2))
+    noise, log_prob = GaussianLikelihood(y, np.ones(50)).fit(outputs, weights)
+    expected = np.sum(weights * (y[:, np.newaxis] - outputs) ** 2, 0) / weights.sum(0)
+    np.testing.assert_allclose(noise.scale, np.sqrt(expected))
+    np.testing.assert_allclose(log_prob, noise.log_prob(y, outputs))
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_the_noise_scale_has_a_floor_in_the_units_of_y(unit):
+    y = unit * np.arange(10.0)
+    noise, _ = GaussianLikelihood(y, np.ones(10)).fit(y[:, np.newaxis], np.ones((10, 1)))
+    np.testing.assert_allclose(noise.scale, RELATIVE_SCALE_FLOOR * y.std())
+
+
+def test_an_impossible_class_has_a_finite_log_probability():
+    outputs = np.array([[[1.0, 0.0], [0.5, 0.5]]])
+    log_prob = Categorical().log_prob(np.array([1]), outputs)
+    np.testing.assert_allclose(log_prob, [[np.log(np.finfo(float).eps), np.log(0.5)]])
+
+
+@pytest.mark.parametrize("tail", [(), (4,)])
+def test_weighted_combination_is_the_mean_under_the_gate(tail):
+    rng = np.random.default_rng(0)
+    weights, outputs = rng.dirichlet(np.ones(3), 6), rng.random((6, 3, *tail))
+    expected = [w @ o for w, o in zip(weights, outputs)]
+    np.testing.assert_allclose(combine(weights, outputs, "weighted"), expected)
+
+
+@pytest.mark.parametrize("tail", [(), (4,)])
+def test_argmax_combination_is_the_output_of_the_trusted_expert(tail):
+    rng = np.random.default_rng(0)
+    weights, outputs = rng.dirichlet(np.ones(3), 6), rng.random((6, 3, *tail))
+    expected = [o[w.argmax()] for w, o in zip(weights, outputs)]
+    np.testing.assert_array_equal(combine(weights, outputs, "argmax"), expected)
+
+
+@pytest.mark.parametrize("init", ["tree", "kmeans", "random", KMeans(3, random_state=0)])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_every_expert_begins_with_rows_of_its_own(blobs, init, container):
+    X, y, _ = blobs
+    R = start(init, container(X), y, 3)
+    np.testing.assert_allclose(R.sum(axis=1), 1)
+    assert (R.sum(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("init", ["tree", "kmeans"])
+def test_tree_and_kmeans_find_separate_groups(blobs, init):
+    X, y, group = blobs
+    assert same_partition(start(init, X, y, 3), group)
+
+
+def test_the_tree_looks_at_the_target():
+    X = np.random.default_rng(0).uniform(-1, 1, (200, 5))
+    y = np.sign(X[:, 3])
+    assert same_partition(start("tree", X, y, 2), y)
+
+
+def test_the_tree_of_a_classifier_splits_classes():
+    X = np.random.default_rng(0).uniform(-1, 1, (200, 5))
+    y = (X[:, 3] > 0).astype(int)
+    assert same_partition(start("tree", X, y, 2, classification=True), y)
+
+
+def test_labels_become_one_hot():
+    R = start(np.array(["b", "a", "b"]), np.zeros((3, 1)), np.zeros(3), 2)
+    np.testing.assert_array_equal(R, [[0, 1], [1, 0], [0, 1]])
+
+
+def test_given_responsibilities_are_used_as_they_are():
+    given_ones = np.array([[0.2, 0.8], [0.5, 0.5]])
+    np.testing.assert_allclose(
+        start(given_ones, np.zeros((2, 1)), np.zeros(2), 2), given_ones
+    )
+
+
+def test_a_clusterer_with_probabilities_gives_soft_responsibilities(blobs):
+    X, y, group = blobs
+    R = start(GaussianMixture(3, random_state=0), X, y, 3)
+    assert same_partition(R, group)
+    assert ((R > 0) & (R < 1)).any()
+
+
+def test_rows_that_a_clusterer_leaves_out_are_shared_by_all(blobs):
+    X, y, group = blobs
+    X = np.vstack([X, [[500.0, 500.0]]])
+    R = start(DBSCAN(eps=5), X, np.append(y, 0.0), 3)
+    np.testing.assert_allclose(R[-1], 1 / 3)
+    assert same_partition(R[:-1], group)
+
+
+def test_the_clusterer_of_the_user_is_not_fitted(blobs):
+    X, y, _ = blobs
+    clusterer = KMeans(3, random_state=0)
+    start(clusterer, X, y, 3)
+    assert not hasattr(clusterer, "labels_")
+
+
+def test_a_clusterer_with_too_many_clusters_is_refused(blobs):
+    X, y, _ = blobs
+    with pytest.raises(ValueError, match="found 3 clusters for 2 experts"):
+        start(KMeans(3, random_state=0), X, y, 2)
+
+
+def test_identical_rows_are_dealt_out():
+    R = start("kmeans", np.zeros((8, 2)), np.arange(8.0), 4)
+    np.testing.assert_array_equal(np.sort(R.sum(axis=0)), [2, 2, 2, 2])
+
+
+@pytest.mark.parametrize("init", ["tree", "kmeans"])
+def test_too_few_groups_are_split_without_regard_to_row_order(init):
+    X = np.random.default_rng(0).random((40, 3))
+    y = np.repeat([0.0, 1.0], 20)
+    order = np.random.default_rng(1).permutation(40)
+    R = start(init, X, y, 5)
+    permuted = start(init, X[order], y[order], 5)
+    if init == "tree":
+        np.testing.assert_array_equal(permuted, R[order])
+    assert (R.sum(axis=0) > 0).all()
+
+
+def test_further_starts_differ_in_kind():
+    assert starting_points("tree", 1) == ["tree"]
+    assert starting_points("tree", 4) == ["tree", "kmeans", "random", "random"]
+    assert starting_points("random", 3) == ["random", "tree", "kmeans"]

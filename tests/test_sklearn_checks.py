@@ -1,0 +1,58 @@
+"""scikit-learn's own suite: every check passes, no failure is expected."""
+
+import functools
+
+import pytest
+import sklearn
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_moe import (
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
+
+ESTIMATORS = [
+    SoftmaxGate(),
+    *(
+        MixtureOfExpertsRegressor(experts, n_experts=3, combination=combination)
+        for experts in (None, [("ridge", Ridge()), ("linear", LinearRegression())])
+        for combination in ("weighted", "argmax")
+    ),
+    *(
+        MixtureOfExpertsClassifier(experts, n_experts=3, combination=combination)
+        for experts in (
+            None,
+            [("weak", LogisticRegression(C=0.1)), ("strong", LogisticRegression())],
+        )
+        for combination in ("weighted", "argmax")
+    ),
+]
+
+# The checks feed data sets of a few rows, for which the defaults of mixtures and of
+# LogisticRegression warn with reason.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*were retired:UserWarning",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+)
+
+
+def skip_what_needs_other_packages(check, estimator):
+    if getattr(check, "func", check).__name__ == "check_array_api_input":
+        pytest.importorskip("array_api_strict")
+        pytest.skip("the array API is not supported, and not claimed by the tags")
+    check(estimator)
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    skip_what_needs_other_packages(check, estimator)
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check_with_metadata_routing(estimator, check):
+    with sklearn.config_context(enable_metadata_routing=True):
+        skip_what_needs_other_packages(
+            functools.wraps(getattr(check, "func", check))(check), estimator
+        )
