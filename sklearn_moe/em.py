@@ -115,15 +115,16 @@ def expectation_maximization(
     total_weight = sample_weight.sum()
     sharing_penalty = sharing / (n_experts * (1 - sharing))
     starvation = Starvation(n_experts)
-    row_log_likelihood = np.zeros(len(sample_weight))
     fitted_experts, fitted_gate = None, first_gate
     objective, change, n_iter = -np.inf, np.inf, 0
 
     while not abs(change) < tol:
         n_iter += 1
-        responsibilities, revived = starvation.relieve(
-            responsibilities, sample_weight, row_log_likelihood
-        )
+        revived = False
+        if n_iter > 1:
+            responsibilities, revived = starvation.relieve(
+                responsibilities, sample_weight, row_log_likelihood
+            )
         active = starvation.active
 
         # M-step

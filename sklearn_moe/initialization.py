@@ -186,6 +186,12 @@ def _check_responsibilities(array, n_samples, n_experts):
             f"row; the smallest is {array.min():.3g} and row {worst} sums to "
             f"{sums[worst]:.6g}. Divide each row by its sum."
         )
+    idle = np.flatnonzero(array.sum(axis=0) == 0)
+    if len(idle):
+        raise ValueError(
+            f"The 'init' responsibilities leave experts {idle.tolist()} without a row; "
+            "give each expert some, or ask for fewer experts."
+        )
     return array / sums[:, np.newaxis]
 
 

@@ -175,6 +175,21 @@ def test_an_expert_that_starves_again_and_again_is_retired():
     assert last.converged
 
 
+def test_an_expert_that_begins_with_next_to_nothing_is_fitted_once_at_least():
+    X, y = two_lines(60, 0)
+    responsibilities = np.tile([1 - 1e-9, 1e-9], (60, 1))
+    iterations = expectation_maximization(
+        Lines(X, y),
+        GaussianLikelihood(y, np.ones(60)),
+        Proportions(np.ones(60)),
+        responsibilities,
+        np.ones(60),
+        sharing=0,
+        tol=1e-8,
+    )
+    assert next(iterations).active.all()
+
+
 def test_a_revived_expert_is_given_the_rows_explained_worst():
     X, y = two_lines(60, 0)
     y[:6] += 50

@@ -128,6 +128,12 @@ def test_given_responsibilities_are_used_as_they_are():
     )
 
 
+def test_responsibilities_that_leave_an_expert_without_rows_are_refused():
+    idle = np.array([[0.2, 0.0, 0.8], [0.5, 0.0, 0.5], [0.1, 0.0, 0.9]])
+    with pytest.raises(ValueError, match=r"leave experts \[1\] without a row"):
+        start(idle, np.zeros((3, 1)), np.zeros(3), 3)
+
+
 def test_a_clusterer_with_probabilities_gives_soft_responsibilities(blobs):
     X, y, group = blobs
     R = start(GaussianMixture(3, random_state=0), X, y, 3)
