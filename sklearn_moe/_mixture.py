@@ -2,7 +2,6 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -29,6 +28,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_moe import kernels
+from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import (
     NamedPartsMixin,
     VisualBlock,
@@ -228,7 +228,7 @@ class BaseMixtureOfExperts(
         raise_for_params(fit_params, self, "fit")
         named_experts = self._named_experts()
         gate = self._gate()
-        with _all_or_nothing(self):
+        with all_or_nothing(self):
             previous = self._previous_fit(len(named_experts))
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
@@ -540,22 +540,3 @@ class BaseMixtureOfExperts(
         tags.input_tags.sparse = all(part.sparse for part in inputs)
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
         return tags
-
-
-@contextmanager
-def _all_or_nothing(estimator):
-    """Give an estimator back the fitted attributes it had, if fitting it fails."""
-
-    def fitted_attributes():
-        return {
-            name: value for name, value in vars(estimator).items() if name.endswith("_")
-        }
-
-    before = fitted_attributes()
-    try:
-        yield
-    except BaseException:
-        for name in fitted_attributes():
-            delattr(estimator, name)
-        vars(estimator).update(before)
-        raise
