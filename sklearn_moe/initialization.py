@@ -95,6 +95,9 @@ def _tree_leaves(features, y, n_experts, sample_weight, random_state, classifica
     if n_experts == 1:
         return np.zeros(len(y), dtype=np.intp)
     tree_class = DecisionTreeClassifier if classification else DecisionTreeRegressor
+    if not classification:
+        # A tree does not split where the variance is below 2e-16, whatever the unit.
+        y = _standardise(y, sample_weight)
     tree = tree_class(
         max_leaf_nodes=n_experts,
         min_weight_fraction_leaf=0.25 / n_experts,
@@ -119,10 +122,15 @@ def _nearest_drawn(features, y, n_experts, sample_weight, random_state, classifi
     )
     if not classification and not issparse(features):
         # Regimes that overlap in X differ in y only.
-        spread = y.std()
-        target = (y - y.mean()) / (spread if spread > 0 else 1.0)
+        target = _standardise(y, sample_weight)
         features = np.column_stack([features, target * np.sqrt(features.shape[1])])
     return pairwise_distances_argmin(features, features[drawn])
+
+
+def _standardise(y, sample_weight):
+    centred = y - np.average(y, weights=sample_weight)
+    spread = np.sqrt(np.average(centred**2, weights=sample_weight))
+    return centred / (spread if spread > 0 else 1.0)
 
 
 def _fill_groups(labels, features, n_experts, sample_weight):
