@@ -402,10 +402,15 @@ class BaseMixtureOfExperts(
                 stacklevel=5,
             )
         if not last.converged:
+            # A first iteration, or a new start of an expert, has no change to tell.
+            change = (
+                f": the objective still changed by {last.change:.2g} a row"
+                if np.isfinite(last.change)
+                else ""
+            )
             warnings.warn(
-                f"EM did not converge in max_iter={self.max_iter} iterations: the "
-                f"objective still changed by {last.change:.2g} a row. Increase "
-                "max_iter or tol.",
+                f"EM did not converge in max_iter={self.max_iter} iterations{change}. "
+                "Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
