@@ -53,6 +53,9 @@ from sklearn_moe.initialization import (
 )
 from sklearn_moe.routing import combine
 
+# What an expert must have to be cloned, asked for its tags, fitted and used.
+ESTIMATOR_METHODS = ("fit", "predict", "get_params", "__sklearn_tags__")
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -160,10 +163,11 @@ class BaseMixtureOfExperts(
         """The unfitted experts as (name, estimator), validated."""
         if isinstance(self.experts, list):
             for item in self.experts:
-                if not (isinstance(item, tuple) and len(item) == 2):
+                is_pair = isinstance(item, tuple) and len(item) == 2
+                if not (is_pair and isinstance(item[0], str)):
                     raise TypeError(
-                        "The 'experts' list must hold (name, estimator) tuples; got "
-                        f"{item!r}."
+                        "The 'experts' list must hold (name, estimator) tuples, the "
+                        f"name a string; got {item!r}."
                     )
             if not self.experts:
                 raise ValueError("The 'experts' list is empty; give one at least.")
@@ -172,12 +176,16 @@ class BaseMixtureOfExperts(
         else:
             expert = self._default_expert() if self.experts is None else self.experts
             named = [(f"expert{k}", expert) for k in range(self.n_experts)]
-        self._check_estimators_are_instances(expert for _, expert in named)
         for name, expert in named:
-            if not (hasattr(expert, "fit") and hasattr(expert, "predict")):
+            if isinstance(expert, type):
                 raise TypeError(
-                    f"Expert {name!r} must be an estimator with fit and predict; got "
-                    f"{expert!r}."
+                    f"Expert {name!r} must be an instance of an estimator; got the "
+                    f"class {expert.__name__}. Write {expert.__name__}()."
+                )
+            if not all(hasattr(expert, method) for method in ESTIMATOR_METHODS):
+                raise TypeError(
+                    f"Expert {name!r} must be a scikit-learn estimator with fit and "
+                    f"predict; got {expert!r}."
                 )
             self._check_expert(name, expert)
             weight_parameter(expert)
@@ -271,7 +279,8 @@ class BaseMixtureOfExperts(
             )
         n_given = len(y)
         if len(kept) < n_given:
-            X, y = _safe_indexing(X, kept), y[kept]
+            # A class without weight is no class: y is checked again.
+            X, y = _safe_indexing(X, kept), self._check_y(y[kept])
             sample_weight = sample_weight[kept]
         return TrainingSet(X, y, self._encode_y(y), sample_weight, kept, n_given)
 
@@ -314,9 +323,9 @@ class BaseMixtureOfExperts(
             ("number of experts", len(previous["experts_"]), previous["n_experts"]),
             ("number of features", previous["n_features_in_"], self.n_features_in_),
             (
-                "classes",
-                list(previous.get("classes_", [])),
-                list(getattr(self, "classes_", [])),
+                "set of classes",
+                np.asarray(previous.get("classes_", [])).tolist(),
+                np.asarray(getattr(self, "classes_", [])).tolist(),
             ),
         ):
             if old != new:
@@ -430,7 +439,8 @@ class BaseMixtureOfExperts(
         gate_weights : ndarray of shape (n_samples, n_experts)
             Rows sum to one.
         """
-        return self.gate_.predict_proba(self._checked_X(X))
+        X = self._checked_X(X)
+        return self.gate_.predict_proba(X)
 
     def apply(self, X):
         """Index of the expert with the largest gate weight, for each row.
