@@ -2,7 +2,6 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -29,6 +28,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_moe import kernels
+from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import (
     NamedPartsMixin,
     VisualBlock,
@@ -52,6 +52,9 @@ from sklearn_moe.initialization import (
     starting_points,
 )
 from sklearn_moe.routing import combine
+
+# What an expert must have to be cloned, asked for its tags, fitted and used.
+ESTIMATOR_METHODS = ("fit", "predict", "get_params", "__sklearn_tags__")
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,11 @@ class BaseMixtureOfExperts(
         """The unfitted experts as (name, estimator), validated."""
         if isinstance(self.experts, list):
             for item in self.experts:
-                if not (isinstance(item, tuple) and len(item) == 2):
+                is_pair = isinstance(item, tuple) and len(item) == 2
+                if not (is_pair and isinstance(item[0], str)):
                     raise TypeError(
-                        "The 'experts' list must hold (name, estimator) tuples; got "
-                        f"{item!r}."
+                        "The 'experts' list must hold (name, estimator) tuples, the "
+                        f"name a string; got {item!r}."
                     )
             if not self.experts:
                 raise ValueError("The 'experts' list is empty; give one at least.")
@@ -172,12 +176,16 @@ class BaseMixtureOfExperts(
         else:
             expert = self._default_expert() if self.experts is None else self.experts
             named = [(f"expert{k}", expert) for k in range(self.n_experts)]
-        self._check_estimators_are_instances(expert for _, expert in named)
         for name, expert in named:
-            if not (hasattr(expert, "fit") and hasattr(expert, "predict")):
+            if isinstance(expert, type):
                 raise TypeError(
-                    f"Expert {name!r} must be an estimator with fit and predict; got "
-                    f"{expert!r}."
+                    f"Expert {name!r} must be an instance of an estimator; got the "
+                    f"class {expert.__name__}. Write {expert.__name__}()."
+                )
+            if not all(hasattr(expert, method) for method in ESTIMATOR_METHODS):
+                raise TypeError(
+                    f"Expert {name!r} must be a scikit-learn estimator with fit and "
+                    f"predict; got {expert!r}."
                 )
             self._check_expert(name, expert)
             weight_parameter(expert)
@@ -228,7 +236,7 @@ class BaseMixtureOfExperts(
         raise_for_params(fit_params, self, "fit")
         named_experts = self._named_experts()
         gate = self._gate()
-        with _all_or_nothing(self):
+        with all_or_nothing(self):
             previous = self._previous_fit(len(named_experts))
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
@@ -271,7 +279,8 @@ class BaseMixtureOfExperts(
             )
         n_given = len(y)
         if len(kept) < n_given:
-            X, y = _safe_indexing(X, kept), y[kept]
+            # A class without weight is no class: y is checked again.
+            X, y = _safe_indexing(X, kept), self._check_y(y[kept])
             sample_weight = sample_weight[kept]
         return TrainingSet(X, y, self._encode_y(y), sample_weight, kept, n_given)
 
@@ -314,9 +323,9 @@ class BaseMixtureOfExperts(
             ("number of experts", len(previous["experts_"]), previous["n_experts"]),
             ("number of features", previous["n_features_in_"], self.n_features_in_),
             (
-                "classes",
-                list(previous.get("classes_", [])),
-                list(getattr(self, "classes_", [])),
+                "set of classes",
+                np.asarray(previous.get("classes_", [])).tolist(),
+                np.asarray(getattr(self, "classes_", [])).tolist(),
             ),
         ):
             if old != new:
@@ -402,10 +411,15 @@ class BaseMixtureOfExperts(
                 stacklevel=5,
             )
         if not last.converged:
+            # A first iteration, or a new start of an expert, has no change to tell.
+            change = (
+                f": the objective still changed by {last.change:.2g} a row"
+                if np.isfinite(last.change)
+                else ""
+            )
             warnings.warn(
-                f"EM did not converge in max_iter={self.max_iter} iterations: the "
-                f"objective still changed by {last.change:.2g} a row. Increase "
-                "max_iter or tol.",
+                f"EM did not converge in max_iter={self.max_iter} iterations{change}. "
+                "Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -425,7 +439,8 @@ class BaseMixtureOfExperts(
         gate_weights : ndarray of shape (n_samples, n_experts)
             Rows sum to one.
         """
-        return self.gate_.predict_proba(self._checked_X(X))
+        X = self._checked_X(X)
+        return self.gate_.predict_proba(X)
 
     def apply(self, X):
         """Index of the expert with the largest gate weight, for each row.
@@ -540,22 +555,3 @@ class BaseMixtureOfExperts(
         tags.input_tags.sparse = all(part.sparse for part in inputs)
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
         return tags
-
-
-@contextmanager
-def _all_or_nothing(estimator):
-    """Give an estimator back the fitted attributes it had, if fitting it fails."""
-
-    def fitted_attributes():
-        return {
-            name: value for name, value in vars(estimator).items() if name.endswith("_")
-        }
-
-    before = fitted_attributes()
-    try:
-        yield
-    except BaseException:
-        for name in fitted_attributes():
-            delattr(estimator, name)
-        vars(estimator).update(before)
-        raise

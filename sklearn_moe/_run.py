@@ -1,5 +1,6 @@
 """EM as an estimator runs it: restarts, callbacks, progress, and the best iterate."""
 
+import math
 import time
 
 
@@ -89,7 +90,11 @@ def _tasks(start, hooks):
 
 
 def _report(name, start, iteration, seconds):
-    change = "" if iteration.n_iter == 1 else f", change {iteration.change:.3g} a row"
+    change = (
+        f", change {iteration.change:.3g} a row"
+        if math.isfinite(iteration.change)
+        else ""
+    )
     print(
         f"[{name}] start {start}, iteration {iteration.n_iter}: "
         f"objective {iteration.objective:.6g}{change}, time {seconds:.3f} s"

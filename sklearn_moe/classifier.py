@@ -1,9 +1,9 @@
 """Mixture of experts for classification."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, is_regressor
+from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -229,24 +229,32 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return LogisticRegression()
 
     def _check_expert(self, name, expert):
-        if is_regressor(expert):
+        kind = get_tags(expert).estimator_type
+        if kind not in ("classifier", None):
             raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, is a regressor; "
+                f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; "
                 f"{type(self).__name__} needs classifiers."
             )
         if not hasattr(expert, "predict_proba"):
             raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, has no predict_proba."
+                f"Expert {name!r}, a {type(expert).__name__}, has no predict_proba; "
+                "choose a classifier that has, or wrap it in a CalibratedClassifierCV."
             )
 
     def _check_y(self, y):
         y = self._check_labels(y)
+        try:
+            classes = np.unique(y)
+        except TypeError as error:
+            types = sorted({type(label).__name__ for label in y})
+            raise TypeError(
+                f"The labels in y must be all numbers or all strings; got {types}."
+            ) from error
         check_classification_targets(y)
-        classes = np.unique(y)
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes in y; got one class: "
-                f"{classes[0]!r}."
+                f"{classes.tolist()[0]!r}."
             )
         self.classes_ = classes
         return y
@@ -255,7 +263,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         y = self._check_labels(y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"y has classes that were not seen in fit: {unknown}.")
+            raise ValueError(
+                f"y has classes that were not seen in fit: {unknown.tolist()}. The "
+                f"mixture knows {self.classes_.tolist()}."
+            )
         return np.searchsorted(self.classes_, y)
 
     def _check_labels(self, y):

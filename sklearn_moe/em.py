@@ -49,7 +49,8 @@ class Iteration:
     objective : float
         The penalised log-likelihood that EM climbs.
     change : float
-        Growth of the objective in this iteration, per unit of weight.
+        Growth of the objective in this iteration, per unit of weight; infinite in the
+        first one and where an expert was given new rows.
     converged : bool
         Whether the change is below the tolerance.
     """

@@ -9,6 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils import check_array
 
 KINDS = ("tree", "kmeans", "random")
 
@@ -30,9 +31,17 @@ def rows_of_init(init, kept, n_samples):
     Raises
     ------
     ValueError
-        If they are not one for each of the `n_samples` rows.
+        If they are not one for each of the `n_samples` rows, or if there is NaN.
     """
-    init = np.asarray(init)
+    init = check_array(
+        init,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=None,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name="init",
+    )
     if init.ndim not in (1, 2) or len(init) != n_samples:
         raise ValueError(
             "The 'init' array must have one label, or one row of responsibilities, for "
@@ -95,6 +104,9 @@ def _tree_leaves(features, y, n_experts, sample_weight, random_state, classifica
     if n_experts == 1:
         return np.zeros(len(y), dtype=np.intp)
     tree_class = DecisionTreeClassifier if classification else DecisionTreeRegressor
+    if not classification:
+        # A tree does not split where the variance is below 2e-16, whatever the unit.
+        y = _standardise(y, sample_weight)
     tree = tree_class(
         max_leaf_nodes=n_experts,
         min_weight_fraction_leaf=0.25 / n_experts,
@@ -119,10 +131,15 @@ def _nearest_drawn(features, y, n_experts, sample_weight, random_state, classifi
     )
     if not classification and not issparse(features):
         # Regimes that overlap in X differ in y only.
-        spread = y.std()
-        target = (y - y.mean()) / (spread if spread > 0 else 1.0)
+        target = _standardise(y, sample_weight)
         features = np.column_stack([features, target * np.sqrt(features.shape[1])])
     return pairwise_distances_argmin(features, features[drawn])
+
+
+def _standardise(y, sample_weight):
+    centred = y - np.average(y, weights=sample_weight)
+    spread = np.sqrt(np.average(centred**2, weights=sample_weight))
+    return centred / (spread if spread > 0 else 1.0)
 
 
 def _fill_groups(labels, features, n_experts, sample_weight):
@@ -178,13 +195,17 @@ def _check_responsibilities(array, n_samples, n_experts):
             f"({n_samples}, {n_experts}); got {array.shape}."
         )
     array = array.astype(np.float64)
+    if array.min() < 0:
+        raise ValueError(
+            "The 'init' responsibilities must not be negative; row "
+            f"{array.min(axis=1).argmin()} holds {array.min():.3g}."
+        )
     sums = array.sum(axis=1)
-    if not (array.min() >= 0 and np.allclose(sums, 1, rtol=0, atol=1e-5)):
+    if not np.allclose(sums, 1, rtol=0, atol=1e-5):
         worst = np.abs(sums - 1).argmax()
         raise ValueError(
-            "The 'init' responsibilities must be non-negative and sum to one in each "
-            f"row; the smallest is {array.min():.3g} and row {worst} sums to "
-            f"{sums[worst]:.6g}. Divide each row by its sum."
+            "The 'init' responsibilities must sum to one in each row; row "
+            f"{worst} sums to {sums[worst]:.6g}. Divide each row by its sum."
         )
     idle = np.flatnonzero(array.sum(axis=0) == 0)
     if len(idle):

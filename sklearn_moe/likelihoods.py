@@ -57,9 +57,12 @@ class GaussianLikelihood:
         self.y = y
         mean = np.average(y, weights=sample_weight)
         self.spread = np.sqrt(np.average((y - mean) ** 2, weights=sample_weight))
-        # A constant target still needs a positive scale of a sensible unit.
-        rounding = np.sqrt(np.finfo(np.float64).eps) * max(np.abs(mean), 1e-100)
-        self.floor = max(RELATIVE_SCALE_FLOOR * self.spread, rounding)
+        self.floor = RELATIVE_SCALE_FLOOR * self.spread
+        eps, size = np.finfo(np.float64).eps, max(np.abs(mean), 1e-100)
+        if self.spread <= 100 * eps * size:
+            # A target that is constant but for rounding still needs a positive scale
+            # of a sensible unit.
+            self.floor = np.sqrt(eps) * size
 
     def fit(self, outputs, weights):
         """Fit the scales.

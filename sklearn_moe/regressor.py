@@ -1,9 +1,9 @@
 """Mixture of experts for regression."""
 
 import numpy as np
-from sklearn.base import RegressorMixin, is_classifier
+from sklearn.base import RegressorMixin
 from sklearn.linear_model import Ridge
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
@@ -190,15 +190,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     @property
     def noise_(self):
         """The noise model of the experts."""
+        check_is_fitted(self)
         return self._likelihood_
 
     def _default_expert(self):
         return Ridge()
 
     def _check_expert(self, name, expert):
-        if is_classifier(expert):
+        kind = get_tags(expert).estimator_type
+        if kind not in ("regressor", None):
             raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, is a classifier; "
+                f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; "
                 f"{type(self).__name__} needs regressors."
             )
 

@@ -58,7 +58,16 @@ class SoftmaxProblem:
         with warnings.catch_warnings():
             # A column without one value has neither mean nor spread.
             warnings.simplefilter("ignore", RuntimeWarning)
-            scaler = StandardScaler(with_mean=centred).fit(X, None, sample_weight)
+            scaler = StandardScaler(with_mean=centred).fit(
+                X, None, sample_weight / sample_weight.max()
+            )
+        overflowed = ~np.isfinite(scaler.var_) & ~np.isnan(scaler.mean_)
+        if overflowed.any():
+            column = overflowed.argmax()
+            raise ValueError(
+                f"Column {column} of X is too large to standardise: its mean is "
+                f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
+            )
         self.mean = np.nan_to_num(scaler.mean_)
         scale = np.nan_to_num(scaler.scale_, nan=1.0)
         self.scale = np.where(scale > 0, scale, 1.0)

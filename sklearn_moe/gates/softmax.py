@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklearn_moe import kernels
+from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import check_sample_weight
 from sklearn_moe.gates._problem import SoftmaxProblem, Solution, fill_missing
 
@@ -132,32 +133,33 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
             if self.warm_start and hasattr(self, "coef_")
             else None
         )
-        X = validate_data(
-            self,
-            X,
-            None if y is None else "no_validation",
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            ensure_all_finite="allow-nan",
-        )
-        classes, targets = _check_targets(y, X.shape[0])
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        problem = SoftmaxProblem(X, sample_weight, self.alpha)
-        start = None
-        if previous is not None and previous[0].shape == (len(classes), X.shape[1]):
-            start = problem.from_input_units(*previous)
-        solution = problem.solve(targets, start, self.max_iter, self.tol)
-        if not solution.converged:
-            warnings.warn(
-                f"SoftmaxGate stopped at max_iter={self.max_iter} before the gradient "
-                f"fell below tol={self.tol}; increase max_iter or alpha.",
-                ConvergenceWarning,
-                stacklevel=2,
+        with all_or_nothing(self):
+            X = validate_data(
+                self,
+                X,
+                None if y is None else "no_validation",
+                accept_sparse="csr",
+                dtype=(np.float64, np.float32),
+                ensure_all_finite="allow-nan",
             )
-        self.classes_ = classes
-        return self._set_solution(problem, solution)
+            classes, targets = _check_targets(y, X.shape[0])
+            sample_weight = check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            problem = SoftmaxProblem(X, sample_weight, self.alpha)
+            start = None
+            if previous is not None and previous[0].shape == (len(classes), X.shape[1]):
+                start = problem.from_input_units(*previous)
+            solution = problem.solve(targets, start, self.max_iter, self.tol)
+            if not solution.converged:
+                warnings.warn(
+                    f"SoftmaxGate stopped at max_iter={self.max_iter} before the "
+                    f"gradient fell below tol={self.tol}; increase max_iter or alpha.",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+            self.classes_ = classes
+            return self._set_solution(problem, solution)
 
     def decision_function(self, X):
         """Logits of the classes.
@@ -358,6 +360,7 @@ def _check_targets(y, n_samples):
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"SoftmaxGate needs at least 2 classes in y, got one class: {classes[0]!r}."
+            "SoftmaxGate needs at least 2 classes in y; got one class: "
+            f"{classes.tolist()[0]!r}."
         )
     return classes, np.eye(len(classes))[codes]
