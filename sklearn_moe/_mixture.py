@@ -505,8 +505,11 @@ class BaseMixtureOfExperts(
         if isinstance(self.experts, list):
             experts = list(self.experts)
         else:
-            experts = [("experts", self.experts or self._default_expert())]
-        return [("gate", self.gate or SoftmaxGate()), *experts]
+            # "or" would ask an ensemble that is not fitted for its length.
+            expert = self._default_expert() if self.experts is None else self.experts
+            experts = [("experts", expert)]
+        gate = SoftmaxGate() if self.gate is None else self.gate
+        return [("gate", gate), *experts]
 
     def _sk_visual_block_(self):
         names, parts = zip(*self._parts())
