@@ -152,8 +152,8 @@ class BaseMixtureOfExperts(
             ("gate", SoftmaxGate),
         ):
             addressed = any(name.startswith(f"{part}__") for name in params)
-            if addressed and getattr(self, part) is None and part not in params:
-                setattr(self, part, default())
+            if addressed and params.get(part, getattr(self, part)) is None:
+                params[part] = default()
         return self._set_params("experts", **params)
 
     def _named_experts(self):
