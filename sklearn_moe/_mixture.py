@@ -329,7 +329,9 @@ class BaseMixtureOfExperts(
     def _starts(self, training, gating, pool, random_state):
         """Yield the responsibilities with which each start of EM begins."""
         init = self.init
-        if not isinstance(init, str) and not hasattr(init, "fit_predict"):
+        if hasattr(init, "fit_predict"):
+            [(_, init)] = seed_experts([("init", init)], random_state)
+        elif not isinstance(init, str):
             init = rows_of_init(init, training.kept, training.n_given)
         for start in starting_points(init, self.n_init):
             yield initial_responsibilities(
