@@ -62,6 +62,7 @@ class TrainingSet:
     y: np.ndarray
     encoded_y: np.ndarray
     sample_weight: np.ndarray
+    weighted: bool
     kept: np.ndarray
     n_given: int
 
@@ -260,6 +261,7 @@ class BaseMixtureOfExperts(
         X = self._check_X(X, y, reset=True)
         y = self._check_y(y)
         check_consistent_length(X, y)
+        weighted = sample_weight is not None
         sample_weight = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -273,7 +275,9 @@ class BaseMixtureOfExperts(
         if len(kept) < n_given:
             X, y = _safe_indexing(X, kept), y[kept]
             sample_weight = sample_weight[kept]
-        return TrainingSet(X, y, self._encode_y(y), sample_weight, kept, n_given)
+        return TrainingSet(
+            X, y, self._encode_y(y), sample_weight, weighted, kept, n_given
+        )
 
     def _check_X(self, X, y="no_validation", *, reset):
         """Validate X; a frame is looked at, never converted."""
@@ -376,7 +380,7 @@ class BaseMixtureOfExperts(
             "estimator": self,
             "X": training.X,
             "y": training.y,
-            "metadata": {"sample_weight": weights},
+            "metadata": {"sample_weight": weights} if training.weighted else None,
         }
         context = self._init_callback_context(max_subtasks=n_starts)
         context.call_on_fit_task_begin(**hooks)
@@ -403,7 +407,8 @@ class BaseMixtureOfExperts(
                 UserWarning,
                 stacklevel=5,
             )
-        if not last.converged:
+        # A callback that stops EM earlier knows that it does.
+        if not last.converged and last.n_iter == self.max_iter:
             warnings.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations: the "
                 f"objective still changed by {last.change:.2g} a row. Increase "
