@@ -189,6 +189,12 @@ def _check_responsibilities(array, n_samples, n_experts):
             f"row; the smallest is {array.min():.3g} and row {worst} sums to "
             f"{sums[worst]:.6g}. Divide each row by its sum."
         )
+    empty = np.flatnonzero(array.sum(axis=0) == 0)
+    if len(empty):
+        raise ValueError(
+            "The 'init' responsibilities must give each expert a part of some row of "
+            f"positive weight; columns {empty.tolist()} are zero."
+        )
     return array / sums[:, np.newaxis]
 
 
