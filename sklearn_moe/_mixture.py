@@ -65,6 +65,7 @@ class TrainingSet:
     y: np.ndarray
     encoded_y: np.ndarray
     sample_weight: np.ndarray
+    weighted: bool
     kept: np.ndarray
     n_given: int
 
@@ -155,8 +156,8 @@ class BaseMixtureOfExperts(
             ("gate", SoftmaxGate),
         ):
             addressed = any(name.startswith(f"{part}__") for name in params)
-            if addressed and getattr(self, part) is None and part not in params:
-                setattr(self, part, default())
+            if addressed and params.get(part, getattr(self, part)) is None:
+                params[part] = default()
         return self._set_params("experts", **params)
 
     def _named_experts(self):
@@ -268,6 +269,7 @@ class BaseMixtureOfExperts(
         X = self._check_X(X, y, reset=True)
         y = self._check_y(y)
         check_consistent_length(X, y)
+        weighted = sample_weight is not None
         sample_weight = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -282,7 +284,9 @@ class BaseMixtureOfExperts(
             # A class without weight is no class: y is checked again.
             X, y = _safe_indexing(X, kept), self._check_y(y[kept])
             sample_weight = sample_weight[kept]
-        return TrainingSet(X, y, self._encode_y(y), sample_weight, kept, n_given)
+        return TrainingSet(
+            X, y, self._encode_y(y), sample_weight, weighted, kept, n_given
+        )
 
     def _check_X(self, X, y="no_validation", *, reset):
         """Validate X; a frame is looked at, never converted."""
@@ -338,7 +342,9 @@ class BaseMixtureOfExperts(
     def _starts(self, training, gating, pool, random_state):
         """Yield the responsibilities with which each start of EM begins."""
         init = self.init
-        if not isinstance(init, str) and not hasattr(init, "fit_predict"):
+        if hasattr(init, "fit_predict"):
+            [(_, init)] = seed_experts([("init", init)], random_state)
+        elif not isinstance(init, str):
             init = rows_of_init(init, training.kept, training.n_given)
         for start in starting_points(init, self.n_init):
             yield initial_responsibilities(
@@ -383,7 +389,7 @@ class BaseMixtureOfExperts(
             "estimator": self,
             "X": training.X,
             "y": training.y,
-            "metadata": {"sample_weight": weights},
+            "metadata": {"sample_weight": weights} if training.weighted else None,
         }
         context = self._init_callback_context(max_subtasks=n_starts)
         context.call_on_fit_task_begin(**hooks)
@@ -410,7 +416,8 @@ class BaseMixtureOfExperts(
                 UserWarning,
                 stacklevel=5,
             )
-        if not last.converged:
+        # A callback that stops EM earlier knows that it does.
+        if not last.converged and last.n_iter == self.max_iter:
             # A first iteration, or a new start of an expert, has no change to tell.
             change = (
                 f": the objective still changed by {last.change:.2g} a row"
@@ -520,8 +527,11 @@ class BaseMixtureOfExperts(
         if isinstance(self.experts, list):
             experts = list(self.experts)
         else:
-            experts = [("experts", self.experts or self._default_expert())]
-        return [("gate", self.gate or SoftmaxGate()), *experts]
+            # "or" would ask an ensemble that is not fitted for its length.
+            expert = self._default_expert() if self.experts is None else self.experts
+            experts = [("experts", expert)]
+        gate = SoftmaxGate() if self.gate is None else self.gate
+        return [("gate", gate), *experts]
 
     def _sk_visual_block_(self):
         names, parts = zip(*self._parts())

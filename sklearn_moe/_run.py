@@ -74,10 +74,12 @@ def best_run(
             )
             if stop or iteration.converged:
                 break
-        start.call_on_fit_task_end(
+        stop = start.call_on_fit_task_end(
             **hooks, reconstruction_attributes=lambda run=run: fitted_attributes(run)
         )
         runs = [max([*runs, run], key=lambda run: run.best.objective)]
+        if stop:
+            break
     return runs[0]
 
 

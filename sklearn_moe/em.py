@@ -100,7 +100,8 @@ def expectation_maximization(
     sample_weight : ndarray of shape (n_samples,)
         Positive.
     sharing : float
-        In [0, 1).
+        In [0, 1). Without it each column of `responsibilities` must hold something:
+        every expert takes part in the first M-step.
     tol : float
         Smallest change of the objective, per unit of weight, that is worth an
         iteration.
@@ -116,13 +117,13 @@ def expectation_maximization(
     total_weight = sample_weight.sum()
     sharing_penalty = sharing / (n_experts * (1 - sharing))
     starvation = Starvation(n_experts)
+    row_log_likelihood, revived = None, False
     fitted_experts, fitted_gate = None, first_gate
     objective, change, n_iter = -np.inf, np.inf, 0
 
     while not abs(change) < tol:
         n_iter += 1
-        revived = False
-        if n_iter > 1:
+        if row_log_likelihood is not None:
             responsibilities, revived = starvation.relieve(
                 responsibilities, sample_weight, row_log_likelihood
             )

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array
+from sklearn.utils.validation import has_fit_parameter
 
 KINDS = ("tree", "kmeans", "random")
 
@@ -64,8 +65,9 @@ def initial_responsibilities(
           of them, by the gate's features and, in regression, the target.
         - array-like of shape (n_samples,): a label for each row.
         - array-like of shape (n_samples, n_experts): responsibilities.
-        - clusterer: its clusters, or its `predict_proba` where it has one. A row that
-          it leaves out (label -1) is shared by all.
+        - clusterer: its clusters, or its `predict_proba` where it has one. It is given
+          the weights where its `fit` takes them. A row that it leaves out (label -1)
+          is shared by all.
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
         What the gate sees.
     y : ndarray of shape (n_samples,)
@@ -126,9 +128,9 @@ def _clusters(features, y, n_experts, sample_weight, random_state, classificatio
 
 
 def _nearest_drawn(features, y, n_experts, sample_weight, random_state, classification):
-    drawn = random_state.choice(
-        len(y), n_experts, replace=False, p=sample_weight / sample_weight.sum()
-    )
+    # With replacement, as a row of weight 2 can be drawn as often as two rows can.
+    weights = sample_weight / sample_weight.sum()
+    drawn = random_state.choice(len(y), n_experts, p=weights)
     if not classification and not issparse(features):
         # Regimes that overlap in X differ in y only.
         target = _standardise(y, sample_weight)
@@ -218,7 +220,12 @@ def _check_responsibilities(array, n_samples, n_experts):
 
 def _from_clusterer(clusterer, features, n_experts, sample_weight):
     clusterer = clone(clusterer)
-    labels = np.asarray(clusterer.fit_predict(features))
+    weights = (
+        {"sample_weight": sample_weight}
+        if has_fit_parameter(clusterer, "sample_weight")
+        else {}
+    )
+    labels = np.asarray(clusterer.fit_predict(features, **weights))
     if hasattr(clusterer, "predict_proba"):
         return _check_responsibilities(
             clusterer.predict_proba(features), len(labels), n_experts
