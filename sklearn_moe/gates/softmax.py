@@ -86,7 +86,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     >>> trust = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
     >>> gate = SoftmaxGate().fit(X, trust)
     >>> gate.predict_proba([[0.0], [3.0]]).round(2)
-    array([[0.92, 0.08],
+    array([[0.93, 0.07],
            [0.1 , 0.9 ]])
     """
 
