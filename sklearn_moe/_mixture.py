@@ -7,19 +7,17 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import TransformerMixin, _fit_context, is_classifier
+from sklearn.base import TransformerMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     Bunch,
-    _safe_indexing,
     check_array,
     check_consistent_length,
     check_random_state,
     get_tags,
 )
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -30,10 +28,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import (
+    HasMethods,
+    Interval,
     NamedPartsMixin,
+    StrOptions,
     VisualBlock,
     check_sample_weight,
+    fit_context,
     raise_for_params,
+    safe_indexing,
     select_params,
 )
 from sklearn_moe._run import best_run
@@ -205,7 +208,7 @@ class BaseMixtureOfExperts(
     # Fitting
     # -------
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, **fit_params):
         """Fit the experts and the gate by EM.
 
@@ -282,7 +285,7 @@ class BaseMixtureOfExperts(
         n_given = len(y)
         if len(kept) < n_given:
             # A class without weight is no class: y is checked again.
-            X, y = _safe_indexing(X, kept), self._check_y(y[kept])
+            X, y = safe_indexing(X, kept), self._check_y(y[kept])
             sample_weight = sample_weight[kept]
         return TrainingSet(
             X, y, self._encode_y(y), sample_weight, weighted, kept, n_given

@@ -76,7 +76,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Mean responsibility of each expert for the training rows.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows.
-    objective_path_ : ndarray of shape (n_iter_,)
+    objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     n_iter_ : int
         Number of iterations of the best start.

@@ -30,8 +30,9 @@ def oracle_responsibilities(log_gate, log_likelihood, sample_weight):
 
 
 def oracle_cross_entropy(logits, targets, sample_weight):
-    loss = -np.sum(sample_weight[:, np.newaxis] * targets * scipy_log_softmax(logits, 1))
-    return loss, sample_weight[:, np.newaxis] * (softmax(logits, axis=1) - targets)
+    weights = sample_weight[:, np.newaxis]
+    loss = -np.sum(weights * targets * scipy_log_softmax(logits, axis=1))
+    return loss, weights * (softmax(logits, axis=1) - targets)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

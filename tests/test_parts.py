@@ -6,7 +6,11 @@ from scipy import sparse, stats
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
 
-from sklearn_moe.initialization import initial_responsibilities, starting_points
+from sklearn_moe.initialization import (
+    KINDS,
+    initial_responsibilities,
+    starting_points,
+)
 from sklearn_moe.likelihoods import (
     RELATIVE_SCALE_FLOOR,
     Categorical,
@@ -63,7 +67,8 @@ def test_the_noise_scale_is_the_weighted_maximum_likelihood_one():
 @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
 def test_the_noise_scale_has_a_floor_in_the_units_of_y(unit):
     y = unit * np.arange(10.0)
-    noise, _ = GaussianLikelihood(y, np.ones(10)).fit(y[:, np.newaxis], np.ones((10, 1)))
+    likelihood = GaussianLikelihood(y, np.ones(10))
+    noise, _ = likelihood.fit(y[:, np.newaxis], np.ones((10, 1)))
     np.testing.assert_allclose(noise.scale, RELATIVE_SCALE_FLOOR * y.std())
 
 
@@ -89,7 +94,7 @@ def test_argmax_combination_is_the_output_of_the_trusted_expert(tail):
     np.testing.assert_array_equal(combine(weights, outputs, "argmax"), expected)
 
 
-@pytest.mark.parametrize("init", ["tree", "kmeans", "random", KMeans(3, random_state=0)])
+@pytest.mark.parametrize("init", [*KINDS, KMeans(3, random_state=0)])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_every_expert_begins_with_rows_of_its_own(blobs, init, container):
     X, y, _ = blobs

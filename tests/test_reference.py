@@ -1,4 +1,4 @@
-"""The same optimum as R's flexmix, meteorits and mixtools; see tests/data/README.rst."""
+"""The optimum of R's flexmix, meteorits and mixtools; see tests/data/README.rst."""
 
 import json
 from pathlib import Path

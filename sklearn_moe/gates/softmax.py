@@ -4,18 +4,17 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._compat import check_sample_weight
+from sklearn_moe._compat import Interval, check_sample_weight, fit_context
 from sklearn_moe.gates._problem import SoftmaxProblem, Solution, fill_missing
 
 # Newton steps of the gate in one M-step. They start where the last M-step ended, so
@@ -88,7 +87,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     >>> trust = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
     >>> gate = SoftmaxGate().fit(X, trust)
     >>> gate.predict_proba([[0.0], [3.0]]).round(2)
-    array([[0.92, 0.08],
+    array([[0.93, 0.07],
            [0.1 , 0.9 ]])
     """
 
@@ -105,7 +104,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         self.tol = tol
         self.warm_start = warm_start
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the gate.
 

@@ -1,0 +1,108 @@
+"""The order of the house: which room may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklearn_moe
+
+PACKAGE = Path(sklearn_moe.__file__).parent
+
+# From top to bottom. A room imports from the floors below it only, and from itself.
+FLOORS = [
+    {"__init__"},
+    {"inspection", "model_selection", "dask"},
+    {"classifier", "regressor"},
+    {"_mixture"},
+    {"_run"},
+    {"em"},
+    {"initialization", "experts", "gates", "likelihoods", "routing"},
+    {"kernels"},
+    {"_atomic", "_compat"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
+each_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Yield each import of a file, in functions too, as (module, imported name)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def rooms_imported(path):
+    for module, name in imports(path):
+        package, *rooms = module.split(".")
+        if package == "sklearn_moe":
+            yield rooms[0] if rooms else name or "__init__"
+
+
+def is_private(name):
+    return name is not None and name.startswith("_") and not name.startswith("__")
+
+
+@each_file
+def test_every_room_is_on_a_floor(path):
+    assert room_of(path) in FLOOR_OF
+
+
+@each_file
+def test_imports_run_downwards(path):
+    here = room_of(path)
+    wrong = [
+        room
+        for room in rooms_imported(path)
+        if room != here and FLOOR_OF[room] <= FLOOR_OF[here]
+    ]
+    assert not wrong
+
+
+@each_file
+def test_only_the_kernels_import_numba(path):
+    modules = {module.partition(".")[0] for module, _ in imports(path)}
+    assert "numba" not in modules or room_of(path) == "kernels"
+
+
+@each_file
+def test_only_compat_imports_the_private_names_of_scikit_learn(path):
+    private = [
+        f"{module}.{name}"
+        for module, name in imports(path)
+        if module.partition(".")[0] == "sklearn"
+        and any(map(is_private, [*module.split("."), name]))
+    ]
+    assert not private or room_of(path) == "_compat"
+
+
+def test_the_package_is_imported_without_what_is_slow_or_optional():
+    # A module that is None cannot be imported. (scikit-learn imports pandas by itself
+    # where it is installed.)
+    code = """
+import sys
+absent = ["numba", "matplotlib", "dask", "pandas", "polars", "rich"]
+sys.modules.update(dict.fromkeys(absent))
+import sklearn_moe
+print(sklearn_moe.__all__)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str(sklearn_moe.__all__)
