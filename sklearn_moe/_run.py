@@ -11,6 +11,8 @@ class Run:
     ----------
     path : list of float
         Objective after each iteration.
+    overflow_path : list of float
+        Part of the rows that trained no expert, in each iteration.
     last : Iteration
     best : Iteration
         The iteration with the best objective. It is the last, unless the experts do not
@@ -20,12 +22,14 @@ class Run:
 
     def __init__(self):
         self.path = []
+        self.overflow_path = []
         self.last = None
         self.best = None
 
     def record(self, iteration):
         """Take note of an iteration."""
         self.path.append(iteration.objective)
+        self.overflow_path.append(iteration.overflow_fraction)
         self.last = iteration
         if self.best is None or iteration.objective >= self.best.objective:
             self.best = iteration

@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
-from sklearn_moe.experts import predict_class_probabilities
+from sklearn_moe.experts import ClassAnswers
 from sklearn_moe.likelihoods import CategoricalLikelihood
 
 
@@ -27,23 +27,59 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ----------
     experts : estimator or list of (str, estimator), default=None
         One classifier, of which `n_experts` clones are made, or a list of named
-        classifiers. None means :class:`~sklearn.linear_model.LogisticRegression`.
+        classifiers. One that takes no weights is fitted to a systematic resample of the
+        rows; one without `predict_proba` is believed as far as its error rate allows; a
+        :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all. None means
+        :class:`~sklearn.linear_model.LogisticRegression`.
     n_experts : int, default=4
         Number of experts. Not used where `experts` is a list.
-    gate : SoftmaxGate or Pipeline, default=None
-        The gate, or a pipeline that ends in one. None means ``SoftmaxGate()``.
+    gate : estimator, default=None
+        A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
+        one, or any classifier with `predict_proba`, which learns the experts as labels,
+        rows repeated and weighted. None means ``SoftmaxGate()``, and
+        ``SoftmaxGate(alpha=0.1)`` where the experts do not specialise.
     combination : {"weighted", "argmax"}, default="weighted"
         Whether probabilities are the mean of the experts' under the gate's weights, or
         those of the expert with the largest weight alone.
+    top_k : int, default=None
+        Number of experts that answer for a row: those with the largest weights, which
+        are renormalised. Each expert is asked about its own rows only, so that a
+        prediction costs less. None means all.
+    assignment : {"soft", "hard", "expert_choice"}, default="soft"
+        Which rows train an expert. "soft": all, weighted with its responsibility;
+        "hard": those for which it has the largest responsibility, as in classification
+        EM; "expert_choice": those for which its responsibility is largest, as many as
+        its capacity allows, weighted with it; a row may train several experts or none.
+    capacity_factor : float, default=None
+        An expert is trained on at most ``ceil(capacity_factor * n_samples /
+        n_experts)`` rows, of mean weight where they are weighted: the rows of its
+        largest responsibility first. None means no limit for "hard" and 1 for
+        "expert_choice". It is a rule of training: predictions know no capacity.
+    overflow : {"drop", "reroute"}, default="drop"
+        Whether a row that finds no room with "hard" assignment trains no expert in this
+        iteration, or the next best that has room.
     sharing : float, default=0.05
         Part of the weight of each row that is shared equally by all experts, in [0, 1).
-        It keeps experts from fitting few rows too closely; 0 is textbook EM.
+        It keeps experts from fitting few rows too closely; 0 is textbook EM. Only for
+        ``assignment="soft"``.
+    specialize : bool or "auto", default="auto"
+        Whether EM fits the experts, each to its own rows. If not, they are fitted once,
+        to all rows, and only the gate and the noise are learnt by EM, which then tells
+        which of the given experts is good where. "auto" means False for a list of
+        experts of different kinds, which differ enough as they are, and True else.
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How experts are judged in the E-step. None: on the rows that they were fitted
+        to, which flatters experts that learn rows by heart. Else by cross-validation,
+        each row by experts that have not seen it; the final experts are fitted to all
+        rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
+        experts of different kinds, for ``specialize=False`` and for a gate that is any
+        classifier, and None else.
     init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
         - "kmeans": clusters of what the gate sees,
-        - "random": the cells around randomly drawn rows,
+        - "random": random waves through the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
@@ -57,6 +93,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         EM stops when the objective changes by less than this, in nats a row.
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
+    n_jobs : int, default=None
+        Number of experts, and of folds, that are fitted at the same time. The result
+        does not depend on it. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seeds the start and the experts whose own `random_state` is None.
     verbose : int, default=0
@@ -67,15 +107,23 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     experts_ : list of estimators
-        The fitted experts.
+        The fitted experts. Clones of one estimator stand in the order of their share,
+        the largest first, unless `init` assigns rows to them; named experts stand as
+        they were given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
-    gate_ : SoftmaxGate or Pipeline
+    gate_ : estimator
         The fitted gate.
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
+    expert_load_ : ndarray of shape (n_experts,)
+        Part of the weight of all rows that each expert was trained on.
+    overflow_fraction_ : ndarray of shape (`n_iter_`,)
+        Part of the weight of all rows that trained no expert, in each iteration of the
+        best start.
     log_likelihood_ : float
-        Weighted log-likelihood of the training rows.
+        Weighted log-likelihood of the training rows; with `cv`, under experts that have
+        not seen them.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     n_iter_ : int
@@ -115,6 +163,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     0.97
     """
 
+    _given_experts_alpha = 0.1
+
     def __init__(
         self,
         experts=None,
@@ -122,12 +172,19 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         *,
         gate=None,
         combination="weighted",
+        top_k=None,
+        assignment="soft",
+        capacity_factor=None,
+        overflow="drop",
         sharing=0.05,
+        specialize="auto",
+        cv="auto",
         init="tree",
         n_init=1,
         max_iter=100,
         tol=1e-4,
         warm_start=False,
+        n_jobs=None,
         random_state=None,
         verbose=0,
     ):
@@ -135,12 +192,19 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.n_experts = n_experts
         self.gate = gate
         self.combination = combination
+        self.top_k = top_k
+        self.assignment = assignment
+        self.capacity_factor = capacity_factor
+        self.overflow = overflow
         self.sharing = sharing
+        self.specialize = specialize
+        self.cv = cv
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -199,7 +263,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         probabilities : ndarray of shape (n_samples, n_experts * n_classes)
             The classes of the first expert, then those of the second, ...
         """
-        outputs = self._outputs(self._checked_X(X))
+        outputs = self._expectations(self._checked_X(X))
         return outputs.reshape(len(outputs), -1)
 
     def get_feature_names_out(self, input_features=None):
@@ -234,11 +298,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             raise TypeError(
                 f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; "
                 f"{type(self).__name__} needs classifiers."
-            )
-        if not hasattr(expert, "predict_proba"):
-            raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, has no predict_proba; "
-                "choose a classifier that has, or wrap it in a CalibratedClassifierCV."
             )
 
     def _check_y(self, y):
@@ -276,5 +335,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _make_likelihood(self, training):
         return CategoricalLikelihood(training.encoded_y)
 
-    def _respond(self, expert, X):
-        return predict_class_probabilities(expert, X, self.classes_)
+    def _make_answers(self, y):
+        return ClassAnswers(self.classes_)
+
+    def _decode_y(self, y):
+        return self.classes_[y]

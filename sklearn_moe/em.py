@@ -22,12 +22,21 @@ from typing import Any
 import numpy as np
 
 from sklearn_moe import kernels
+from sklearn_moe.routing import Router, exclude
 
 # An expert whose part of the rows is below this part of an even share is starved.
 STARVED_SHARE = 0.01
 
+# Experts that do not maximise the likelihood exactly (trees, resampled or cross-fitted
+# ones) need not climb. EM stops after this many iterations without a new best.
+PATIENCE = 5
+
 # How often one starved expert is given new rows before it is retired.
 MAX_REVIVALS = 2
+
+
+# Textbook EM: every expert is trained on every row.
+BY_RESPONSIBILITY = Router()
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,11 @@ class Iteration:
         Growth of the objective in this iteration, per unit of weight; infinite in the
         first one and where an expert was given new rows.
     converged : bool
-        Whether the change is below the tolerance.
+        Whether the change is below the tolerance, or the objective has stopped rising.
+    load : ndarray of shape (n_experts,)
+        Part of the weight of all rows that each expert was trained on.
+    overflow_fraction : float
+        Part of the weight of all rows that trained no expert.
     """
 
     n_iter: int
@@ -65,6 +78,8 @@ class Iteration:
     objective: float
     change: float
     converged: bool
+    load: np.ndarray
+    overflow_fraction: float
 
 
 def expectation_maximization(
@@ -76,6 +91,7 @@ def expectation_maximization(
     *,
     sharing,
     tol,
+    route=BY_RESPONSIBILITY,
     first_gate=None,
 ):
     r"""Iterate EM until it converges.
@@ -105,6 +121,9 @@ def expectation_maximization(
     tol : float
         Smallest change of the objective, per unit of weight, that is worth an
         iteration.
+    route : Router, default=BY_RESPONSIBILITY
+        Which rows train which expert. Where it is not by responsibility the objective
+        need not rise, and there is no sharing.
     first_gate : object, default=None
         The `previous` of the gate's first fit.
 
@@ -114,14 +133,17 @@ def expectation_maximization(
         Until one has converged; the caller decides how many are enough.
     """
     n_experts = responsibilities.shape[1]
+    if route.assignment != "soft":
+        # An expert that is given its own rows only has no part of the others.
+        sharing = 0.0
     total_weight = sample_weight.sum()
     sharing_penalty = sharing / (n_experts * (1 - sharing))
     starvation = Starvation(n_experts)
     row_log_likelihood, revived = None, False
     fitted_experts, fitted_gate = None, first_gate
-    objective, change, n_iter = -np.inf, np.inf, 0
+    objective, best, n_iter, n_stale, converged = -np.inf, -np.inf, 0, 0, False
 
-    while not abs(change) < tol:
+    while not converged:
         n_iter += 1
         if row_log_likelihood is not None:
             responsibilities, revived = starvation.relieve(
@@ -130,24 +152,28 @@ def expectation_maximization(
         active = starvation.active
 
         # M-step
+        routed = route(responsibilities, sample_weight)
         weights = sample_weight[:, np.newaxis] * (
-            (1 - sharing) * responsibilities + sharing / n_experts
+            (1 - sharing) * routed.weights + sharing / n_experts
         )
         fitted_experts, outputs = experts.fit(weights, active, fitted_experts)
         fitted_likelihood, log_prob = likelihood.fit(outputs, weights)
-        fitted_gate, log_gate = gate.fit(responsibilities, fitted_gate)
+        fitted_gate, log_gate = gate.fit(routed.targets, fitted_gate)
 
         # E-step
-        log_prob = np.where(active, log_prob, -np.inf)
+        log_gate = exclude(log_gate, active)
         responsibilities, row_log_likelihood, log_likelihood = kernels.responsibilities(
             log_gate, log_prob, sample_weight
         )
 
-        previous = -np.inf if revived else objective
+        previous, best = (-np.inf, -np.inf) if revived else (objective, best)
         objective = log_likelihood - total_weight * gate.penalty(fitted_gate)
         if sharing:
             objective += sharing_penalty * (sample_weight @ log_prob[:, active]).sum()
         change = (objective - previous) / total_weight
+        n_stale = 0 if objective > best + tol * total_weight else n_stale + 1
+        best = max(best, objective)
+        converged = abs(change) < tol or n_stale >= PATIENCE
         yield Iteration(
             n_iter,
             fitted_experts,
@@ -158,7 +184,9 @@ def expectation_maximization(
             log_likelihood,
             objective,
             change,
-            abs(change) < tol,
+            converged,
+            routed.load,
+            routed.overflow_fraction,
         )
 
 

@@ -4,13 +4,17 @@ import warnings
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array
 from sklearn.utils.validation import has_fit_parameter
+
+# Spread of the phase of the random waves, in radians, and their height.
+FREQUENCY = 4.0
+AMPLITUDE = 2.0
 
 KINDS = ("tree", "kmeans", "random")
 
@@ -61,8 +65,9 @@ def initial_responsibilities(
     init : {"tree", "kmeans", "random"}, array-like or clusterer
         - "tree": the leaves of a supervised tree with as many leaves as experts.
         - "kmeans": the clusters of the gate's features.
-        - "random": as many rows as experts are drawn, and each row goes to the nearest
-          of them, by the gate's features and, in regression, the target.
+        - "random": random waves through the gate's features and the target. They are
+          rough enough for rows that are neighbours to part, and smooth enough for rows
+          that are equal to stay together.
         - array-like of shape (n_samples,): a label for each row.
         - array-like of shape (n_samples, n_experts): responsibilities.
         - clusterer: its clusters, or its `predict_proba` where it has one. It is given
@@ -70,7 +75,7 @@ def initial_responsibilities(
           is shared by all.
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
         What the gate sees.
-    y : ndarray of shape (n_samples,)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     n_experts : int
     sample_weight : ndarray of shape (n_samples,)
     random_state : RandomState instance
@@ -87,12 +92,14 @@ def initial_responsibilities(
         If labels or responsibilities do not fit the rows and experts.
     """
     if isinstance(init, str):
-        start = {"tree": _tree_leaves, "kmeans": _clusters, "random": _nearest_drawn}
-        labels = start[init](
+        start = {"tree": _tree_leaves, "kmeans": _clusters, "random": _waves}
+        groups = start[init](
             features, y, n_experts, sample_weight, random_state, classification
         )
+        if init == "random":
+            return groups
         return _one_hot(
-            _fill_groups(labels, features, n_experts, sample_weight), n_experts
+            _fill_groups(groups, features, n_experts, sample_weight), n_experts
         )
     if hasattr(init, "fit_predict"):
         return _from_clusterer(init, features, n_experts, sample_weight)
@@ -127,21 +134,24 @@ def _clusters(features, y, n_experts, sample_weight, random_state, classificatio
         return kmeans.fit_predict(features, sample_weight=sample_weight)
 
 
-def _nearest_drawn(features, y, n_experts, sample_weight, random_state, classification):
-    # With replacement, as a row of weight 2 can be drawn as often as two rows can.
-    weights = sample_weight / sample_weight.sum()
-    drawn = random_state.choice(len(y), n_experts, p=weights)
-    if not classification and not issparse(features):
-        # Regimes that overlap in X differ in y only.
-        target = _standardise(y, sample_weight)
-        features = np.column_stack([features, target * np.sqrt(features.shape[1])])
-    return pairwise_distances_argmin(features, features[drawn])
+def _waves(features, y, n_experts, sample_weight, random_state, classification):
+    """Softmax of one random cosine for each expert."""
+    if classification:
+        target = np.eye(y.max() + 1)[y]
+    else:
+        target = _standardise(y, sample_weight).reshape(len(y), -1)
+    n_columns = features.shape[1], target.shape[1]
+    directions = [random_state.standard_normal((n, n_experts)) for n in n_columns]
+    phase = features @ directions[0] + target @ directions[1]
+    phase *= FREQUENCY / np.sqrt(sum(n_columns))
+    phase += random_state.uniform(0, 2 * np.pi, n_experts)
+    return softmax(AMPLITUDE * np.cos(phase), axis=1)
 
 
 def _standardise(y, sample_weight):
-    centred = y - np.average(y, weights=sample_weight)
-    spread = np.sqrt(np.average(centred**2, weights=sample_weight))
-    return centred / (spread if spread > 0 else 1.0)
+    centred = y - np.average(y, axis=0, weights=sample_weight)
+    spread = np.sqrt(np.average(centred**2, axis=0, weights=sample_weight))
+    return centred / np.where(spread > 0, spread, 1.0)
 
 
 def _fill_groups(labels, features, n_experts, sample_weight):

@@ -7,7 +7,7 @@ from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
-from sklearn_moe.experts import predict_mean
+from sklearn_moe.experts import PointAnswers
 from sklearn_moe.likelihoods import GaussianLikelihood
 
 
@@ -26,23 +26,59 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ----------
     experts : estimator or list of (str, estimator), default=None
         One regressor, of which `n_experts` clones are made, or a list of named
-        regressors. None means :class:`~sklearn.linear_model.Ridge`.
+        regressors. One that takes no weights is fitted to a systematic resample of the
+        rows; a :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all; a mixture
+        is an expert with its own density. None means
+        :class:`~sklearn.linear_model.Ridge`.
     n_experts : int, default=4
         Number of experts. Not used where `experts` is a list.
-    gate : SoftmaxGate or Pipeline, default=None
-        The gate, or a pipeline that ends in one. None means ``SoftmaxGate()``.
+    gate : estimator, default=None
+        A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
+        one, or any classifier with `predict_proba`, which learns the experts as labels,
+        rows repeated and weighted. None means ``SoftmaxGate()``, and
+        ``SoftmaxGate(alpha=0.3)`` where the experts do not specialise.
     combination : {"weighted", "argmax"}, default="weighted"
         Whether a prediction is the mean of the experts' under the gate's weights, or
         that of the expert with the largest weight alone.
+    top_k : int, default=None
+        Number of experts that answer for a row: those with the largest weights, which
+        are renormalised. Each expert is asked about its own rows only, so that a
+        prediction costs less. None means all.
+    assignment : {"soft", "hard", "expert_choice"}, default="soft"
+        Which rows train an expert. "soft": all, weighted with its responsibility;
+        "hard": those for which it has the largest responsibility, as in classification
+        EM; "expert_choice": those for which its responsibility is largest, as many as
+        its capacity allows, weighted with it; a row may train several experts or none.
+    capacity_factor : float, default=None
+        An expert is trained on at most ``ceil(capacity_factor * n_samples /
+        n_experts)`` rows, of mean weight where they are weighted: the rows of its
+        largest responsibility first. None means no limit for "hard" and 1 for
+        "expert_choice". It is a rule of training: predictions know no capacity.
+    overflow : {"drop", "reroute"}, default="drop"
+        Whether a row that finds no room with "hard" assignment trains no expert in this
+        iteration, or the next best that has room.
     sharing : float, default=0.05
         Part of the weight of each row that is shared equally by all experts, in [0, 1).
-        It keeps experts from fitting few rows too closely; 0 is textbook EM.
+        It keeps experts from fitting few rows too closely; 0 is textbook EM. Only for
+        ``assignment="soft"``.
+    specialize : bool or "auto", default="auto"
+        Whether EM fits the experts, each to its own rows. If not, they are fitted once,
+        to all rows, and only the gate and the noise are learnt by EM, which then tells
+        which of the given experts is good where. "auto" means False for a list of
+        experts of different kinds, which differ enough as they are, and True else.
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How experts are judged in the E-step. None: on the rows that they were fitted
+        to, which flatters experts that learn rows by heart. Else by cross-validation,
+        each row by experts that have not seen it; the final experts are fitted to all
+        rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
+        experts of different kinds, for ``specialize=False`` and for a gate that is any
+        classifier, and None else.
     init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
         - "kmeans": clusters of what the gate sees,
-        - "random": the cells around randomly drawn rows,
+        - "random": random waves through the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
@@ -56,6 +92,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         EM stops when the objective changes by less than this, in nats a row.
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
+    n_jobs : int, default=None
+        Number of experts, and of folds, that are fitted at the same time. The result
+        does not depend on it. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seeds the start and the experts whose own `random_state` is None.
     verbose : int, default=0
@@ -64,18 +104,26 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     Attributes
     ----------
     experts_ : list of estimators
-        The fitted experts.
+        The fitted experts. Clones of one estimator stand in the order of their share,
+        the largest first, unless `init` assigns rows to them; named experts stand as
+        they were given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
-    gate_ : SoftmaxGate or Pipeline
+    gate_ : estimator
         The fitted gate.
     noise_ : GaussianNoise
         The noise of the experts; ``noise_.scale`` holds a standard deviation for each,
-        in the units of y.
+        and for each output where there are several, in the units of y.
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
+    expert_load_ : ndarray of shape (n_experts,)
+        Part of the weight of all rows that each expert was trained on.
+    overflow_fraction_ : ndarray of shape (`n_iter_`,)
+        Part of the weight of all rows that trained no expert, in each iteration of the
+        best start.
     log_likelihood_ : float
-        Weighted log-likelihood of the training rows.
+        Weighted log-likelihood of the training rows; with `cv`, under experts that have
+        not seen them.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     n_iter_ : int
@@ -112,9 +160,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
     >>> moe.fit(X, y).predict([[-2.0], [2.0]]).round(1)
     array([2., 2.])
-    >>> [float(expert.coef_[0].round(1)) for expert in moe.experts_]
+    >>> sorted(float(expert.coef_[0].round(1)) for expert in moe.experts_)
     [-1.0, 1.0]
     """
+
+    _given_experts_alpha = 0.3
 
     def __init__(
         self,
@@ -123,12 +173,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         *,
         gate=None,
         combination="weighted",
+        top_k=None,
+        assignment="soft",
+        capacity_factor=None,
+        overflow="drop",
         sharing=0.05,
+        specialize="auto",
+        cv="auto",
         init="tree",
         n_init=1,
         max_iter=100,
         tol=1e-4,
         warm_start=False,
+        n_jobs=None,
         random_state=None,
         verbose=0,
     ):
@@ -136,12 +193,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.n_experts = n_experts
         self.gate = gate
         self.combination = combination
+        self.top_k = top_k
+        self.assignment = assignment
+        self.capacity_factor = capacity_factor
+        self.overflow = overflow
         self.sharing = sharing
+        self.specialize = specialize
+        self.cv = cv
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -169,7 +233,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         predictions : ndarray of shape (n_samples, n_experts)
         """
-        return self._outputs(self._checked_X(X))
+        outputs = self._expectations(self._checked_X(X))
+        return outputs.reshape(len(outputs), -1)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of `transform`.
@@ -185,7 +250,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         check_is_fitted(self)
         prefix = type(self).__name__.lower()
-        return np.array([f"{prefix}_{name}" for name in self.named_experts_], object)
+        names = [f"{prefix}_{name}" for name in self.named_experts_]
+        for n_outputs in self._answers_.shape:
+            names = [f"{name}_{j}" for name in names for j in range(n_outputs)]
+        return np.array(names, object)
 
     @property
     def noise_(self):
@@ -194,7 +262,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self._likelihood_
 
     def _default_expert(self):
-        return Ridge()
+        # EM climbs as far as its experts are exact: on sparse rows Ridge iterates.
+        return Ridge(tol=1e-8)
 
     def _check_expert(self, name, expert):
         kind = get_tags(expert).estimator_type
@@ -206,13 +275,40 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _check_y(self, y):
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-        return column_or_1d(y, warn=True)
+        if y.ndim == 1 or y.shape[1] == 1:
+            return column_or_1d(y, warn=True)
+        for name, expert in self._parts()[1:]:
+            if not get_tags(expert).target_tags.multi_output:
+                raise ValueError(
+                    f"y has {y.shape[1]} outputs, but expert {name!r}, a "
+                    f"{type(expert).__name__}, predicts one; wrap it in "
+                    "sklearn.multioutput.MultiOutputRegressor."
+                )
+        return y
 
     def _encode_y(self, y):
-        return self._check_y(y).astype(np.float64)
+        y = self._check_y(y)
+        if y.shape[1:] != self._answers_.shape:
+            raise ValueError(
+                f"y must have the shape of a row's target in fit, "
+                f"{self._answers_.shape}; got {y.shape[1:]}."
+            )
+        return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
 
     def _make_likelihood(self, training):
         return GaussianLikelihood(training.encoded_y, training.sample_weight)
 
-    def _respond(self, expert, X):
-        return predict_mean(expert, X)
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = all(
+            get_tags(expert).target_tags.multi_output
+            for _, expert in self._parts()[1:]
+            if hasattr(expert, "__sklearn_tags__")
+        )
+        return tags
+
+    def _make_answers(self, y):
+        return PointAnswers(y.shape[1:])
+
+    def _decode_y(self, y):
+        return y

@@ -1,5 +1,10 @@
 """What all tests share."""
 
+import os
+
+# Without it scikit-learn skips its checks of array API input.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 import pytest
 from threadpoolctl import threadpool_limits
 

@@ -19,6 +19,7 @@ from sklearn_moe import (
 from sklearn_moe.initialization import initial_responsibilities
 
 RETIRED = "lost their rows again and again and were retired"
+MEMORIZED = "reproduce their training targets but not others"
 
 
 def features(n_samples=60, n_features=3, seed=0):
@@ -36,7 +37,7 @@ def two_regimes_of_classes(X):
 
 
 def fit(model, X, y, sample_weight=None):
-    """Fit; no warning is allowed but the two that tell how EM ended, if it is so."""
+    """Fit; no warning is allowed but those that tell how EM ended, if it is so."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y, sample_weight)
@@ -45,6 +46,7 @@ def fit(model, X, y, sample_weight=None):
         for warning in caught
         if warning.category is not ConvergenceWarning
         and RETIRED not in str(warning.message)
+        and not (MEMORIZED in str(warning.message) and X.shape[1] > len(X))
     ]
     assert others == []
     unconverged = [w for w in caught if w.category is ConvergenceWarning]
@@ -255,7 +257,7 @@ def test_the_start_does_not_depend_on_the_unit_of_the_target(init, unit):
         )
         for target in (y, unit * y)
     )
-    np.testing.assert_array_equal(other, first)
+    np.testing.assert_allclose(other, first, rtol=0, atol=1e-10)
 
 
 @given(offset=st.floats(-1e8, 1e8))

@@ -109,7 +109,8 @@ def test_grid_search_finds_parameters_of_mixture_gate_and_experts(Mixture):
 
 def test_grid_search_chooses_among_named_experts():
     X, y = regression()
-    mixture = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge())])
+    experts = [("a", Ridge()), ("b", Ridge())]
+    mixture = MixtureOfExpertsRegressor(experts, specialize=True)
     grid = {"a__alpha": [1.0, 2.0], "b": [Ridge(1e6), LinearRegression()]}
     search = GridSearchCV(mixture, grid, cv=2, error_score="raise").fit(X, y)
     best = search.best_estimator_.named_experts_

@@ -119,7 +119,7 @@ def test_the_penalty_of_the_gate_is_counted_per_unit_of_weight():
     weights = np.full(100, 2.0)
     gate = SoftmaxGating(SoftmaxGate(alpha=0.1), X[:, 1:], weights)
     last = run(X, y, gate, 2, sharing=0, sample_weight=weights)[-1]
-    slopes = last.gate[:, 0]
+    slopes = last.gate.parameters[:, 0]
     assert slopes.any()
     # Two classes: the penalty is that of their one logit.
     penalty = 200 * 0.1 * np.sum(slopes**2)

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVR, LinearSVC
 
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
@@ -75,8 +73,7 @@ def with_row(array, value, row=3):
         ("tol", -1e-3, r"in the range \[0.0, inf\)"),
         ("warm_start", "yes", "bool"),
         ("random_state", "seed", "RandomState"),
-        ("experts", "ridge", "implementing 'fit' and 'predict'"),
-        ("experts", StandardScaler(), "implementing 'fit' and 'predict'"),
+        ("experts", "ridge", "implementing 'fit'"),
         ("gate", "softmax", "implementing 'fit' and 'predict_proba'"),
         ("gate", KMeans(), "implementing 'fit' and 'predict_proba'"),
     ],
@@ -129,14 +126,14 @@ def test_a_bad_parameter_of_a_gate_alone_is_named(parameter, value):
     "gate",
     [
         SoftmaxGate,
-        LogisticRegression(),
+        LinearSVC(),
         make_pipeline(StandardScaler()),
-        make_pipeline(StandardScaler(), LogisticRegression()),
+        make_pipeline(StandardScaler(), LinearSVC()),
     ],
     ids=["class", "classifier", "transformer", "pipeline"],
 )
-def test_a_gate_that_is_no_softmax_gate_is_refused(mixture, gate):
-    with pytest.raises(TypeError, match="'gate' must be a SoftmaxGate or a pipeline"):
+def test_a_gate_without_probabilities_is_refused(mixture, gate):
+    with pytest.raises((TypeError, ValueError), match=r"'gate'.*predict_proba"):
         make(mixture, gate=gate).fit(*data(mixture))
 
 
@@ -215,13 +212,13 @@ class Plain:
             "a Pipeline, is a regressor; .*needs classifiers",
         ),
         (MixtureOfExpertsClassifier, KMeans(), "is a clusterer; .*needs classifiers"),
-        (MixtureOfExpertsClassifier, LinearSVC(), "no predict_proba; .*Calibrated"),
         (MixtureOfExpertsRegressor, Ridge, r"got the class Ridge. Write Ridge\(\)"),
         (
             MixtureOfExpertsClassifier,
             LogisticRegression,
             r"got the class LogisticRegression. Write LogisticRegression\(\)",
         ),
+        (MixtureOfExpertsRegressor, StandardScaler(), "estimator with fit and predict"),
         (MixtureOfExpertsRegressor, Plain(), "must be a scikit-learn estimator"),
         (MixtureOfExpertsClassifier, Plain(), "must be a scikit-learn estimator"),
     ],
@@ -235,24 +232,6 @@ def test_an_expert_of_the_wrong_kind_is_refused_by_name(
     name = "bad" if in_a_list else "expert0"
     with pytest.raises(TypeError, match=f"Expert '{name}'.*{message}"):
         make(mixture, experts=experts).fit(*data(mixture))
-
-
-def test_the_remedy_for_a_classifier_without_probabilities_works():
-    X, y = data(MixtureOfExpertsClassifier)
-    moe = make(MixtureOfExpertsClassifier, experts=CalibratedClassifierCV(LinearSVC()))
-    assert moe.fit(X, y).score(X, y) > 0.5
-
-
-@pytest.mark.parametrize(
-    "expert",
-    [KNeighborsRegressor(), make_pipeline(StandardScaler(), KNeighborsRegressor())],
-)
-def test_an_expert_that_takes_no_weights_is_refused(expert):
-    message = f"{type(expert).__name__} cannot be an expert: .*no 'sample_weight'"
-    with pytest.raises(TypeError, match=message):
-        make(MixtureOfExpertsRegressor, experts=expert).fit(
-            *data(MixtureOfExpertsRegressor)
-        )
 
 
 @pytest.mark.parametrize(
@@ -368,11 +347,17 @@ def test_a_target_of_another_length_is_refused(estimator):
         make(estimator).fit(X, y[:39])
 
 
-@pytest.mark.parametrize("mixture", MIXTURES)
-def test_a_target_of_two_columns_is_refused(mixture):
-    X, y = data(mixture)
+def test_labels_of_two_columns_are_refused():
+    X, y = data(MixtureOfExpertsClassifier)
     with pytest.raises(ValueError, match=r"y should be a 1d array, .*\(40, 2\)"):
-        make(mixture).fit(X, np.column_stack([y, y]))
+        make(MixtureOfExpertsClassifier).fit(X, np.column_stack([y, y]))
+
+
+def test_two_targets_for_experts_of_one_are_refused():
+    X, y = data(MixtureOfExpertsRegressor)
+    moe = make(MixtureOfExpertsRegressor, experts=[("line", Ridge()), ("svr", SVR())])
+    with pytest.raises(ValueError, match=r"2 outputs, but expert 'svr'.*MultiOutput"):
+        moe.fit(X, np.column_stack([y, y]))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -649,7 +634,7 @@ FAILURES_OF_ALL = {
 }
 FAILURES_OF_A_MIXTURE = {
     "labels of one group": fail_with("groups", init=np.zeros(40)),
-    "a bad gate": fail_with("SoftmaxGate", gate=LogisticRegression()),
+    "a bad gate": fail_with("predict_proba", gate=LinearSVC()),
     "a bad parameter": fail_with("n_experts", n_experts=0),
     "too many experts": fail_with("n_experts", n_experts=41),
     "an expert in the third iteration": fail_in_the_third_iteration(RuntimeError()),

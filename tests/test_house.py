@@ -19,7 +19,8 @@ FLOORS = [
     {"_mixture"},
     {"_run"},
     {"em"},
-    {"initialization", "experts", "gates", "likelihoods", "routing"},
+    {"initialization", "experts", "folds", "gates", "likelihoods", "routing"},
+    {"weighting"},
     {"kernels"},
     {"_atomic", "_compat"},
 ]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse, stats
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
@@ -12,12 +14,12 @@ from sklearn_moe.initialization import (
     starting_points,
 )
 from sklearn_moe.likelihoods import (
-    RELATIVE_SCALE_FLOOR,
     Categorical,
     GaussianLikelihood,
     GaussianNoise,
 )
-from sklearn_moe.routing import combine
+from sklearn_moe.likelihoods.gaussian import RELATIVE_SCALE_FLOOR
+from sklearn_moe.routing import dispatch, keep_largest
 
 
 def start(init, features, y, n_experts, *, seed=0, classification=False):
@@ -74,24 +76,61 @@ def test_the_noise_scale_has_a_floor_in_the_units_of_y(unit):
 
 def test_an_impossible_class_has_a_finite_log_probability():
     outputs = np.array([[[1.0, 0.0], [0.5, 0.5]]])
-    log_prob = Categorical().log_prob(np.array([1]), outputs)
+    log_prob = Categorical(np.zeros(2)).log_prob(np.array([1]), outputs)
     np.testing.assert_allclose(log_prob, [[np.log(np.finfo(float).eps), np.log(0.5)]])
 
 
+def ask_about(outputs, asked=None):
+    """Experts that give these outputs, and note which rows they are asked about."""
+
+    def ask(k, rows):
+        if asked is not None:
+            asked[k] = rows
+        return outputs[rows, k]
+
+    return ask
+
+
 @pytest.mark.parametrize("tail", [(), (4,)])
-def test_weighted_combination_is_the_mean_under_the_gate(tail):
+def test_dispatch_is_the_mean_under_the_weights(tail):
     rng = np.random.default_rng(0)
     weights, outputs = rng.dirichlet(np.ones(3), 6), rng.random((6, 3, *tail))
     expected = [w @ o for w, o in zip(weights, outputs)]
-    np.testing.assert_allclose(combine(weights, outputs, "weighted"), expected)
+    np.testing.assert_allclose(dispatch(weights, ask_about(outputs)), expected)
 
 
 @pytest.mark.parametrize("tail", [(), (4,)])
-def test_argmax_combination_is_the_output_of_the_trusted_expert(tail):
+def test_one_kept_weight_gives_the_output_of_the_trusted_expert(tail):
     rng = np.random.default_rng(0)
     weights, outputs = rng.dirichlet(np.ones(3), 6), rng.random((6, 3, *tail))
     expected = [o[w.argmax()] for w, o in zip(weights, outputs)]
-    np.testing.assert_array_equal(combine(weights, outputs, "argmax"), expected)
+    kept = keep_largest(weights, 1)
+    np.testing.assert_array_equal(dispatch(kept, ask_about(outputs)), expected)
+
+
+def test_an_expert_is_asked_about_its_own_rows_only():
+    weights = np.array([[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.0, 0.0, 1.0]])
+    asked = {}
+    dispatch(weights, ask_about(np.zeros((3, 3)), asked))
+    assert {k: rows.tolist() for k, rows in asked.items()} == {0: [0, 1], 2: [1, 2]}
+
+
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 1000))
+@settings(deadline=None, max_examples=50)
+def test_the_largest_weights_are_kept_and_renormalised(n_experts, n_kept, seed):
+    weights = np.random.default_rng(seed).dirichlet(np.ones(n_experts), 5)
+    kept = keep_largest(weights, n_kept)
+    np.testing.assert_allclose(kept.sum(axis=1), 1)
+    assert ((kept > 0).sum(axis=1) == min(n_kept, n_experts)).all()
+    for row, before in zip(kept, weights):
+        assert before[row > 0].min() >= before[row == 0].max(initial=0)
+        before = before[row > 0]
+        np.testing.assert_allclose(row[row > 0], before / before.sum())
+
+
+def test_of_equal_weights_the_first_are_kept():
+    kept = keep_largest(np.full((1, 4), 0.25), 2)
+    np.testing.assert_array_equal(kept, [[0.5, 0.5, 0, 0]])
 
 
 @pytest.mark.parametrize("init", [*KINDS, KMeans(3, random_state=0)])

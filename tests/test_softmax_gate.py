@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -217,3 +218,34 @@ def test_a_common_shift_is_removed_from_coefficients(iris):
     gate = SoftmaxGate(alpha=0.01).fit(*iris)
     np.testing.assert_allclose(gate.coef_.sum(axis=0), 0, atol=1e-10)
     np.testing.assert_allclose(gate.intercept_.sum(), 0, atol=1e-8)
+
+
+def test_load_balancing_adds_the_switch_loss_to_the_objective(iris):
+    X, y = iris
+    targets = np.random.default_rng(0).dirichlet([3, 1, 1], len(y))
+    design = StandardScaler().fit_transform(X)
+
+    def objective(flat):
+        W, b = flat[:12].reshape(3, 4), flat[12:]
+        weights = softmax(design @ W.T + b, axis=1)
+        load = np.bincount(targets.argmax(axis=1), minlength=3) / len(y)
+        cross_entropy = -np.sum(targets * np.log(weights), axis=1).mean()
+        balance = 0.2 * 3 * load @ weights.mean(axis=0)
+        return cross_entropy + 0.05 * np.sum(W**2) + balance
+
+    best = minimize(objective, np.zeros(15), method="BFGS", options={"gtol": 1e-7})
+    W, b = best.x[:12].reshape(3, 4), best.x[12:]
+    gate = SoftmaxGate(alpha=0.1, load_balance=0.2).fit(X, targets)
+    np.testing.assert_allclose(
+        gate.predict_proba(X), softmax(design @ W.T + b, axis=1), atol=1e-4
+    )
+
+
+def test_load_balancing_evens_out_the_weights(iris):
+    X, _ = iris
+    y = np.r_[np.zeros(110, int), np.ones(40, int)]
+    share = [
+        SoftmaxGate(load_balance=strength).fit(X, y).predict_proba(X).mean(axis=0)[0]
+        for strength in (0, 0.3, 1.0)
+    ]
+    assert share[0] > share[1] > share[2]

@@ -1,5 +1,59 @@
-"""Gates: distributions over the experts for each row."""
+"""Gates: distributions over the experts for each row.
 
-from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, is_softmax_gate
+A gate at work in EM has these methods: ``fit(responsibilities, previous)``,
+``penalty(fitted)``, ``estimator(fitted, order)``, ``parameters_of(fitted_gate)``, and
+the attribute `features`, what the initialisation sees of the rows.
+"""
 
-__all__ = ["SoftmaxGate", "SoftmaxGating", "is_softmax_gate"]
+from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
+from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
+from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating
+from sklearn_moe.weighting import last_step
+
+__all__ = ["GaussianGate", "SoftmaxGate", "gating", "log_weights", "needs_folds"]
+
+
+def gating(gate, X, sample_weight, *, random_state, splits, n_jobs):
+    """The gate at work on a training set.
+
+    Parameters
+    ----------
+    gate : estimator
+        A gate, a pipeline that ends in one, or any classifier with `predict_proba`.
+    X : array-like or frame
+    sample_weight : ndarray of shape (n_samples,)
+    random_state : RandomState instance
+    splits : list of (train, test) or None
+        For a gate that `needs_folds`.
+    n_jobs : int or None
+
+    Returns
+    -------
+    gating : SoftmaxGating, GaussianGating or ClassifierGating
+    """
+    last = last_step(gate)
+    if isinstance(last, SoftmaxGate):
+        return SoftmaxGating(gate, X, sample_weight)
+    if isinstance(last, GaussianGate):
+        return GaussianGating(gate, X, sample_weight)
+    return ClassifierGating(
+        gate,
+        X,
+        sample_weight,
+        SoftmaxGating(SoftmaxGate(), X, sample_weight).features,
+        random_state=random_state,
+        splits=splits,
+        n_jobs=n_jobs,
+    )
+
+
+def needs_folds(gate):
+    """Whether a gate may know its rows by heart."""
+    return not isinstance(last_step(gate), (SoftmaxGate, GaussianGate))
+
+
+def log_weights(gate, X, n_experts):
+    """Logarithm of a fitted gate's weights, shape (n_samples, n_experts)."""
+    if needs_folds(gate):
+        return log_gate_weights(gate, X, n_experts)
+    return gate.predict_log_proba(X)

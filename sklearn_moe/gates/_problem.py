@@ -44,6 +44,8 @@ class SoftmaxProblem:
     sample_weight : ndarray of shape (n_samples,)
     alpha : float
         Strength of the L2 penalty.
+    load_balance : float, default=0
+        Strength of the load-balancing loss.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class SoftmaxProblem:
         Standardised features and a last column of ones.
     """
 
-    def __init__(self, X, sample_weight, alpha):
+    def __init__(self, X, sample_weight, alpha, load_balance=0.0):
         # A sparse design is scaled only: the free intercept absorbs the shift, so that
         # the optimum is the same.
         centred = not sparse.issparse(X)
@@ -81,6 +83,7 @@ class SoftmaxProblem:
             self.design = sparse.hstack([scaled, ones], format="csr")
         self.sample_weight = sample_weight / sample_weight.sum()
         self.alpha = alpha
+        self.load_balance = load_balance
 
     def solve(self, targets, start=None, max_iter=100, tol=1e-6):
         """Minimise by Newton's method with a backtracking line search.
@@ -133,16 +136,37 @@ class SoftmaxProblem:
     def loss_and_gradient(self, parameters, targets):
         """Penalised mean cross-entropy and its gradient by the parameters."""
         logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
+        imbalance, push = self._imbalance(logits, targets)
         loss, derivative = kernels.softmax_cross_entropy(
             logits, targets, self.sample_weight
         )
-        gradient = safe_sparse_dot(derivative.T, self.design, dense_output=True)
+        gradient = safe_sparse_dot(
+            (derivative + push).T, self.design, dense_output=True
+        )
         gradient += self._ridge(len(parameters)) * parameters
-        return loss + self.penalty(parameters), gradient
+        return loss + self._norm(parameters) + imbalance, gradient
 
-    def penalty(self, parameters):
+    def penalty(self, parameters, targets):
+        """What is added to the mean cross-entropy."""
+        logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
+        return self._norm(parameters) + self._imbalance(logits, targets)[0]
+
+    def _norm(self, parameters):
         """The L2 penalty on the standardised coefficients."""
         return 0.5 * np.sum(self._ridge(len(parameters)) * parameters**2)
+
+    def _imbalance(self, logits, targets):
+        """The load-balancing loss, and its derivative by the logits."""
+        if not self.load_balance:
+            return 0.0, 0.0
+        n_classes = targets.shape[1]
+        load = np.bincount(targets.argmax(axis=1), self.sample_weight, n_classes)
+        weights = np.exp(kernels.log_softmax(logits))
+        expected_load = weights @ load
+        strength = self.load_balance * n_classes
+        push = strength * self.sample_weight[:, np.newaxis] * weights
+        push *= load - expected_load[:, np.newaxis]
+        return strength * (self.sample_weight @ expected_load), push
 
     def log_weights(self, parameters):
         """Logarithm of the gate's weights on the rows of the design."""

@@ -1,21 +1,23 @@
 """The softmax gate: as an estimator of its own, and at work in EM."""
 
 import warnings
+from copy import copy
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import Interval, check_sample_weight, fit_context
+from sklearn_moe.gates._features import gate_features, join_pipeline, split_pipeline
 from sklearn_moe.gates._problem import SoftmaxProblem, Solution, fill_missing
+from sklearn_moe.gates._targets import check_targets
+from sklearn_moe.weighting import last_step
 
 # Newton steps of the gate in one M-step. They start where the last M-step ended, so
 # that few are enough: the expected log-likelihood rises, which is all that generalised
@@ -45,6 +47,16 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     alpha : float, default=1e-3
         Strength of the L2 penalty, relative to the mean cross-entropy. It does not
         depend on the number of rows.
+    load_balance : float, default=0
+        Strength of the Switch Transformer's load-balancing loss [2]_, which is added to
+        the objective,
+
+        .. math::
+            \lambda K \sum_k f_k P_k,
+
+        where f is the part of the rows whose largest target is class k, and P the mean
+        weight that the gate gives to it: the gate is pushed away from classes that have
+        many rows.
     max_iter : int, default=100
         Largest number of Newton iterations of `fit`.
     tol : float, default=1e-8
@@ -61,6 +73,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         classes.
     intercept_ : ndarray of shape (n_classes,)
         Intercepts of the logits; they sum to zero.
+    encoder_ : ColumnTransformer or None
+        Turns the columns of a frame that do not hold numbers into numbers; None where
+        there were none. The columns of `coef_` are those of its output.
     feature_mean_ : ndarray of shape (n_features,)
         Means of the training columns, which stand in for missing values.
     n_iter_ : int
@@ -78,6 +93,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts and
        the EM algorithm. Neural Computation 6(2), section 3.
+    .. [2] W. Fedus, B. Zoph and N. Shazeer (2021). Switch transformers: scaling to
+       trillion parameter models with simple and efficient sparsity. JMLR 23, equation
+       4.
 
     Examples
     --------
@@ -93,13 +111,23 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "load_balance": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "warm_start": ["boolean"],
     }
 
-    def __init__(self, alpha=1e-3, *, max_iter=100, tol=1e-8, warm_start=False):
+    def __init__(
+        self,
+        alpha=1e-3,
+        *,
+        load_balance=0.0,
+        max_iter=100,
+        tol=1e-8,
+        warm_start=False,
+    ):
         self.alpha = alpha
+        self.load_balance = load_balance
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -110,8 +138,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Numbers; NaN counts as the mean of its column.
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            NaN counts as the mean of its column. The columns of a frame that do not
+            hold numbers are one-hot encoded.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, or soft targets: non-negative rows that sum to one.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -133,19 +162,13 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
             else None
         )
         with all_or_nothing(self):
-            X = validate_data(
-                self,
-                X,
-                None if y is None else "no_validation",
-                accept_sparse="csr",
-                dtype=(np.float64, np.float32),
-                ensure_all_finite="allow-nan",
-            )
-            classes, targets = _check_targets(y, X.shape[0])
+            y_given = None if y is None else "no_validation"
+            X = gate_features(self, X, y_given, reset=True)
+            classes, targets = check_targets(self, y, X.shape[0])
             sample_weight = check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-            problem = SoftmaxProblem(X, sample_weight, self.alpha)
+            problem = SoftmaxProblem(X, sample_weight, self.alpha, self.load_balance)
             start = None
             if previous is not None and previous[0].shape == (len(classes), X.shape[1]):
                 start = problem.from_input_units(*previous)
@@ -221,14 +244,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            ensure_all_finite="allow-nan",
-            reset=False,
-        )
+        X = gate_features(self, X, reset=False)
         filled = fill_missing(X, self.feature_mean_)
         logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
         return (logits + self.intercept_).astype(X.dtype, copy=False)
@@ -244,6 +260,22 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+@dataclass(frozen=True)
+class SoftmaxFit:
+    """A softmax gate after an M-step.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_experts, n_gate_features + 1)
+        On standardised features, the intercepts last.
+    penalty : float
+        The gate's part of the objective, per unit of sample weight.
+    """
+
+    parameters: np.ndarray
+    penalty: float
 
 
 class SoftmaxGating:
@@ -265,21 +297,12 @@ class SoftmaxGating:
 
     def __init__(self, gate, X, sample_weight):
         self._gate = clone(gate)
-        if isinstance(self._gate, Pipeline):
-            self._softmax = self._gate[-1]
-            if len(self._gate) > 1:
-                X = self._gate[:-1].fit_transform(X)
-        else:
-            self._softmax = self._gate
-        X = validate_data(
-            self._softmax,
-            X,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            ensure_all_finite="allow-nan",
-        )
+        self._head, self._softmax, X = split_pipeline(self._gate, X)
         self._softmax._validate_params()
-        self._problem = SoftmaxProblem(X, sample_weight, self._softmax.alpha)
+        X = gate_features(self._softmax, X, reset=True)
+        self._problem = SoftmaxProblem(
+            X, sample_weight, self._softmax.alpha, self._softmax.load_balance
+        )
 
     @property
     def features(self):
@@ -287,10 +310,12 @@ class SoftmaxGating:
 
     def parameters_of(self, fitted_gate):
         """Parameters of a gate fitted before, or None where its features differ."""
-        softmax = fitted_gate[-1] if isinstance(fitted_gate, Pipeline) else fitted_gate
+        softmax = last_step(fitted_gate)
         if softmax.coef_.shape[1] != self.features.shape[1]:
             return None
-        return self._problem.from_input_units(softmax.coef_, softmax.intercept_)
+        return SoftmaxFit(
+            self._problem.from_input_units(softmax.coef_, softmax.intercept_), np.nan
+        )
 
     def fit(self, responsibilities, previous):
         """M-step of the gate: a few warm-started Newton steps.
@@ -298,68 +323,38 @@ class SoftmaxGating:
         Parameters
         ----------
         responsibilities : ndarray of shape (n_samples, n_experts)
-        previous : ndarray of shape (n_experts, n_gate_features + 1) or None
-            Parameters to begin with.
+        previous : SoftmaxFit or None
+            Where to begin.
 
         Returns
         -------
-        parameters : ndarray of shape (n_experts, n_gate_features + 1)
-            What `estimator` and `penalty` take.
+        fitted : SoftmaxFit
         log_weights : ndarray of shape (n_samples, n_experts)
             On the training rows.
         """
+        start = None if previous is None else previous.parameters
         parameters = self._problem.solve(
-            responsibilities, previous, STEPS_PER_M_STEP, self._softmax.tol
+            responsibilities, start, STEPS_PER_M_STEP, self._softmax.tol
         ).parameters
-        return parameters, self._problem.log_weights(parameters)
+        penalty = self._problem.penalty(parameters, responsibilities)
+        fitted = SoftmaxFit(parameters, penalty)
+        return fitted, self._problem.log_weights(parameters)
 
-    def penalty(self, parameters):
+    def penalty(self, fitted):
         """The gate's part of the objective, per unit of sample weight."""
-        return self._problem.penalty(parameters)
+        return fitted.penalty
 
-    def estimator(self, parameters):
-        """The fitted gate, or pipeline, that has these parameters."""
-        softmax = clone(self._softmax)
-        for attribute in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self._softmax, attribute):
-                setattr(softmax, attribute, getattr(self._softmax, attribute))
-        softmax.classes_ = np.arange(len(parameters))
+    def estimator(self, fitted, order):
+        """The fitted gate, or pipeline, that has these parameters.
+
+        Parameters
+        ----------
+        fitted : SoftmaxFit
+        order : ndarray of shape (n_experts,)
+            Of the experts.
+        """
+        parameters = fitted.parameters[order]
+        softmax = copy(self._softmax)
+        softmax.classes_ = np.arange(len(order))
         softmax._set_solution(self._problem, Solution(parameters, 0, True))
-        if isinstance(self._gate, Pipeline):
-            return Pipeline(
-                [*self._gate.steps[:-1], (self._gate.steps[-1][0], softmax)]
-            )
-        return softmax
-
-
-def is_softmax_gate(gate):
-    """Whether a gate is a `SoftmaxGate` or a pipeline that ends in one."""
-    return isinstance(gate[-1] if isinstance(gate, Pipeline) else gate, SoftmaxGate)
-
-
-def _check_targets(y, n_samples):
-    """Classes and soft targets (n_samples, n_classes) of labels or soft targets."""
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-    if y.ndim == 2 and y.shape[1] > 1:
-        targets = y.astype(np.float64)
-        sums = targets.sum(axis=1)
-        if targets.min() < 0 or not np.allclose(sums, 1, rtol=0, atol=1e-5):
-            raise ValueError(
-                "Soft targets y must be non-negative rows that sum to one; got a "
-                f"smallest value of {targets.min():.3g} and row sums from "
-                f"{sums.min():.6g} to {sums.max():.6g}."
-            )
-        if len(targets) != n_samples:
-            raise ValueError(f"X has {n_samples} rows, but y has {len(targets)} rows.")
-        return np.arange(targets.shape[1]), targets
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    if len(y) != n_samples:
-        raise ValueError(f"X has {n_samples} rows, but y has {len(y)} rows.")
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "SoftmaxGate needs at least 2 classes in y; got one class: "
-            f"{classes.tolist()[0]!r}."
-        )
-    return classes, np.eye(len(classes))[codes]
+        return join_pipeline(self._gate, self._head, softmax)

@@ -7,7 +7,81 @@ and they load Numba on their first call, so that importing the package stays qui
 
 import numpy as np
 
-__all__ = ["log_softmax", "responsibilities", "softmax_cross_entropy"]
+__all__ = [
+    "assign_with_capacity",
+    "choose_rows",
+    "log_softmax",
+    "responsibilities",
+    "softmax_cross_entropy",
+]
+
+
+def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
+    """Switch routing: each row to one expert, each expert with limited room [1]_.
+
+    A row asks for the expert of its largest score. An expert takes the rows that ask
+    for it, those of the largest score first, as long as there is room. In each further
+    round of `reroute` the rows that found none ask for their next best.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_experts)
+    sample_weight : ndarray of shape (n_samples,)
+        Room that a row takes.
+    capacity : float
+        Room of an expert; may be infinite.
+    reroute : bool
+        Whether rows may ask again.
+
+    Returns
+    -------
+    assigned : ndarray of shape (n_samples,), int
+        The expert of each row, -1 for none.
+
+    References
+    ----------
+    .. [1] W. Fedus, B. Zoph and N. Shazeer (2021). Switch transformers: scaling to
+       trillion parameter models with simple and efficient sparsity. JMLR 23, section
+       2.2.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    return _compiled.assign_with_capacity(
+        _prepare(scores, np.float64),
+        _prepare(sample_weight, np.float64),
+        float(capacity),
+        bool(reroute),
+    )
+
+
+def choose_rows(scores, sample_weight, capacity):
+    """Expert choice: each expert takes the rows of its largest scores [1]_.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_experts)
+    sample_weight : ndarray of shape (n_samples,)
+        Room that a row takes.
+    capacity : float
+        Room of an expert.
+
+    Returns
+    -------
+    chosen : ndarray of shape (n_samples, n_experts), bool
+        A row may be chosen by several experts, or by none.
+
+    References
+    ----------
+    .. [1] Y. Zhou et al. (2022). Mixture-of-experts with expert choice routing.
+       NeurIPS 35, section 3.2.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    return _compiled.choose_rows(
+        _prepare(scores, np.float64),
+        _prepare(sample_weight, np.float64),
+        float(capacity),
+    )
 
 
 def log_softmax(logits):

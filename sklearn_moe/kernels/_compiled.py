@@ -78,3 +78,51 @@ def softmax_cross_entropy(logits, targets, sample_weight):
             logits[i, k] = sample_weight[i] * (exp(log_probability) - targets[i, k])
         loss += sample_weight[i] * row_loss
     return loss
+
+
+@_jit
+def assign_with_capacity(scores, sample_weight, capacity, reroute):
+    n_samples, n_experts = scores.shape
+    assigned = np.full(n_samples, -1, np.int64)
+    load = np.zeros(n_experts)
+    refused = np.zeros((n_samples, n_experts), np.bool_)
+    pending = np.arange(n_samples)
+    wish = np.empty(n_samples, np.int64)
+    urgency = np.empty(n_samples)
+    limit = capacity * (1 + 1e-12)
+    for _ in range(n_experts if reroute else 1):
+        for i in pending:
+            best = -1
+            for k in range(n_experts):
+                if not refused[i, k] and (best < 0 or scores[i, k] > scores[i, best]):
+                    best = k
+            wish[i] = best
+            urgency[i] = -scores[i, best]
+        # A stable sort: of equals, the earlier row goes first.
+        pending = pending[np.argsort(urgency[pending], kind="mergesort")]
+        n_left = 0
+        for i in pending:
+            k = wish[i]
+            if load[k] + sample_weight[i] <= limit:
+                assigned[i] = k
+                load[k] += sample_weight[i]
+            else:
+                refused[i, k] = True
+                pending[n_left] = i
+                n_left += 1
+        pending = pending[:n_left]
+    return assigned
+
+
+@_jit
+def choose_rows(scores, sample_weight, capacity):
+    n_samples, n_experts = scores.shape
+    chosen = np.zeros((n_samples, n_experts), np.bool_)
+    limit = capacity * (1 + 1e-12)
+    for k in range(n_experts):
+        load = 0.0
+        for i in np.argsort(-scores[:, k], kind="mergesort"):
+            if load + sample_weight[i] <= limit:
+                chosen[i, k] = True
+                load += sample_weight[i]
+    return chosen

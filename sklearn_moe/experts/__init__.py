@@ -1,0 +1,14 @@
+"""Any scikit-learn estimator as an expert."""
+
+from sklearn_moe.experts.answers import ClassAnswers, PointAnswers, has_own_density
+from sklearn_moe.experts.memorization import find_memorizers
+from sklearn_moe.experts.pool import ExpertPool, expert_answers
+
+__all__ = [
+    "ClassAnswers",
+    "ExpertPool",
+    "PointAnswers",
+    "expert_answers",
+    "find_memorizers",
+    "has_own_density",
+]

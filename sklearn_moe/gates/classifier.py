@@ -1,0 +1,157 @@
+"""Any classifier as the gate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_moe._compat import safe_indexing
+from sklearn_moe.weighting import WeightedFit
+
+# Part of the weight that is shared by all experts. A tree says "never" after a few
+# rows, and an expert that is never trusted never learns.
+GATE_SHARING = 1e-3
+
+
+@dataclass(frozen=True)
+class GateFit:
+    """A classifier after an M-step.
+
+    Attributes
+    ----------
+    responsibilities : ndarray of shape (n_samples, n_experts)
+        To which it was fitted.
+    classifier : estimator or None
+        None where it is cross-fitted: it is fitted to all rows only when it is needed.
+    """
+
+    responsibilities: np.ndarray
+    classifier: Any
+
+
+class ClassifierGating:
+    """A classifier at work as the gate: on one training set, for ever new targets.
+
+    The classifier learns the experts as labels. A row with soft targets stands there
+    once for each expert, weighted with the responsibility [1]_.
+
+    Parameters
+    ----------
+    gate : classifier
+        Not changed.
+    X : array-like or frame of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,)
+    features : ndarray of shape (n_samples, n_gate_features)
+        What the initialisation sees of the rows.
+    random_state : RandomState instance
+    splits : list of (train, test), default=None
+        Folds that hold each row out once. The weights of a row are those of a gate
+        fitted without it: one that knows its rows by heart would keep them where they
+        are.
+    n_jobs : int, default=None
+
+    References
+    ----------
+    .. [1] S. R. Waterhouse and A. J. Robinson (1994). Classification using hierarchical
+       mixtures of experts. IEEE Workshop on Neural Networks for Signal Processing.
+    """
+
+    def __init__(
+        self,
+        gate,
+        X,
+        sample_weight,
+        features,
+        *,
+        random_state,
+        splits=None,
+        n_jobs=None,
+    ):
+        self.features = features
+        self._classifier = WeightedFit(gate, random_state)
+        self._X = X
+        self._sample_weight = sample_weight
+        self._splits = splits
+        self._n_jobs = n_jobs
+
+    def parameters_of(self, fitted_gate):
+        """Nothing: a classifier is fitted anew."""
+        return
+
+    def fit(self, responsibilities, previous):
+        """M-step of the gate.
+
+        Parameters
+        ----------
+        responsibilities : ndarray of shape (n_samples, n_experts)
+        previous : object
+            Not used.
+
+        Returns
+        -------
+        fitted : GateFit
+        log_weights : ndarray of shape (n_samples, n_experts)
+            On the training rows.
+        """
+        n_samples, n_experts = responsibilities.shape
+        if self._splits is None:
+            classifier = self._fit_rows(responsibilities)
+            log_weights = log_gate_weights(classifier, self._X, n_experts)
+            return GateFit(responsibilities, classifier), log_weights
+        log_weights = np.empty((n_samples, n_experts))
+        parts = Parallel(n_jobs=self._n_jobs)(
+            delayed(self._fit_and_weigh)(responsibilities, train, test)
+            for train, test in self._splits
+        )
+        for (_, test), part in zip(self._splits, parts):
+            log_weights[test] = part
+        return GateFit(responsibilities, None), log_weights
+
+    def penalty(self, fitted):
+        """The gate's part of the objective: what a classifier penalises is its own."""
+        return 0.0
+
+    def estimator(self, fitted, order):
+        """The classifier, fitted to all rows, for experts in this order."""
+        in_order = np.array_equal(order, np.arange(len(order)))
+        if fitted.classifier is not None and in_order:
+            return fitted.classifier
+        return self._fit_rows(fitted.responsibilities[:, order])
+
+    def _fit_rows(self, responsibilities, rows=None):
+        n_samples, n_experts = responsibilities.shape
+        rows = np.arange(n_samples) if rows is None else rows
+        repeated = np.tile(rows, n_experts)
+        weights = responsibilities[rows] * self._sample_weight[rows, np.newaxis]
+        return self._classifier.fit(
+            safe_indexing(self._X, repeated),
+            np.repeat(np.arange(n_experts), len(rows)),
+            weights.T.ravel(),
+            unit=self._sample_weight.mean(),
+        )
+
+    def _fit_and_weigh(self, responsibilities, train, test):
+        classifier = self._fit_rows(responsibilities, train)
+        X = safe_indexing(self._X, test)
+        return log_gate_weights(classifier, X, responsibilities.shape[1])
+
+
+def log_gate_weights(classifier, X, n_experts):
+    """Logarithm of a classifier's weights for all experts.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+        Its classes are numbers of experts; some may be missing.
+    X : array-like or frame of shape (n_samples, n_features)
+    n_experts : int
+
+    Returns
+    -------
+    log_weights : ndarray of shape (n_samples, n_experts)
+    """
+    probabilities = np.asarray(classifier.predict_proba(X))
+    weights = np.zeros((len(probabilities), n_experts), probabilities.dtype)
+    weights[:, classifier.classes_] = probabilities
+    return np.log((1 - GATE_SHARING) * weights + GATE_SHARING / n_experts)

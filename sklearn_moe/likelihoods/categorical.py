@@ -1,0 +1,107 @@
+"""Probabilities of classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# One confident mistake must not have an infinite say.
+SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """The probability that a classifier gives to the class that came true.
+
+    A classifier that says with certainty one class or another, right or wrong, has an
+    error rate e: the class that it names has probability 1 - e, and each of the others
+    e / (n_classes - 1). It may abstain, by giving all classes the same probability.
+
+    Attributes
+    ----------
+    error_rate : ndarray of shape (n_experts,)
+        Zero for the experts that give probabilities of their own.
+    """
+
+    error_rate: np.ndarray
+
+    def log_prob(self, y, outputs):
+        """Log probability of each target under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Classes, encoded as integers 0, ..., n_classes - 1.
+        outputs : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of the experts.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples, n_experts)
+        """
+        chosen = np.take_along_axis(outputs, y[:, np.newaxis, np.newaxis], axis=2)
+        probability = self._with_errors(chosen[:, :, 0], outputs.shape[2])
+        return np.log(np.maximum(probability, SMALLEST_PROBABILITY))
+
+    def predictive(self, outputs):
+        """Class probabilities, mistakes reckoned with."""
+        n_classes = outputs.shape[2]
+        return self._with_errors(outputs.swapaxes(1, 2), n_classes).swapaxes(1, 2)
+
+    def take(self, order):
+        """The error rates of the experts in another order."""
+        return Categorical(self.error_rate[order])
+
+    def _with_errors(self, probabilities, n_classes):
+        """Map certainties 1 and 0 to 1 - e and e / (n_classes - 1); experts last."""
+        if not self.error_rate.any():
+            return probabilities
+        error_rate = self.error_rate.astype(probabilities.dtype, copy=False)
+        slip = error_rate / (n_classes - 1)
+        return slip + (1 - n_classes * slip) * probabilities
+
+
+class CategoricalLikelihood:
+    """Likelihood of classes; it estimates the error rates of experts that only vote.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Training classes, encoded as integers 0, ..., n_classes - 1.
+    """
+
+    def __init__(self, y):
+        self.y = y
+
+    def fit(self, outputs, weights):
+        """Score the training targets.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of the experts.
+        weights : ndarray of shape (n_samples, n_experts)
+            The weights with which the experts were fitted.
+
+        Returns
+        -------
+        likelihood : Categorical
+        log_prob : ndarray of shape (n_samples, n_experts)
+        """
+        n_classes = outputs.shape[2]
+        certain = (outputs == 0) | (outputs == 1)
+        abstains = np.all(outputs == 1 / n_classes, axis=2)
+        votes = np.all(certain.all(axis=2) | abstains, axis=0)
+        wrong = outputs[np.arange(len(self.y)), :, self.y] == 0
+        error_rate = np.zeros(outputs.shape[1])
+        for k in np.flatnonzero(votes):
+            total = weights[~abstains[:, k], k].sum()
+            if total > 0:
+                error_rate[k] = weights[wrong[:, k], k].sum() / total
+        # An expert that errs more often than chance is not turned upside down.
+        likelihood = Categorical(np.minimum(error_rate, 1 - 1 / n_classes))
+        return likelihood, likelihood.log_prob(self.y, outputs)
+
+    def misfit(self, values, rows, weights):
+        """Probability given to other classes than the one that came true."""
+        chosen = values[np.arange(len(rows)), self.y[rows]]
+        return 1 - np.average(chosen, weights=weights)

@@ -1,0 +1,71 @@
+"""Experts that have a density of their own: mixtures in a mixture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class OwnDensity:
+    """The density of an expert where it has one, else that of the noise around it.
+
+    This is what makes a hierarchical mixture of experts [1]_: its inner likelihoods are
+    those of the mixtures below.
+
+    Attributes
+    ----------
+    noise : object
+        The fitted likelihood of the other experts.
+
+    References
+    ----------
+    .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts and
+       the EM algorithm. Neural Computation 6(2), equations 5 and 6.
+    """
+
+    noise: Any
+
+    def log_prob(self, y, outputs):
+        """Log density of each target under each expert; `outputs` are Outputs."""
+        log_prob = self.noise.log_prob(y, outputs.values)
+        return np.where(np.isnan(outputs.log_density), log_prob, outputs.log_density)
+
+    def predictive(self, outputs):
+        """What each expert expects."""
+        return self.noise.predictive(outputs)
+
+    def take(self, order):
+        """The same for the experts in another order."""
+        return OwnDensity(self.noise.take(order))
+
+
+class OwnDensityLikelihood:
+    """Takes the density of an expert from the expert where it has one.
+
+    Parameters
+    ----------
+    noise : likelihood
+        For the other experts.
+    """
+
+    def __init__(self, noise):
+        self._noise = noise
+        self.misfit = noise.misfit
+
+    def fit(self, outputs, weights):
+        """Fit the noise of the others, and score the training targets.
+
+        Parameters
+        ----------
+        outputs : Outputs
+        weights : ndarray of shape (n_samples, n_experts)
+
+        Returns
+        -------
+        likelihood : OwnDensity
+        log_prob : ndarray of shape (n_samples, n_experts)
+        """
+        noise, log_prob = self._noise.fit(outputs.values, weights)
+        own = outputs.log_density
+        return OwnDensity(noise), np.where(np.isnan(own), log_prob, own)

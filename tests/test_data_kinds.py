@@ -1,0 +1,310 @@
+"""Tables of every kind: frames of mixed columns, several targets, sparse, missing."""
+
+import datetime
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVR
+from sklearn.utils import get_tags
+
+from sklearn_moe import (
+    GaussianGate,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
+
+N = 120
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.standard_normal((N, 3))
+LETTERS = RNG.choice(list("xyz"), N)
+TARGET = np.where(LETTERS == "x", NUMBERS[:, 0], -NUMBERS[:, 0])
+TARGET = TARGET + 0.1 * RNG.standard_normal(N)
+CLASSES = (TARGET > 0).astype(int)
+DAYS = [datetime.datetime(2020, 1, 1) + datetime.timedelta(days=i) for i in range(N)]
+
+
+def pandas_frame():
+    frame = pd.DataFrame(
+        {
+            "number": NUMBERS[:, 0],
+            "count": pd.array(RNG.integers(0, 5, N), dtype="Int64"),
+            "letter": pd.Categorical(LETTERS),
+            "text": RNG.choice(["u", "v", None], N),
+            "flag": NUMBERS[:, 1] > 0,
+            "day": DAYS,
+        }
+    )
+    frame.loc[3, "number"] = np.nan
+    frame.loc[4, "count"] = pd.NA
+    frame.loc[5, "day"] = pd.NaT
+    return frame
+
+
+def polars_frame():
+    return pl.DataFrame(
+        {
+            "number": [None, *NUMBERS[1:, 0]],
+            "letter": pl.Series(LETTERS.tolist(), dtype=pl.Categorical),
+            "text": RNG.choice(["u", "v"], N).tolist(),
+            "flag": (NUMBERS[:, 1] > 0).tolist(),
+            "day": DAYS,
+        }
+    )
+
+
+FRAMES = pytest.mark.parametrize("make_frame", [pandas_frame, polars_frame])
+
+
+def expert(last):
+    columns = make_column_transformer(
+        (SimpleImputer(), ["number"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["text"]),
+    )
+    return make_pipeline(columns, last)
+
+
+@FRAMES
+@pytest.mark.parametrize("gate", [None, GaussianGate()])
+def test_the_gate_takes_a_mixed_frame_by_itself(make_frame, gate):
+    frame = make_frame()
+    mixture = MixtureOfExpertsRegressor(
+        expert(Ridge()), n_experts=2, gate=gate, init=LETTERS == "x"
+    ).fit(frame, TARGET)
+    assert mixture.score(frame, TARGET) > 0.9
+    trusted = mixture.apply(frame)
+    assert (trusted == (LETTERS == "x")).mean() > 0.95
+
+
+@FRAMES
+def test_classifiers_take_a_mixed_frame(make_frame):
+    frame = make_frame()
+    mixture = MixtureOfExpertsClassifier(
+        expert(LogisticRegression()), n_experts=2, init=LETTERS == "x"
+    ).fit(frame, CLASSES)
+    assert mixture.score(frame, CLASSES) > 0.9
+
+
+def test_the_encoded_columns_have_names():
+    gate = SoftmaxGate().fit(pandas_frame(), LETTERS)
+    names = gate.encoder_.get_feature_names_out().tolist()
+    assert names[:4] == ["number", "count", "flag", "day"]
+    assert names[4:] == [
+        "letter_x",
+        "letter_y",
+        "letter_z",
+        "text_u",
+        "text_v",
+        "text_nan",
+    ]
+    assert gate.coef_.shape == (3, len(names))
+    assert gate.feature_names_in_.tolist() == list(pandas_frame().columns)
+
+
+def test_time_is_counted_in_seconds():
+    frame = pd.DataFrame(
+        {
+            "naive": DAYS[:3],
+            "aware": pd.DatetimeIndex(DAYS[:3], tz="Europe/Paris"),
+            "span": pd.to_timedelta([1, 2, None], unit="D"),
+        }
+    )
+    gate = SoftmaxGate().fit(frame, [0, 1, 1])
+    encoded = gate.encoder_.transform(frame)
+    np.testing.assert_array_equal(np.diff(encoded[:, 0]), 86400)
+    assert encoded[0, 0] - encoded[0, 1] == 3600
+    np.testing.assert_array_equal(encoded[:, 2], [86400, 2 * 86400, np.nan])
+
+
+def test_an_unknown_category_is_no_error():
+    frame = pandas_frame()
+    mixture = MixtureOfExpertsRegressor(expert(Ridge()), n_experts=2).fit(frame, TARGET)
+    frame["letter"] = "unheard"
+    frame["text"] = "of"
+    assert np.isfinite(mixture.predict(frame)).all()
+
+
+def test_rare_categories_share_a_column():
+    names = pd.DataFrame({"name": [f"n{i % 60}" for i in range(N)], "x": NUMBERS[:, 0]})
+    gate = SoftmaxGate().fit(names, CLASSES)
+    assert gate.coef_.shape[1] == 1 + 20
+
+
+def test_a_mixture_on_a_mixed_frame_is_drawn_and_transforms_to_a_frame():
+    frame = pandas_frame()
+    mixture = MixtureOfExpertsRegressor(expert(Ridge()), n_experts=2)
+    mixture.set_output(transform="pandas").fit(frame, TARGET)
+    assert list(mixture.transform(frame).columns) == [
+        "mixtureofexpertsregressor_expert0",
+        "mixtureofexpertsregressor_expert1",
+    ]
+    assert "SoftmaxGate" in mixture._repr_html_()
+
+
+TWO = np.column_stack([TARGET, 100 * NUMBERS[:, 1]])
+
+
+def test_several_targets():
+    mixture = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(NUMBERS, TWO)
+    assert mixture.predict(NUMBERS).shape == (N, 2)
+    assert mixture.transform(NUMBERS).shape == (N, 6)
+    assert mixture.noise_.scale.shape == (3, 2)
+    assert mixture.score_samples(NUMBERS, TWO).shape == (N,)
+    assert mixture.responsibilities(NUMBERS, TWO).shape == (N, 3)
+    assert mixture.log_likelihood_ == pytest.approx(
+        mixture.score_samples(NUMBERS, TWO).sum()
+    )
+    names = mixture.get_feature_names_out()
+    assert names[:2].tolist() == [
+        "mixtureofexpertsregressor_expert0_0",
+        "mixtureofexpertsregressor_expert0_1",
+    ]
+
+
+def test_one_expert_for_several_targets_is_the_expert():
+    mixture = MixtureOfExpertsRegressor(n_experts=1).fit(NUMBERS, TWO)
+    np.testing.assert_allclose(
+        mixture.predict(NUMBERS), Ridge().fit(NUMBERS, TWO).predict(NUMBERS)
+    )
+
+
+def test_each_target_has_noise_of_its_own_unit():
+    mixture = MixtureOfExpertsRegressor(LinearRegression(), n_experts=1)
+    scale = mixture.fit(NUMBERS, TWO).noise_.scale[0]
+    wide = mixture.fit(NUMBERS, TWO * [1, 1000]).noise_.scale[0]
+    np.testing.assert_allclose(wide, scale * [1, 1000])
+
+
+def test_experts_of_one_target_are_wrapped():
+    expert = MultiOutputRegressor(SVR(kernel="linear"))
+    mixture = MixtureOfExpertsRegressor(expert, n_experts=2, random_state=0)
+    assert mixture.fit(NUMBERS, TWO).predict(NUMBERS).shape == (N, 2)
+
+
+def test_a_target_of_another_shape_is_refused():
+    mixture = MixtureOfExpertsRegressor(n_experts=2).fit(NUMBERS, TWO)
+    with pytest.raises(ValueError, match=r"target in fit, \(2,\); got \(\)"):
+        mixture.score_samples(NUMBERS, TARGET)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array])
+def test_sparse_rows_equal_dense_rows(container):
+    X = np.where(np.abs(NUMBERS) > 0.5, NUMBERS, 0)
+    for Mixture, y in (
+        (MixtureOfExpertsRegressor, TARGET),
+        (MixtureOfExpertsClassifier, CLASSES),
+    ):
+        dense = Mixture(n_experts=2, init=LETTERS == "x").fit(X, y)
+        scarce = Mixture(n_experts=2, init=LETTERS == "x").fit(container(X), y)
+        np.testing.assert_allclose(
+            scarce.predict_gate(container(X)), dense.predict_gate(X), atol=1e-3
+        )
+
+
+def test_experts_that_take_missing_values_get_them():
+    X = NUMBERS.copy()
+    X[::5, 0] = np.nan
+    expert = HistGradientBoostingRegressor(max_iter=5)
+    mixture = MixtureOfExpertsRegressor(expert, n_experts=2, random_state=0)
+    assert np.isfinite(mixture.fit(X, TARGET).predict(X)).all()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32, np.uint8])
+def test_whole_numbers_are_numbers(dtype):
+    X = (NUMBERS > 0).astype(dtype)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, TARGET)
+    expected = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    expected = expected.fit(X.astype(float), TARGET)
+    np.testing.assert_allclose(mixture.predict(X), expected.predict(X.astype(float)))
+
+
+def test_float32_stays_float32():
+    X, y = NUMBERS.astype(np.float32), TARGET.astype(np.float32)
+    regressor = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    classifier = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, CLASSES)
+    for array in (
+        regressor.predict(X),
+        regressor.transform(X),
+        regressor.predict_gate(X),
+        regressor.responsibilities(X, y),
+        classifier.predict_proba(X),
+        classifier.transform(X),
+        classifier.predict_gate(X),
+        classifier.responsibilities(X, CLASSES),
+    ):
+        assert array.dtype == np.float32
+
+
+def test_float32_is_nearly_float64():
+    X, y = NUMBERS.astype(np.float32), TARGET.astype(np.float32)
+    params = {"n_experts": 2, "init": LETTERS == "x"}
+    single = MixtureOfExpertsRegressor(**params).fit(X, y)
+    double = MixtureOfExpertsRegressor(**params).fit(X.astype(float), y.astype(float))
+    np.testing.assert_allclose(single.predict(X), double.predict(X), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("Mixture", "y"),
+    [(MixtureOfExpertsRegressor, TARGET), (MixtureOfExpertsClassifier, CLASSES)],
+)
+def test_read_only_memory_maps(Mixture, y, tmp_path):
+    joblib.dump((NUMBERS, y, np.ones(N)), tmp_path / "table")
+    X, y, weights = joblib.load(tmp_path / "table", mmap_mode="r")
+    mixture = Mixture(n_experts=2, random_state=0).fit(X, y, weights)
+    assert mixture.responsibilities(X, y).shape == (N, 2)
+
+
+@pytest.mark.parametrize(
+    ("X", "first", "second"),
+    [
+        (NUMBERS, [0], [1, 2]),
+        (pd.DataFrame(NUMBERS, columns=["a", "b", "c"]), ["a"], ["b", "c"]),
+    ],
+)
+def test_experts_see_groups_of_columns(X, first, second):
+    experts = [
+        (
+            name,
+            make_pipeline(make_column_transformer(("passthrough", columns)), Ridge()),
+        )
+        for name, columns in (("first", first), ("second", second))
+    ]
+    y = np.where(NUMBERS[:, 2] > 0, 3 * NUMBERS[:, 0], 3 * NUMBERS[:, 1])
+    mixture = MixtureOfExpertsRegressor(experts, init=NUMBERS[:, 2] <= 0).fit(X, y)
+    assert mixture.named_experts_.first[-1].coef_.shape == (1,)
+    assert mixture.named_experts_.second[-1].coef_.shape == (2,)
+    assert mixture.score(X, y) > 0.9
+
+
+TREES = HistGradientBoostingRegressor()
+
+
+@pytest.mark.parametrize(
+    ("experts", "sparse_rows", "missing", "several"),
+    [
+        (Ridge(), True, False, True),
+        (TREES, False, True, False),
+        (KNeighborsRegressor(), True, False, True),
+        ([("a", Ridge()), ("b", TREES)], False, False, False),
+        ([("a", FrozenEstimator(Ridge())), ("b", Ridge())], True, False, True),
+        (make_pipeline(SimpleImputer(), Ridge()), True, False, True),
+    ],
+)
+def test_the_tags_say_what_all_parts_can(experts, sparse_rows, missing, several):
+    tags = get_tags(MixtureOfExpertsRegressor(experts))
+    assert tags.input_tags.sparse == sparse_rows
+    assert tags.input_tags.allow_nan == missing
+    assert tags.target_tags.multi_output == several

@@ -1,0 +1,130 @@
+"""Predictions that ask few experts about each row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+ROWS = np.random.default_rng(0).uniform(-1, 1, (120, 3))
+TARGETS = {
+    MixtureOfExpertsRegressor: np.abs(ROWS[:, 0]) + 0.1 * ROWS[:, 1],
+    MixtureOfExpertsClassifier: (ROWS[:, 0] * ROWS[:, 1] > 0).astype(int),
+}
+both = pytest.mark.parametrize("Mixture", TARGETS)
+
+
+def fitted(Mixture, X=ROWS, y=None, **params):
+    params = {"n_experts": 3, "sharing": 0.1, "random_state": 0, **params}
+    return Mixture(**params).fit(X, TARGETS[Mixture] if y is None else y)
+
+
+def respond(mixture, X):
+    classifies = hasattr(mixture, "predict_proba")
+    return mixture.predict_proba(X) if classifies else mixture.predict(X)
+
+
+def expected(mixture, X, n_kept):
+    """By definition: the mean of the experts under the largest weights."""
+    weights = mixture.predict_gate(X)
+    cut = np.sort(weights, axis=1)[:, [-n_kept]]
+    weights = np.where(weights >= cut, weights, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    outputs = mixture.transform(X).reshape(len(weights), weights.shape[1], -1)
+    return np.einsum("nk,nkc->nc", weights, outputs).squeeze()
+
+
+class Counting(RegressorMixin, BaseEstimator):
+    """Predicts the mean, and counts the rows it is asked about."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.mean_ = np.average(y, weights=sample_weight)
+        self.asked_ = []
+        return self
+
+    def predict(self, X):
+        self.asked_.append(len(X))
+        return np.full(len(X), self.mean_)
+
+
+@both
+@pytest.mark.parametrize("top_k", [1, 2, 3, 5])
+def test_top_k_is_the_mean_under_the_largest_weights(Mixture, top_k):
+    mixture = fitted(Mixture, top_k=top_k)
+    np.testing.assert_allclose(
+        respond(mixture, ROWS), expected(mixture, ROWS, min(top_k, 3)), atol=1e-12
+    )
+
+
+@both
+def test_argmax_equals_the_top_one(Mixture):
+    np.testing.assert_array_equal(
+        respond(fitted(Mixture, combination="argmax"), ROWS),
+        respond(fitted(Mixture, top_k=1), ROWS),
+    )
+
+
+@pytest.mark.parametrize("params", [{"combination": "argmax"}, {"top_k": 1}])
+def test_each_row_costs_one_answer(params):
+    mixture = fitted(MixtureOfExpertsRegressor, experts=Counting(), **params)
+    for expert in mixture.experts_:
+        expert.asked_.clear()
+    mixture.predict(ROWS)
+    asked = [expert.asked_ for expert in mixture.experts_]
+    chosen = np.bincount(mixture.apply(ROWS), minlength=3)
+    assert asked == [[n] if n else [] for n in chosen]
+
+
+def test_top_two_cost_two_answers_a_row():
+    mixture = fitted(MixtureOfExpertsRegressor, experts=Counting(), top_k=2)
+    for expert in mixture.experts_:
+        expert.asked_.clear()
+    mixture.predict(ROWS)
+    assert sum(sum(expert.asked_) for expert in mixture.experts_) == 2 * len(ROWS)
+
+
+@both
+def test_the_prediction_of_a_row_does_not_depend_on_the_others(Mixture):
+    mixture = fitted(Mixture, combination="argmax")
+    alone = np.concatenate([respond(mixture, ROWS[[i]]) for i in range(20)])
+    np.testing.assert_allclose(respond(mixture, ROWS[:20]), alone, rtol=1e-12)
+
+
+@both
+@pytest.mark.parametrize(
+    "container", [lambda X: pd.DataFrame(X, columns=list("abc")), sparse.csr_array]
+)
+def test_frames_and_sparse_rows_are_dispatched(Mixture, container):
+    X = container(ROWS)
+    mixture = fitted(Mixture, X, combination="argmax")
+    np.testing.assert_allclose(
+        respond(mixture, X), expected(mixture, X, 1), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_several_targets_are_dispatched():
+    y = np.column_stack([TARGETS[MixtureOfExpertsRegressor], ROWS[:, 2]])
+    mixture = fitted(MixtureOfExpertsRegressor, y=y, combination="argmax")
+    chosen = mixture.apply(ROWS)
+    outputs = mixture.transform(ROWS).reshape(len(ROWS), 3, 2)
+    np.testing.assert_allclose(
+        mixture.predict(ROWS), outputs[np.arange(len(ROWS)), chosen]
+    )
+
+
+@both
+def test_a_search_can_choose_top_k(Mixture):
+    expert = Ridge() if Mixture is MixtureOfExpertsRegressor else LogisticRegression()
+    mixture = Mixture(expert, n_experts=3, random_state=0)
+    search = GridSearchCV(mixture, {"top_k": [1, None]}, cv=2, error_score="raise")
+    assert search.fit(ROWS, TARGETS[Mixture]).best_params_["top_k"] in (1, None)
+
+
+@pytest.mark.parametrize("top_k", [0, -1, 1.5, "two"])
+def test_a_bad_top_k_is_refused(top_k):
+    with pytest.raises(ValueError, match="The 'top_k' parameter"):
+        fitted(MixtureOfExpertsRegressor, top_k=top_k)

@@ -1,0 +1,189 @@
+"""Any classifier as the gate, and pipelines that end in one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from sklearn_moe import (
+    GaussianGate,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
+from sklearn_moe.gates.classifier import GATE_SHARING, ClassifierGating
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+ROWS = np.random.default_rng(0).uniform(-1, 1, (160, 2))
+RIGHT = ROWS[:, 0] > 0.2
+Y = np.where(RIGHT, 2 + ROWS[:, 1], -2 * ROWS[:, 1])
+Y = Y + 0.1 * np.random.default_rng(1).standard_normal(160)
+CLASSIFIERS = [
+    DecisionTreeClassifier(max_depth=2),
+    HistGradientBoostingClassifier(max_iter=10, learning_rate=0.5),
+    KNeighborsClassifier(),
+    LogisticRegression(C=100),
+    MLPClassifier((8,), solver="lbfgs", max_iter=200),
+    make_pipeline(StandardScaler(), LogisticRegression(C=100)),
+]
+GATES = [
+    SoftmaxGate(),
+    GaussianGate(),
+    make_pipeline(StandardScaler(), SoftmaxGate()),
+    *CLASSIFIERS[:1],
+    *CLASSIFIERS[2:4],
+]
+
+
+def fitted(gate, X=ROWS, y=Y, **params):
+    defaults = {"n_experts": 2, "sharing": 0, "random_state": 0, "max_iter": 20}
+    params = {**defaults, **params}
+    return MixtureOfExpertsRegressor(Ridge(0.1), gate=gate, **params).fit(X, y)
+
+
+@pytest.mark.parametrize("gate", CLASSIFIERS)
+def test_any_classifier_with_probabilities_is_a_gate(gate):
+    mixture = fitted(gate)
+    np.testing.assert_allclose(mixture.predict_gate(ROWS).sum(axis=1), 1)
+    assert mixture.score(ROWS, Y) > 0.9
+    right = RIGHT if mixture.experts_[0].intercept_ < 1 else ~RIGHT
+    assert (mixture.apply(ROWS) == right).mean() > 0.9
+
+
+@pytest.mark.parametrize("gate", [CLASSIFIERS[0], CLASSIFIERS[3]])
+def test_a_classifier_is_the_gate_of_classifiers_too(gate):
+    y = (np.where(RIGHT, 1, -1) * ROWS[:, 1] > 0).astype(int)
+    mixture = MixtureOfExpertsClassifier(n_experts=2, gate=gate, init=RIGHT)
+    assert mixture.fit(ROWS, y).score(ROWS, y) > 0.9
+
+
+def test_logistic_regression_is_nearly_the_softmax_gate():
+    X = StandardScaler().fit_transform(ROWS)
+    params = {"cv": None, "tol": 1e-8, "max_iter": 200, "init": RIGHT}
+    softmax = fitted(SoftmaxGate(alpha=0.01), X, **params)
+    logistic = fitted(LogisticRegression(C=1 / (0.01 * len(X)), tol=1e-8), X, **params)
+    # What differs is the little weight that a classifier's gate leaves to all experts.
+    np.testing.assert_allclose(
+        logistic.predict_gate(X), softmax.predict_gate(X), atol=0.03
+    )
+    np.testing.assert_allclose(logistic.predict(X), softmax.predict(X), atol=0.1)
+
+
+def test_gate_weights_are_smoothed_a_little():
+    mixture = fitted(DecisionTreeClassifier(), cv=None)
+    assert mixture.predict_gate(ROWS).min() == pytest.approx(GATE_SHARING / 2)
+
+
+def gating(classifier, splits):
+    return ClassifierGating(
+        classifier,
+        ROWS,
+        np.ones(len(ROWS)),
+        ROWS,
+        random_state=np.random.RandomState(0),
+        splits=splits,
+    )
+
+
+def test_a_row_is_weighed_by_a_gate_that_has_not_seen_it():
+    splits = list(StratifiedKFold(3, shuffle=True, random_state=0).split(ROWS, RIGHT))
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+    _, log_weights = gating(tree, splits).fit(np.eye(2)[RIGHT.astype(int)], None)
+    seed = gating(tree, None)._classifier.estimator.random_state
+    expected = cross_val_predict(
+        DecisionTreeClassifier(max_depth=3, random_state=seed),
+        ROWS,
+        RIGHT,
+        cv=splits,
+        method="predict_proba",
+    )
+    expected = (1 - GATE_SHARING) * expected + GATE_SHARING / 2
+    np.testing.assert_allclose(np.exp(log_weights), expected, atol=0.02)
+
+
+def test_a_gate_that_memorises_is_judged_out_of_fold_by_default():
+    noise = np.random.default_rng(0).dirichlet([0.1, 0.1], len(ROWS))
+    tree = DecisionTreeClassifier()
+    splits = list(StratifiedKFold(3).split(ROWS, RIGHT))
+    _, in_sample = gating(tree, None).fit(noise, None)
+    _, out_of_fold = gating(tree, splits).fit(noise, None)
+    agreement = [
+        np.sum(noise * np.exp(log_weights)) / len(noise)
+        for log_weights in (in_sample, out_of_fold)
+    ]
+    assert agreement[0] > 0.9
+    assert agreement[1] < 0.65
+
+
+def test_an_expert_without_rows_has_the_smallest_weight():
+    R = np.zeros((len(ROWS), 3))
+    R[:, 0], R[:, 2] = RIGHT, ~RIGHT
+    _, log_weights = gating(LogisticRegression(), None).fit(R, None)
+    np.testing.assert_allclose(np.exp(log_weights).sum(axis=1), 1)
+    assert np.exp(log_weights)[:, 1].max() < 0.01
+
+
+def test_a_pipeline_gives_the_softmax_gate_curved_borders():
+    y = np.where(np.abs(ROWS[:, 0]) < 0.5, 3 + ROWS[:, 1], -ROWS[:, 1])
+    params = {"init": np.abs(ROWS[:, 0]) < 0.5, "max_iter": 50}
+    straight = fitted(SoftmaxGate(), y=y, **params)
+    curved = fitted(make_pipeline(SplineTransformer(), SoftmaxGate()), y=y, **params)
+    assert straight.score(ROWS, y) < 0.7
+    assert curved.score(ROWS, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("X", "columns"),
+    [(ROWS, [0]), (pd.DataFrame(ROWS, columns=["where", "what"]), ["where"])],
+)
+def test_a_gate_may_have_columns_of_its_own(X, columns):
+    gate = make_pipeline(
+        make_column_transformer(("passthrough", columns)), SoftmaxGate()
+    )
+    mixture = fitted(gate, X)
+    assert mixture.gate_[-1].coef_.shape == (2, 1)
+    assert mixture.score(X, Y) > 0.9
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_the_expert_with_most_rows_comes_first(gate):
+    mixture = fitted(gate)
+    share = mixture.expert_share_
+    assert share[0] > share[1]
+    # One third of the rows is to the right of the border.
+    first = mixture.experts_[0]
+    assert first.intercept_ == pytest.approx(0, abs=0.3)
+    owned = mixture.predict_gate(ROWS)[:, 0]
+    assert owned[~RIGHT].mean() > 0.8 > 0.2 > owned[RIGHT].mean()
+    residuals = (Y - first.predict(ROWS))[~RIGHT]
+    assert mixture.noise_.scale[0] == pytest.approx(residuals.std(), rel=0.5)
+
+
+@pytest.mark.parametrize("gate", [None, GaussianGate()])
+def test_refits_of_permuted_rows_have_the_same_order(gate):
+    order = np.random.default_rng(0).permutation(len(ROWS))
+    first, second = fitted(gate), fitted(gate, ROWS[order], Y[order])
+    np.testing.assert_allclose(
+        first.predict_gate(ROWS), second.predict_gate(ROWS), atol=1e-5
+    )
+
+
+def test_named_experts_stay_where_they_are():
+    experts = [("small", LinearRegression()), ("large", LinearRegression())]
+    mixture = MixtureOfExpertsRegressor(experts, init=~RIGHT).fit(ROWS, Y)
+    assert list(mixture.named_experts_) == ["small", "large"]
+    assert mixture.expert_share_[0] < mixture.expert_share_[1]
+
+
+def test_experts_that_init_gives_rows_stay_where_they_are():
+    mixture = fitted(None, init=~RIGHT)
+    assert mixture.expert_share_[0] < mixture.expert_share_[1]

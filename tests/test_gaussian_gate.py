@@ -1,0 +1,212 @@
+"""GaussianGate, alone and in EM."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.datasets import load_iris
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_moe import (
+    GaussianGate,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+from sklearn_moe.em import expectation_maximization
+from sklearn_moe.gates.gaussian import GaussianGating
+from sklearn_moe.likelihoods import GaussianLikelihood
+
+TYPES = pytest.mark.parametrize("covariance_type", ["diag", "full"])
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+def test_diagonal_regions_equal_naive_bayes(iris):
+    X, y = iris
+    gate = GaussianGate("diag", reg_covar=1e-9).fit(X, y)
+    bayes = GaussianNB(var_smoothing=0).fit(X, y)
+    np.testing.assert_allclose(gate.means_, bayes.theta_)
+    np.testing.assert_allclose(gate.covariances_, bayes.var_)
+    np.testing.assert_allclose(gate.priors_, bayes.class_prior_)
+    np.testing.assert_allclose(
+        gate.predict_proba(X), bayes.predict_proba(X), rtol=1e-6, atol=1e-12
+    )
+
+
+def test_full_regions_equal_the_density_of_scipy(iris):
+    X, y = iris
+    gate = GaussianGate("full", reg_covar=1e-9).fit(X, y)
+    joint = np.column_stack(
+        [
+            gate.priors_[k]
+            * stats.multivariate_normal(gate.means_[k], gate.covariances_[k]).pdf(X)
+            for k in range(3)
+        ]
+    )
+    np.testing.assert_allclose(
+        gate.predict_proba(X), joint / joint.sum(axis=1, keepdims=True), atol=1e-9
+    )
+
+
+def test_full_regions_agree_with_quadratic_discriminants(iris):
+    X, y = iris
+    gate = GaussianGate("full", reg_covar=1e-9).fit(X, y)
+    quadratic = QuadraticDiscriminantAnalysis().fit(X, y)
+    assert (gate.predict(X) == quadratic.predict(X)).mean() > 0.99
+
+
+@TYPES
+def test_soft_targets_equal_repeated_weighted_rows(iris, covariance_type):
+    X, _ = iris
+    targets = np.random.default_rng(0).dirichlet(np.ones(3), len(X))
+    soft = GaussianGate(covariance_type).fit(X, targets)
+    hard = GaussianGate(covariance_type).fit(
+        np.repeat(X, 3, axis=0), np.tile(np.arange(3), len(X)), targets.ravel()
+    )
+    np.testing.assert_allclose(hard.predict_proba(X), soft.predict_proba(X), rtol=1e-6)
+
+
+@TYPES
+def test_unit_and_origin_of_the_features_do_not_matter(iris, covariance_type):
+    X, y = iris
+    scale, shift = np.array([1, 10, 1e-3, 1e4]), np.array([0, -5, 1, 1e5])
+    there = GaussianGate(covariance_type).fit(X * scale + shift, y)
+    np.testing.assert_allclose(
+        there.predict_proba(X * scale + shift),
+        GaussianGate(covariance_type).fit(X, y).predict_proba(X),
+        rtol=1e-5,
+        atol=1e-9,
+    )
+
+
+@TYPES
+def test_a_weight_of_two_equals_the_row_twice(iris, covariance_type):
+    X, y = iris
+    weights = np.random.default_rng(0).integers(0, 3, len(y))
+    np.testing.assert_allclose(
+        GaussianGate(covariance_type).fit(X, y, weights).predict_proba(X),
+        GaussianGate(covariance_type)
+        .fit(X.repeat(weights, 0), y.repeat(weights))
+        .predict_proba(X),
+        rtol=1e-6,
+        atol=1e-12,
+    )
+
+
+def test_no_variance_is_below_the_smallest():
+    X = np.column_stack([np.repeat([0.0, 1.0], 20), np.zeros(40)])
+    gate = GaussianGate("full", reg_covar=0.01).fit(X, X[:, 0] > 0.5)
+    np.testing.assert_allclose(gate.covariances_[0][0, 0], 0.01 * 0.25)
+    assert np.isfinite(gate.predict_proba(X)).all()
+
+
+def test_a_missing_value_counts_as_the_mean_of_its_column(iris):
+    X, y = iris
+    holes = X.copy()
+    holes[::7, 1] = np.nan
+    filled = np.where(np.isnan(holes), np.nanmean(holes, axis=0), holes)
+    gate = GaussianGate().fit(holes, y)
+    np.testing.assert_allclose(gate.predict_proba(holes), gate.predict_proba(filled))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_output_has_the_dtype_of_the_input(iris, dtype):
+    X, y = iris
+    X = X.astype(dtype)
+    assert GaussianGate().fit(X, y).predict_proba(X).dtype == dtype
+
+
+def test_far_from_all_rows_the_widest_region_is_trusted():
+    X = np.r_[np.random.default_rng(0).standard_normal(50) * 5, np.linspace(20, 21, 50)]
+    gate = GaussianGate().fit(X.reshape(-1, 1), np.repeat([0, 1], 50))
+    np.testing.assert_array_equal(gate.predict([[-1e3], [20.5], [1e3]]), [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("params", "y", "message"),
+    [
+        ({"covariance_type": "tied"}, [0, 1], "The 'covariance_type' parameter"),
+        ({"reg_covar": 0}, [0, 1], "The 'reg_covar' parameter"),
+        ({}, [0, 0], "GaussianGate needs at least 2 classes"),
+        ({}, [[0.5, 0.6], [0.5, 0.5]], "sum to one"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_fitted(params, y, message):
+    gate = GaussianGate(**params)
+    with pytest.raises(ValueError, match=message):
+        gate.fit([[0.0], [1.0]], y)
+    with pytest.raises(NotFittedError):
+        gate.predict([[0.0]])
+
+
+def test_a_failed_fit_leaves_a_fitted_gate_as_it_was(iris):
+    X, y = iris
+    gate = GaussianGate().fit(X, y)
+    before = gate.predict_proba(X)
+    with pytest.raises(ValueError, match="2 classes"):
+        gate.fit(X[:, :2], np.zeros(len(y)))
+    np.testing.assert_array_equal(gate.predict_proba(X), before)
+
+
+class Lines:
+    """Experts that are least-squares fits, exact maximisers."""
+
+    def __init__(self, X, y):
+        self.X, self.y = X, y
+
+    def fit(self, weights, active, previous):
+        coefs = [
+            np.linalg.lstsq(r[:, None] * self.X, r * self.y, rcond=None)[0]
+            for r in np.sqrt(weights).T
+        ]
+        return coefs, self.X @ np.transpose(coefs)
+
+
+@TYPES
+@pytest.mark.parametrize("seed", range(5))
+def test_em_climbs_the_joint_likelihood_of_rows_and_targets(covariance_type, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((80, 2))
+    y = np.abs(X[:, 0]) + 0.3 * rng.standard_normal(80)
+    weights = rng.uniform(0.1, 3, 80)
+    gating = GaussianGating(GaussianGate(covariance_type), X, weights)
+    iterations = expectation_maximization(
+        Lines(np.column_stack([np.ones(80), X]), y),
+        GaussianLikelihood(y, weights),
+        gating,
+        rng.dirichlet(np.ones(2), 80),
+        weights,
+        sharing=0.05,
+        tol=1e-9,
+    )
+    changes = [i.change for i in itertools.islice(iterations, 100)]
+    assert min(changes[1:]) >= -1e-9
+
+
+@TYPES
+def test_a_mixture_learns_bounded_regions(covariance_type):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, (400, 1))
+    inside = np.abs(X[:, 0]) < 1
+    y = np.where(inside, 5.0, X[:, 0]) + 0.1 * rng.standard_normal(400)
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, gate=GaussianGate(covariance_type), sharing=0, init=inside
+    ).fit(X, y)
+    # A straight border would part no more than two thirds of them.
+    assert (mixture.apply(X) == inside).mean() > 0.85
+
+
+def test_a_pipeline_may_end_in_it(iris):
+    X, y = iris
+    gate = make_pipeline(StandardScaler(), GaussianGate("full"))
+    mixture = MixtureOfExpertsClassifier(n_experts=2, gate=gate, random_state=0)
+    assert mixture.fit(X, y).score(X, y) > 0.95
+    assert isinstance(mixture.gate_[-1], GaussianGate)
