@@ -9,7 +9,7 @@ import pytest
 
 import sklearn_moe
 
-PACKAGE = Path(sklearn_moe.__file__).parent
+PACKAGE = Path(sklearn_moe.__file__).resolve().parent
 
 # From top to bottom. A room imports from the floors below it only, and from itself.
 FLOORS = [
@@ -54,6 +54,11 @@ def rooms_imported(path):
 
 def is_private(name):
     return name is not None and name.startswith("_") and not name.startswith("__")
+
+
+def test_the_code_under_test_is_that_beside_the_tests():
+    # `python -m pytest` looks here first; a bare `pytest` may find an installed copy.
+    assert PACKAGE.parent == Path(__file__).resolve().parents[1]
 
 
 @each_file
