@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
 from sklearn_moe.experts import PointAnswers
-from sklearn_moe.likelihoods import GaussianLikelihood
+from sklearn_moe.likelihoods import GaussianLikelihood, OwnDensity
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
@@ -259,7 +259,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     def noise_(self):
         """The noise model of the experts."""
         check_is_fitted(self)
-        return self._likelihood_
+        likelihood = self._likelihood_
+        return likelihood.noise if isinstance(likelihood, OwnDensity) else likelihood
 
     def _default_expert(self):
         # EM climbs as far as its experts are exact: on sparse rows Ridge iterates.

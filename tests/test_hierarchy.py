@@ -125,8 +125,8 @@ def test_mixtures_and_plain_experts_mix():
         experts, specialize=True, cv=None, init=ROWS[:, 0] > 0
     ).fit(ROWS, y)
     assert mixture.score(ROWS, y) > 0.7
-    assert np.isfinite(mixture.noise_.noise.scale).all()
-    line = mixture.noise_.noise.log_prob(y, mixture.transform(ROWS))[:, 0]
+    assert np.isfinite(mixture.noise_.scale).all()
+    line = mixture.noise_.log_prob(y, mixture.transform(ROWS))[:, 0]
     own = mixture.named_experts_.mixture.score_samples(ROWS, y)
     joint = np.log(mixture.predict_gate(ROWS)) + np.column_stack([line, own])
     np.testing.assert_allclose(

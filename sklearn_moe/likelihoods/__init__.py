@@ -11,12 +11,13 @@ every training target under every expert. The small object has three methods:
 
 from sklearn_moe.likelihoods.categorical import Categorical, CategoricalLikelihood
 from sklearn_moe.likelihoods.gaussian import GaussianLikelihood, GaussianNoise
-from sklearn_moe.likelihoods.own import OwnDensityLikelihood
+from sklearn_moe.likelihoods.own import OwnDensity, OwnDensityLikelihood
 
 __all__ = [
     "Categorical",
     "CategoricalLikelihood",
     "GaussianLikelihood",
     "GaussianNoise",
+    "OwnDensity",
     "OwnDensityLikelihood",
 ]
