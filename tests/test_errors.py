@@ -16,21 +16,23 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR, LinearSVC
 
 from sklearn_moe import (
+    GaussianGate,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
 
 MIXTURES = [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier]
-ESTIMATORS = [*MIXTURES, SoftmaxGate]
+GATES = [SoftmaxGate, GaussianGate]
+ESTIMATORS = [*MIXTURES, *GATES]
 EVEN = np.full((40, 2), 0.5)
 ONE_CLASS = r"at least 2 classes in y; got one class: 'low'"
 
 
 def make(estimator_class, **params):
     """An estimator that fits the data of these tests without a warning."""
-    if estimator_class is SoftmaxGate:
-        return SoftmaxGate(**params)
+    if estimator_class in GATES:
+        return estimator_class(**params)
     return estimator_class(**{"n_experts": 2, "tol": 1e-3, "random_state": 0, **params})
 
 
@@ -311,7 +313,7 @@ def test_labels_of_two_types_are_refused(missing):
         make(MixtureOfExpertsClassifier).fit(X, y)
 
 
-@pytest.mark.parametrize("estimator", [MixtureOfExpertsClassifier, SoftmaxGate])
+@pytest.mark.parametrize("estimator", [MixtureOfExpertsClassifier, *GATES])
 def test_one_class_is_refused(estimator):
     X, _ = data(estimator)
     with pytest.raises(ValueError, match=ONE_CLASS):
@@ -327,7 +329,7 @@ def test_a_class_without_weight_is_no_class():
     np.testing.assert_array_equal(moe.classes_, ["high", "low"])
 
 
-@pytest.mark.parametrize("estimator", [MixtureOfExpertsClassifier, SoftmaxGate])
+@pytest.mark.parametrize("estimator", [MixtureOfExpertsClassifier, *GATES])
 def test_continuous_labels_are_refused(estimator):
     X, y = data(MixtureOfExpertsRegressor)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
@@ -444,6 +446,7 @@ METHODS = {
         "score",
     ],
 }
+METHODS[GaussianGate] = [m for m in METHODS[SoftmaxGate] if m != "decision_function"]
 METHODS[MixtureOfExpertsClassifier] = [
     *METHODS[MixtureOfExpertsRegressor],
     "predict_proba",
@@ -629,6 +632,8 @@ FAILURES_OF_ALL = {
     "NaN in y": fail_with("NaN", y=with_row(np.arange(40) % 2.0, np.nan)),
     "a negative weight": fail_with("Negative", sample_weight=with_row(np.ones(40), -1)),
     "no weight": fail_with("non-zero", sample_weight=np.zeros(40)),
+}
+FAILURES_OF_WHAT_ITERATES = {
     "a warning": fail_by_a_warning,
     "an interrupted gate": fail_by_interrupting_the_gate,
 }
@@ -645,6 +650,7 @@ EVERY_FAILURE = [
     for estimator in ESTIMATORS
     for name, fail in {
         **FAILURES_OF_ALL,
+        **({} if estimator is GaussianGate else FAILURES_OF_WHAT_ITERATES),
         **(FAILURES_OF_A_MIXTURE if estimator in MIXTURES else {}),
     }.items()
 ]

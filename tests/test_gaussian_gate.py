@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
@@ -117,6 +119,61 @@ def test_a_missing_value_counts_as_the_mean_of_its_column(iris):
     np.testing.assert_allclose(gate.predict_proba(holes), gate.predict_proba(filled))
 
 
+def test_a_column_without_any_value_is_ignored(iris):
+    X, y = iris
+    blind = np.column_stack([X, np.full(len(X), np.nan)])
+    np.testing.assert_allclose(
+        GaussianGate().fit(blind, y).predict_proba(blind),
+        GaussianGate().fit(X, y).predict_proba(X),
+        atol=1e-9,
+    )
+
+
+@TYPES
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_the_unit_of_the_weights_does_not_matter(iris, covariance_type, unit):
+    X, y = iris
+    np.testing.assert_allclose(
+        GaussianGate(covariance_type).fit(X, y, np.full(150, unit)).predict_proba(X),
+        GaussianGate(covariance_type).fit(X, y).predict_proba(X),
+        atol=1e-9,
+    )
+
+
+@TYPES
+@given(labels=st.permutations(range(3)), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=20)
+def test_the_names_of_the_classes_do_not_matter(covariance_type, labels, seed):
+    rng = np.random.default_rng(seed)
+    X, targets = rng.standard_normal((30, 2)), rng.dirichlet(np.ones(3), 30)
+    gate = GaussianGate(covariance_type).fit(X, targets)
+    renamed = GaussianGate(covariance_type).fit(X, targets[:, labels])
+    np.testing.assert_allclose(
+        renamed.predict_proba(X), gate.predict_proba(X)[:, labels], atol=1e-9
+    )
+    np.testing.assert_allclose(gate.predict_proba(X).sum(axis=1), 1)
+
+
+@TYPES
+@given(
+    scale=st.tuples(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3)),
+    shift=st.tuples(st.floats(-100, 100), st.floats(-100, 100)),
+)
+@settings(deadline=None, max_examples=20)
+def test_regions_move_with_the_features(covariance_type, scale, shift):
+    X = np.random.default_rng(0).standard_normal((40, 2))
+    y = X[:, 0] > 0
+    gate = GaussianGate(covariance_type).fit(X, y)
+    moved = GaussianGate(covariance_type).fit(X * scale + shift, y)
+    np.testing.assert_allclose(
+        moved.means_, gate.means_ * scale + shift, rtol=1e-6, atol=1e-6
+    )
+    squares = np.square(scale) if covariance_type == "diag" else np.outer(scale, scale)
+    np.testing.assert_allclose(
+        moved.covariances_, gate.covariances_ * squares, rtol=1e-5, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_output_has_the_dtype_of_the_input(iris, dtype):
     X, y = iris
@@ -171,24 +228,50 @@ class Lines:
 
 
 @TYPES
-@pytest.mark.parametrize("seed", range(5))
-def test_em_climbs_the_joint_likelihood_of_rows_and_targets(covariance_type, seed):
+@given(
+    n_experts=st.integers(1, 4),
+    sharing=st.sampled_from([0.0, 0.05, 0.5]),
+    reg_covar=st.sampled_from([1e-6, 1e-3, 0.5]),
+    seed=st.integers(0, 10_000),
+)
+@settings(deadline=None, max_examples=20)
+def test_em_climbs_the_joint_likelihood_of_rows_and_targets(
+    covariance_type, n_experts, sharing, reg_covar, seed
+):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((80, 2))
     y = np.abs(X[:, 0]) + 0.3 * rng.standard_normal(80)
     weights = rng.uniform(0.1, 3, 80)
-    gating = GaussianGating(GaussianGate(covariance_type), X, weights)
+    gate = GaussianGate(covariance_type, reg_covar=reg_covar)
+    gating = GaussianGating(gate, X, weights)
     iterations = expectation_maximization(
         Lines(np.column_stack([np.ones(80), X]), y),
         GaussianLikelihood(y, weights),
         gating,
-        rng.dirichlet(np.ones(2), 80),
+        rng.dirichlet(np.ones(n_experts), 80),
         weights,
-        sharing=0.05,
+        sharing=sharing,
         tol=1e-9,
     )
+    # Reviving a starved expert is a new start; the law is about EM proper.
     changes = [i.change for i in itertools.islice(iterations, 100)]
-    assert min(changes[1:]) >= -1e-9
+    assert min(filter(np.isfinite, changes), default=0) >= -1e-9
+
+
+def test_the_objective_is_the_joint_likelihood_of_rows_and_targets(iris):
+    X, y = iris
+    mixture = MixtureOfExpertsRegressor(n_experts=2, gate=GaussianGate(), sharing=0)
+    mixture.fit(X, y)
+    gate = mixture.gate_
+    density = [
+        prior * stats.norm(mean, np.sqrt(variance)).pdf(X).prod(axis=1)
+        for prior, mean, variance in zip(gate.priors_, gate.means_, gate.covariances_)
+    ]
+    # The gate sees standardised rows; their density is larger by the scales.
+    rows = np.log(np.sum(density, axis=0)) + np.log(X.std(axis=0)).sum()
+    assert mixture.objective_path_[-1] == pytest.approx(
+        mixture.score_samples(X, y).sum() + rows.sum()
+    )
 
 
 @TYPES

@@ -1,9 +1,12 @@
 """What a gate sees of a table."""
 
+import warnings
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -57,11 +60,11 @@ def _frame_encoder(X):
     """An unfitted encoder for a frame that does not hold numbers only, else None."""
     if not hasattr(X, "columns"):
         return None
-    kinds = np.array([_kind(X[name].dtype) for name in X.columns])
+    kinds = np.array([_kind(dtype) for dtype in X.dtypes])
     if (kinds == "numbers").all():
         return None
     one_to_one = {"feature_names_out": "one-to-one"}
-    categories = OneHotEncoder(
+    one_hot = OneHotEncoder(
         max_categories=MAX_CATEGORIES,
         handle_unknown="infrequent_if_exist",
         sparse_output=False,
@@ -69,7 +72,10 @@ def _frame_encoder(X):
     parts = [
         ("numbers", FunctionTransformer(_as_floats, **one_to_one)),
         ("dates", FunctionTransformer(_as_seconds, **one_to_one)),
-        ("categories", categories),
+        (
+            "categories",
+            make_pipeline(FunctionTransformer(_as_strings, **one_to_one), one_hot),
+        ),
     ]
     columns = [(kind, part, np.flatnonzero(kinds == kind)) for kind, part in parts]
     encoder = ColumnTransformer(columns, verbose_feature_names_out=False)
@@ -81,7 +87,9 @@ def _kind(dtype):
     kind = getattr(dtype, "kind", "O") if str(dtype) != "category" else "O"
     if hasattr(dtype, "is_numeric"):
         numeric = dtype.is_numeric() or str(dtype) == "Boolean"
-        kind = "f" if numeric else "M" if dtype.is_temporal() else "O"
+        # The hour of a day is no point in time.
+        temporal = dtype.is_temporal() and str(dtype) != "Time"
+        kind = "f" if numeric else "M" if temporal else "O"
     return "numbers" if kind in "biuf" else "dates" if kind in "mM" else "categories"
 
 
@@ -99,6 +107,60 @@ def _as_seconds(frame):
         seconds = times.astype(np.int64) / 1e6
         columns.append(np.where(np.isnat(times), np.nan, seconds))
     return np.column_stack(columns)
+
+
+def _as_strings(frame):
+    """Categories as strings, so that values of any kind may stand in one column.
+
+    A missing one is NaN, whatever the frame's own word for it.
+    """
+    columns = []
+    for name in frame.columns:
+        column = frame[name]
+        missing = column.isna() if hasattr(column, "isna") else column.is_null()
+        strings = np.array([str(value) for value in column], dtype=object)
+        strings[np.asarray(missing)] = np.nan
+        columns.append(strings)
+    return np.column_stack(columns)
+
+
+def mean_and_scale(X, sample_weight):
+    """Weighted mean and standard deviation of each column, NaN left out.
+
+    A column without spread has the scale 1, one without a value the mean 0 as well.
+
+    Raises
+    ------
+    ValueError
+        If the squares of a column overflow.
+    """
+    with warnings.catch_warnings():
+        # A column without one value has neither mean nor spread.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        scaler = StandardScaler(with_mean=not issparse(X)).fit(
+            X, None, sample_weight / sample_weight.max()
+        )
+    overflowed = ~np.isfinite(scaler.var_) & ~np.isnan(scaler.mean_)
+    if overflowed.any():
+        column = overflowed.argmax()
+        raise ValueError(
+            f"Column {column} of X is too large to standardise: its mean is "
+            f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
+        )
+    scale = np.nan_to_num(scaler.scale_, nan=1.0)
+    return np.nan_to_num(scaler.mean_), np.where(scale > 0, scale, 1.0)
+
+
+def fill_missing(X, mean):
+    """Put the column's mean in the place of NaN; X itself where nothing is missing."""
+    if issparse(X):
+        missing = np.isnan(X.data)
+        if missing.any():
+            X = X.copy()
+            X.data[missing] = mean[X.indices[missing]]
+        return X
+    missing = np.isnan(X)
+    return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X
 
 
 def split_pipeline(gate, X):

@@ -1,15 +1,14 @@
 """The optimisation problem of the softmax gate, and Newton's method for it."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse import linalg as splinalg
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe import kernels
+from sklearn_moe.gates._features import fill_missing, mean_and_scale
 
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
@@ -57,22 +56,7 @@ class SoftmaxProblem:
         # A sparse design is scaled only: the free intercept absorbs the shift, so that
         # the optimum is the same.
         centred = not sparse.issparse(X)
-        with warnings.catch_warnings():
-            # A column without one value has neither mean nor spread.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            scaler = StandardScaler(with_mean=centred).fit(
-                X, None, sample_weight / sample_weight.max()
-            )
-        overflowed = ~np.isfinite(scaler.var_) & ~np.isnan(scaler.mean_)
-        if overflowed.any():
-            column = overflowed.argmax()
-            raise ValueError(
-                f"Column {column} of X is too large to standardise: its mean is "
-                f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
-            )
-        self.mean = np.nan_to_num(scaler.mean_)
-        scale = np.nan_to_num(scaler.scale_, nan=1.0)
-        self.scale = np.where(scale > 0, scale, 1.0)
+        self.mean, self.scale = mean_and_scale(X, sample_weight)
         self.shift = self.mean if centred else np.zeros(X.shape[1])
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
         ones = np.ones((X.shape[0], 1))
@@ -265,15 +249,3 @@ class SoftmaxProblem:
             ),
         )
         return direction.reshape(gradient.shape)
-
-
-def fill_missing(X, mean):
-    """Put the column's mean in the place of NaN; X itself where nothing is missing."""
-    if sparse.issparse(X):
-        missing = np.isnan(X.data)
-        if missing.any():
-            X = X.copy()
-            X.data[missing] = mean[X.indices[missing]]
-        return X
-    missing = np.isnan(X)
-    return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X

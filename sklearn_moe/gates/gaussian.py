@@ -7,7 +7,6 @@ from numbers import Real
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
@@ -18,8 +17,13 @@ from sklearn_moe._compat import (
     check_sample_weight,
     fit_context,
 )
-from sklearn_moe.gates._features import gate_features, join_pipeline, split_pipeline
-from sklearn_moe.gates._problem import fill_missing
+from sklearn_moe.gates._features import (
+    fill_missing,
+    gate_features,
+    join_pipeline,
+    mean_and_scale,
+    split_pipeline,
+)
 from sklearn_moe.gates._targets import check_targets
 
 
@@ -184,9 +188,7 @@ class GaussianGate(ClassifierMixin, BaseEstimator):
 
     def _standardise(self, X, sample_weight):
         """Learn mean and spread of the features; return the standardised ones."""
-        scaler = StandardScaler().fit(X, None, sample_weight)
-        self.feature_mean_ = np.nan_to_num(scaler.mean_)
-        self.feature_scale_ = np.nan_to_num(scaler.scale_, nan=1.0)
+        self.feature_mean_, self.feature_scale_ = mean_and_scale(X, sample_weight)
         return self._standardised(X)
 
     def _standardised(self, X):

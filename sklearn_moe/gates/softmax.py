@@ -14,8 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import Interval, check_sample_weight, fit_context
-from sklearn_moe.gates._features import gate_features, join_pipeline, split_pipeline
-from sklearn_moe.gates._problem import SoftmaxProblem, Solution, fill_missing
+from sklearn_moe.gates._features import (
+    fill_missing,
+    gate_features,
+    join_pipeline,
+    split_pipeline,
+)
+from sklearn_moe.gates._problem import SoftmaxProblem, Solution
 from sklearn_moe.gates._targets import check_targets
 from sklearn_moe.weighting import last_step
 
