@@ -328,6 +328,9 @@ class BaseMixtureOfExperts(
             return SoftmaxGate()
         return SoftmaxGate(alpha=self._given_experts_alpha)
 
+    def _gate_is_frozen(self):
+        return isinstance(last_step(self.gate), FrozenEstimator)
+
     def _specializes(self):
         """Whether EM fits the experts to their own rows."""
         return not self._unlike() if self.specialize == "auto" else self.specialize
@@ -444,6 +447,10 @@ class BaseMixtureOfExperts(
             init = seeded(init, random_state)
         elif not isinstance(init, str):
             init = rows_of_init(init, training.kept, training.n_given)
+        elif self._gate_is_frozen():
+            # It will not follow the experts: they begin where it trusts them.
+            n_experts = len(parts["experts"].names)
+            init = np.exp(gates.log_weights(self.gate, training.X, n_experts))
         for start in starting_points(init, self.n_init):
             yield initial_responsibilities(
                 start,
@@ -520,12 +527,13 @@ class BaseMixtureOfExperts(
         """Canonical order of experts of one kind: the one with most rows first.
 
         Ties are settled by the mean prediction. Experts that have names, or to which
-        `init` assigns rows, stay where they are.
+        `init` or a frozen gate assigns rows, stay where they are.
         """
         init_names_them = not isinstance(self.init, str) and not hasattr(
             self.init, "fit_predict"
         )
-        if isinstance(self.experts, list) or init_names_them:
+        named = isinstance(self.experts, list) or self._gate_is_frozen()
+        if named or init_names_them:
             return np.arange(len(iteration.experts))
         share = weights @ iteration.responsibilities
         means = [

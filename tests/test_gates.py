@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_moe import (
@@ -142,6 +144,17 @@ def test_a_pipeline_gives_the_softmax_gate_curved_borders():
 
 
 @pytest.mark.parametrize(
+    "features", [PolynomialFeatures(3, include_bias=False), Nystroem(n_components=20)]
+)
+@pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate("full")])
+def test_the_seed_of_the_mixture_is_that_of_the_gate_s_features(features, gate):
+    gate = make_pipeline(features, gate)
+    first, second = fitted(gate), fitted(gate)
+    assert first.score(ROWS, Y) > 0.9
+    np.testing.assert_array_equal(first.predict(ROWS), second.predict(ROWS))
+
+
+@pytest.mark.parametrize(
     ("X", "columns"),
     [(ROWS, [0]), (pd.DataFrame(ROWS, columns=["where", "what"]), ["where"])],
 )
@@ -168,6 +181,25 @@ def test_the_expert_with_most_rows_comes_first(gate):
     assert mixture.noise_.scale[0] == pytest.approx(residuals.std(), rel=0.5)
 
 
+@pytest.mark.parametrize("gate", [*GATES, make_pipeline(Nystroem(), SoftmaxGate())])
+@pytest.mark.parametrize("seed", range(3))
+def test_gate_experts_and_noise_stand_in_one_order(gate, seed):
+    # A random start leaves the order to chance; that of EM is not the canonical one.
+    mixture = fitted(gate, init="random", cv=None, random_state=seed)
+    share = mixture.responsibilities(ROWS, Y).mean(axis=0)
+    np.testing.assert_allclose(share, mixture.expert_share_)
+    assert (np.diff(share) <= 0).all()
+    assert mixture.score_samples(ROWS, Y).sum() == pytest.approx(
+        mixture.log_likelihood_
+    )
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_refits_with_other_seeds_have_the_same_order(gate):
+    first, second = fitted(gate, random_state=1), fitted(gate, random_state=2)
+    np.testing.assert_array_equal(first.apply(ROWS), second.apply(ROWS))
+
+
 @pytest.mark.parametrize("gate", [None, GaussianGate()])
 def test_refits_of_permuted_rows_have_the_same_order(gate):
     order = np.random.default_rng(0).permutation(len(ROWS))
@@ -187,3 +219,22 @@ def test_named_experts_stay_where_they_are():
 def test_experts_that_init_gives_rows_stay_where_they_are():
     mixture = fitted(None, init=~RIGHT)
     assert mixture.expert_share_[0] < mixture.expert_share_[1]
+
+
+@pytest.mark.parametrize("labels", [RIGHT, ~RIGHT])
+@pytest.mark.parametrize("classifier", [LogisticRegression(C=100), SoftmaxGate()])
+def test_a_frozen_gate_keeps_its_experts_where_they_are(classifier, labels):
+    gate = classifier.fit(ROWS, labels.astype(int))
+    mixture = fitted(FrozenEstimator(gate))
+    assert mixture.gate_.estimator is gate
+    assert mixture.score(ROWS, Y) > 0.9
+    assert mixture.experts_[int(labels[RIGHT][0])].intercept_ == pytest.approx(
+        2, abs=0.3
+    )
+
+
+@pytest.mark.parametrize("labels", [np.where(RIGHT, "right", "left"), 1 + RIGHT])
+def test_a_frozen_gate_of_other_labels_is_refused(labels):
+    gate = FrozenEstimator(SoftmaxGate().fit(ROWS, labels))
+    with pytest.raises(ValueError, match=r"numbers of experts, 0 to 1; got \["):
+        fitted(gate)

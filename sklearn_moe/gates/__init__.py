@@ -8,7 +8,7 @@ the attribute `features`, what the initialisation sees of the rows.
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
 from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating
-from sklearn_moe.weighting import last_step
+from sklearn_moe.weighting import last_step, seeded
 
 __all__ = ["GaussianGate", "SoftmaxGate", "gating", "log_weights", "needs_folds"]
 
@@ -23,6 +23,7 @@ def gating(gate, X, sample_weight, *, random_state, splits, n_jobs):
     X : array-like or frame
     sample_weight : ndarray of shape (n_samples,)
     random_state : RandomState instance
+        Gives a seed to every open `random_state` in the gate.
     splits : list of (train, test) or None
         For a gate that `needs_folds`.
     n_jobs : int or None
@@ -31,6 +32,7 @@ def gating(gate, X, sample_weight, *, random_state, splits, n_jobs):
     -------
     gating : SoftmaxGating, GaussianGating or ClassifierGating
     """
+    gate = seeded(gate, random_state)
     last = last_step(gate)
     if isinstance(last, SoftmaxGate):
         return SoftmaxGating(gate, X, sample_weight)

@@ -117,16 +117,19 @@ class ClassifierGating:
         in_order = np.array_equal(order, np.arange(len(order)))
         if fitted.classifier is not None and in_order:
             return fitted.classifier
-        return self._fit_rows(fitted.responsibilities[:, order])
+        # The same rows in the same order, so that a resample of them is the same.
+        return self._fit_rows(fitted.responsibilities, labels=np.argsort(order))
 
-    def _fit_rows(self, responsibilities, rows=None):
+    def _fit_rows(self, responsibilities, rows=None, labels=None):
+        """Fit a classifier; `labels` are those of the experts, 0, 1, ... by default."""
         n_samples, n_experts = responsibilities.shape
+        labels = np.arange(n_experts) if labels is None else labels
         rows = np.arange(n_samples) if rows is None else rows
         repeated = np.tile(rows, n_experts)
         weights = responsibilities[rows] * self._sample_weight[rows, np.newaxis]
         return self._classifier.fit(
             safe_indexing(self._X, repeated),
-            np.repeat(np.arange(n_experts), len(rows)),
+            np.repeat(labels, len(rows)),
             weights.T.ravel(),
             unit=self._sample_weight.mean(),
         )
@@ -151,7 +154,13 @@ def log_gate_weights(classifier, X, n_experts):
     -------
     log_weights : ndarray of shape (n_samples, n_experts)
     """
+    if not np.isin(classifier.classes_, np.arange(n_experts)).all():
+        raise ValueError(
+            "The classes of a frozen gate must be numbers of experts, 0 to "
+            f"{n_experts - 1}; got {np.asarray(classifier.classes_).tolist()}. Fit it "
+            "to such labels."
+        )
     probabilities = np.asarray(classifier.predict_proba(X))
     weights = np.zeros((len(probabilities), n_experts), probabilities.dtype)
-    weights[:, classifier.classes_] = probabilities
+    weights[:, classifier.classes_.astype(np.intp)] = probabilities
     return np.log((1 - GATE_SHARING) * weights + GATE_SHARING / n_experts)
