@@ -732,4 +732,5 @@ class BaseMixtureOfExperts(
         ]
         tags.input_tags.sparse = all(part.sparse for part in inputs)
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
+        tags.input_tags.positive_only = any(part.positive_only for part in inputs)
         return tags

@@ -91,6 +91,11 @@ def initial_responsibilities(
     ValueError
         If labels or responsibilities do not fit the rows and experts.
     """
+    if issparse(features) and features.nnz <= np.iinfo(np.int32).max:
+        # Trees and clusterers take no longer indices.
+        features = features.copy()
+        features.indices = features.indices.astype(np.int32, copy=False)
+        features.indptr = features.indptr.astype(np.int32, copy=False)
     if isinstance(init, str):
         start = {"tree": _tree_leaves, "kmeans": _clusters, "random": _waves}
         groups = start[init](

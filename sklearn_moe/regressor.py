@@ -301,11 +301,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = all(
-            get_tags(expert).target_tags.multi_output
+        targets = [
+            get_tags(expert).target_tags
             for _, expert in self._parts()[1:]
             if hasattr(expert, "__sklearn_tags__")
-        )
+        ]
+        tags.target_tags.single_output = all(part.single_output for part in targets)
+        tags.target_tags.multi_output = all(part.multi_output for part in targets)
+        tags.target_tags.positive_only = any(part.positive_only for part in targets)
         return tags
 
     def _make_answers(self, y):

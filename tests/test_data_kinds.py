@@ -12,11 +12,18 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    MultiTaskLasso,
+    Ridge,
+)
 from sklearn.multioutput import MultiOutputRegressor
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils import get_tags
 
@@ -112,6 +119,78 @@ def test_the_encoded_columns_have_names():
     ]
     assert gate.coef_.shape == (3, len(names))
     assert gate.feature_names_in_.tolist() == list(pandas_frame().columns)
+
+
+MISSING = pytest.mark.parametrize(
+    "text",
+    [
+        pd.array(["u", "v", pd.NA] * 40, dtype="string"),
+        pd.array(["u", "v", None] * 40, dtype="str"),
+        pd.Series(["u", "v", None] * 40, dtype=object),
+        pd.Series(["u", "v", pd.NA] * 40, dtype=object),
+        pd.Series(["u", "v", np.nan] * 40, dtype=object),
+        pd.Categorical(["u", "v", None] * 40),
+    ],
+    ids=["string", "str", "None", "NA", "nan", "category"],
+)
+
+
+@MISSING
+@pytest.mark.parametrize("gate_class", [SoftmaxGate, GaussianGate])
+def test_a_missing_text_is_a_category_whatever_its_name(text, gate_class):
+    gate = gate_class().fit(pd.DataFrame({"text": text}), [0, 1, 2] * 40)
+    names = gate.encoder_.get_feature_names_out().tolist()
+    assert names == ["text_u", "text_v", "text_nan"]
+    assert gate.score(pd.DataFrame({"text": text}), [0, 1, 2] * 40) == 1
+
+
+def test_a_missing_text_of_polars_is_a_category():
+    frame = pl.DataFrame({"text": ["u", "v", None] * 40})
+    assert SoftmaxGate().fit(frame, [0, 1, 2] * 40).score(frame, [0, 1, 2] * 40) == 1
+
+
+def test_missing_numbers_and_flags_of_nullable_columns_are_missing():
+    frame = pd.DataFrame(
+        {
+            "count": pd.array([1, 2, pd.NA] * 40, dtype="Int64"),
+            "flag": pd.array([True, pd.NA, False] * 40, dtype="boolean"),
+        }
+    )
+    numbers = np.array([[1, 1], [2, np.nan], [np.nan, 0]] * 40)
+    y = [0, 1, 2] * 40
+    np.testing.assert_allclose(
+        SoftmaxGate().fit(frame, y).predict_proba(frame),
+        SoftmaxGate().fit(numbers, y).predict_proba(numbers),
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", 3, None],
+        [datetime.time(1), datetime.time(2), datetime.time(3)],
+        [datetime.date(2020, 1, 1), "never", True],
+    ],
+)
+def test_values_of_any_kind_are_categories(values):
+    frame = pd.DataFrame({"any": pd.Series(values * 40, dtype=object)})
+    assert SoftmaxGate().fit(frame, [0, 1, 2] * 40).score(frame, [0, 1, 2] * 40) == 1
+
+
+def test_the_hour_of_polars_is_a_category():
+    frame = pl.DataFrame({"hour": [datetime.time(i) for i in range(3)] * 40})
+    assert SoftmaxGate().fit(frame, [0, 1, 2] * 40).score(frame, [0, 1, 2] * 40) == 1
+
+
+def test_whole_categories_stay_whole_where_some_are_missing():
+    gate = SoftmaxGate().fit(pd.DataFrame({"k": pd.Categorical([1, 2] * 60)}), CLASSES)
+    names = gate.encoder_.get_feature_names_out().tolist()
+    assert names == ["k_1", "k_2"]
+    complete = pd.DataFrame({"k": pd.Categorical([1, 2])})
+    gaps = pd.DataFrame({"k": pd.Categorical([1, 2, None])})
+    np.testing.assert_array_equal(
+        gate.predict_proba(gaps)[:2], gate.predict_proba(complete)
+    )
 
 
 def test_time_is_counted_in_seconds():
@@ -214,6 +293,19 @@ def test_sparse_rows_equal_dense_rows(container):
         )
 
 
+@pytest.mark.parametrize("init", ["tree", "kmeans", "random"])
+def test_sparse_rows_may_have_long_indices(init):
+    X = sparse.csr_array(np.where(np.abs(NUMBERS) > 0.5, NUMBERS, 0))
+    long = sparse.csr_array(
+        (X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape
+    )
+    params = {"n_experts": 2, "init": init, "random_state": 0}
+    np.testing.assert_allclose(
+        MixtureOfExpertsRegressor(**params).fit(long, TARGET).predict(X),
+        MixtureOfExpertsRegressor(**params).fit(X, TARGET).predict(X),
+    )
+
+
 def test_experts_that_take_missing_values_get_them():
     X = NUMBERS.copy()
     X[::5, 0] = np.nan
@@ -246,6 +338,27 @@ def test_float32_stays_float32():
         classifier.responsibilities(X, CLASSES),
     ):
         assert array.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"gate": GaussianGate("full")},
+        {"gate": LogisticRegression()},
+        {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
+        {"experts": MixtureOfExpertsRegressor(n_experts=2)},
+        {"experts": [("a", MixtureOfExpertsRegressor(n_experts=2)), ("b", Ridge())]},
+    ],
+    ids=["gaussian", "classifier", "pipeline", "hierarchy", "half a hierarchy"],
+)
+@pytest.mark.filterwarnings("ignore:.*were retired:UserWarning")
+def test_float32_stays_float32_with_other_parts(params):
+    X, y = NUMBERS.astype(np.float32), TARGET.astype(np.float32)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0, tol=1e-3)
+    mixture.set_params(**params).fit(X, y)
+    assert mixture.predict(X).dtype == np.float32
+    assert mixture.predict_gate(X).dtype == np.float32
+    assert mixture.responsibilities(X, y).dtype == np.float32
 
 
 def test_float32_is_nearly_float64():
@@ -308,3 +421,43 @@ def test_the_tags_say_what_all_parts_can(experts, sparse_rows, missing, several)
     assert tags.input_tags.sparse == sparse_rows
     assert tags.input_tags.allow_nan == missing
     assert tags.target_tags.multi_output == several
+
+
+@pytest.mark.parametrize(
+    ("expert", "single", "positive"),
+    [
+        (Ridge(), True, False),
+        (GammaRegressor(), True, True),
+        (MultiTaskLasso(), False, False),
+        (FrozenEstimator(GammaRegressor()), True, True),
+    ],
+)
+def test_the_tags_say_which_targets_a_part_needs(expert, single, positive):
+    tags = get_tags(MixtureOfExpertsRegressor([("a", expert), ("b", Ridge())]))
+    assert tags.target_tags.single_output == single
+    assert tags.target_tags.positive_only == positive
+
+
+@pytest.mark.parametrize(
+    ("params", "positive"),
+    [
+        ({}, False),
+        ({"experts": MultinomialNB()}, True),
+        ({"gate": MultinomialNB()}, True),
+        ({"experts": [("a", make_pipeline(MultinomialNB()))]}, False),
+    ],
+)
+def test_the_tags_say_whether_rows_must_be_positive(params, positive):
+    tags = get_tags(MixtureOfExpertsClassifier(**params))
+    assert tags.input_tags.positive_only == positive
+
+
+@pytest.mark.parametrize(
+    ("gate", "sparse_rows", "missing"),
+    [(SoftmaxGate(), True, True), (GaussianGate(), False, True)],
+)
+def test_the_tags_of_a_gate_say_what_it_takes(gate, sparse_rows, missing):
+    tags = get_tags(gate).input_tags
+    assert (tags.sparse, tags.allow_nan) == (sparse_rows, missing)
+    mixture = MixtureOfExpertsRegressor(KNeighborsRegressor(), gate=gate)
+    assert get_tags(mixture).input_tags.sparse == sparse_rows

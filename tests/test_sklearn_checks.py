@@ -2,6 +2,7 @@
 
 import pytest
 import sklearn
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -18,7 +19,13 @@ ESTIMATORS = [
     GaussianGate("full"),
     MixtureOfExpertsRegressor(n_experts=2, gate=GaussianGate()),
     MixtureOfExpertsClassifier(n_experts=2, gate=GaussianGate()),
+    MixtureOfExpertsRegressor(n_experts=2, gate=LogisticRegression(), cv=None),
     MixtureOfExpertsRegressor(n_experts=2, assignment="hard"),
+    # Folds, as resamples, cannot be those of repeated rows: a weight of two would not
+    # equal the row twice.
+    MixtureOfExpertsRegressor(
+        [("ridge", Ridge()), ("mean", DummyRegressor())], specialize=False, cv=None
+    ),
     *(
         MixtureOfExpertsRegressor(experts, n_experts=3, combination=combination)
         for experts in (None, [("ridge", Ridge()), ("linear", LinearRegression())])

@@ -28,8 +28,7 @@ class OwnDensity:
 
     def log_prob(self, y, outputs):
         """Log density of each target under each expert; `outputs` are Outputs."""
-        log_prob = self.noise.log_prob(y, outputs.values)
-        return np.where(np.isnan(outputs.log_density), log_prob, outputs.log_density)
+        return _prefer(outputs.log_density, self.noise.log_prob(y, outputs.values))
 
     def predictive(self, outputs):
         """What each expert expects."""
@@ -67,5 +66,9 @@ class OwnDensityLikelihood:
         log_prob : ndarray of shape (n_samples, n_experts)
         """
         noise, log_prob = self._noise.fit(outputs.values, weights)
-        own = outputs.log_density
-        return OwnDensity(noise), np.where(np.isnan(own), log_prob, own)
+        return OwnDensity(noise), _prefer(outputs.log_density, log_prob)
+
+
+def _prefer(own, log_prob):
+    """An expert's own density where there is one, in the precision of the others."""
+    return np.where(np.isnan(own), log_prob, own.astype(log_prob.dtype, copy=False))
