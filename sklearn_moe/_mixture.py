@@ -57,7 +57,7 @@ from sklearn_moe.initialization import (
 )
 from sklearn_moe.likelihoods import OwnDensityLikelihood
 from sklearn_moe.routing import Router, dispatch, exclude, keep_largest
-from sklearn_moe.weighting import last_step, seeded
+from sklearn_moe.weighting import CannotGoOnError, last_step, seeded, thawed
 
 # What an expert must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
@@ -339,11 +339,7 @@ class BaseMixtureOfExperts(
         """Whether the experts are of different kinds."""
         if not isinstance(self.experts, list):
             return False
-        thawed = [
-            expert.estimator if isinstance(expert, FrozenEstimator) else expert
-            for _, expert in self.experts
-        ]
-        return len({type(last_step(expert)) for expert in thawed}) > 1
+        return len({type(last_step(thawed(e))) for _, e in self.experts}) > 1
 
     def _splits(self, gate, training, random_state):
         """The folds of the experts and of the gate; None means in-sample answers."""
@@ -434,7 +430,7 @@ class BaseMixtureOfExperts(
             ),
         ):
             if old != new:
-                raise ValueError(
+                raise CannotGoOnError(
                     "warm_start=True goes on from the previous fit, but its "
                     f"{name} was {old} and is {new} now. Set warm_start=False to begin "
                     "anew."

@@ -135,19 +135,37 @@ class WeightedFit:
             return clone(self.estimator).fit(X_rows, y_rows, **arguments)
 
 
+class CannotGoOnError(ValueError):
+    """A warm start is given another problem than the last fit has solved."""
+
+
 def _go_on(previous, estimator, X, y, arguments):
-    """Fit a mixture from where it ended."""
-    mixture = deepcopy(previous).set_params(warm_start=True)
+    """Fit a mixture, or a pipeline that ends in one, from where it ended."""
+    fitted = deepcopy(previous)
+    last_step(fitted).set_params(warm_start=True)
     with warnings.catch_warnings():
-        # The mixture around it iterates on.
+        # The mixture around it iterates on, and the first M-step has told the rest.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(X, y, **arguments)
-    return mixture.set_params(warm_start=estimator.warm_start)
+        for told in ("reproduce their training targets", "were retired"):
+            warnings.filterwarnings("ignore", f"Experts .* {told}", UserWarning)
+        try:
+            fitted.fit(X, y, **arguments)
+        except CannotGoOnError:
+            # With other weights a pipeline may make other columns.
+            return clone(estimator).fit(X, y, **arguments)
+    warm_start = last_step(estimator).warm_start
+    last_step(fitted).set_params(warm_start=warm_start)
+    return fitted
 
 
 def last_step(estimator):
     """The last step of a pipeline; any other estimator itself."""
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def thawed(estimator):
+    """What a FrozenEstimator holds; any other estimator itself."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def substantial_rows(weights, labels=None):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sklearn_moe.weighting import last_step
+from sklearn_moe.weighting import last_step, thawed
 
 
 class Outputs(NamedTuple):
@@ -99,12 +99,13 @@ def _check_answers(answers, shape, method, kinds="biuf"):
 
 def has_own_density(expert):
     """Whether an expert is a mixture itself, or a pipeline that ends in one."""
-    last = last_step(expert)
+    last = last_step(thawed(expert))
     return hasattr(last, "predict_gate") and hasattr(last, "score_samples")
 
 
 def own_log_density(expert, X, y):
     """Log density of the targets under an expert that has one."""
+    expert = thawed(expert)
     if isinstance(expert, Pipeline):
         X = expert[:-1].transform(X) if len(expert) > 1 else X
         expert = expert[-1]

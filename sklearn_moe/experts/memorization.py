@@ -1,5 +1,7 @@
 """Experts that learn their rows by heart."""
 
+import warnings
+
 import numpy as np
 from sklearn.model_selection import KFold
 
@@ -43,7 +45,10 @@ def find_memorizers(pool, members, misfit, random_state):
             continue
         if misfit(member.values, everything, member.weights) > SUSPICIOUS:
             continue
-        expert = pool.refit(k, member.weights, seen)
+        with warnings.catch_warnings():
+            # They would be about an expert that nobody will have.
+            warnings.simplefilter("ignore")
+            expert = pool.refit(k, member.weights, seen)
         values = pool.ask(expert, unseen)
         memorizes[k] = misfit(values, unseen, member.weights[unseen]) > REVEALING
     return memorizes

@@ -224,7 +224,7 @@ class ExpertPool:
         if previous is None or self.splits is not None:
             return None
         last = previous[k].estimator
-        return last if hasattr(last, "predict_gate") else None
+        return last if has_own_density(last) else None
 
     def _fit_arguments(self, k):
         return {
