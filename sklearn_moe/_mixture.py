@@ -3,6 +3,7 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -273,21 +274,26 @@ class BaseMixtureOfExperts(
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
             expert_params = self._expert_params(named_experts, fit_params, X, training)
+            n_starts = self.n_init if previous is None else 1
+            # One level of parallelism. Given experts are fitted once, for all starts.
+            starts_apart = n_starts > 1 and self._specializes()
+            parts_jobs, starts_jobs = (
+                (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
+            )
             parts = self._parts_at_work(
-                named_experts, gate, training, expert_params, random_state
+                named_experts, gate, training, expert_params, random_state, parts_jobs
             )
             if previous is None:
                 starts = self._starts(training, parts, random_state)
-                self._run_em(starts, self.n_init, training, parts, random_state)
             else:
                 self._check_same_problem(previous)
                 parts["first_gate"] = parts["gate"].parameters_of(previous["gate_"])
                 starts = [self.responsibilities(training.X, training.y)]
-                self._run_em(starts, 1, training, parts, random_state)
+            self._run_em(starts, n_starts, starts_jobs, training, parts, random_state)
         return self
 
     def _parts_at_work(
-        self, named_experts, gate, training, expert_params, random_state
+        self, named_experts, gate, training, expert_params, random_state, n_jobs
     ):
         """Experts, likelihood and gate, as EM knows them."""
         splits = self._splits(gate, training, random_state)
@@ -304,7 +310,7 @@ class BaseMixtureOfExperts(
                 random_state=random_state,
                 splits=splits["experts"],
                 specialize=self._specializes(),
-                n_jobs=self.n_jobs,
+                n_jobs=n_jobs,
                 fit_params=expert_params,
             ),
             "likelihood": likelihood,
@@ -314,7 +320,7 @@ class BaseMixtureOfExperts(
                 training.sample_weight,
                 random_state=random_state,
                 splits=splits["gate"],
-                n_jobs=self.n_jobs,
+                n_jobs=n_jobs,
             ),
         }
 
@@ -458,41 +464,19 @@ class BaseMixtureOfExperts(
                 classification=is_classifier(self),
             )
 
-    def _run_em(self, starts, n_starts, training, parts, random_state):
+    def _run_em(self, starts, n_starts, n_jobs, training, parts, random_state):
         """Run EM from every start; set the fitted attributes of the best iterate."""
-        pool, gating = parts["experts"], parts["gate"]
-        weights = training.sample_weight
-
-        def iterate(responsibilities):
-            return expectation_maximization(
-                **parts,
-                responsibilities=responsibilities,
-                sample_weight=weights,
-                sharing=self.sharing,
-                tol=self.tol,
-                route=Router(self.assignment, self.capacity_factor, self.overflow),
-            )
-
-        def fitted_attributes(run):
-            best = run.best
-            share = weights @ best.responsibilities / weights.sum()
-            order = self._order(best, weights)
-            experts = pool.estimators(best.experts, order)
-            return {
-                "experts_": experts,
-                "named_experts_": Bunch(**dict(zip(pool.names, experts))),
-                "gate_": gating.estimator(best.gate, order),
-                "_likelihood_": best.likelihood.take(order),
-                "_active_": best.active[order],
-                "expert_share_": share[order],
-                "expert_load_": best.load[order],
-                "overflow_fraction_": np.array(run.overflow_path),
-                "log_likelihood_": float(best.log_likelihood),
-                "objective_path_": np.array(run.path),
-                "n_iter_": run.last.n_iter,
-                "converged_": run.last.converged,
-            }
-
+        pool, weights = parts["experts"], training.sample_weight
+        # Not closures: they must be such that they can be sent to other processes.
+        iterate = partial(
+            expectation_maximization,
+            **parts,
+            sample_weight=weights,
+            sharing=self.sharing,
+            tol=self.tol,
+            route=Router(self.assignment, self.capacity_factor, self.overflow),
+        )
+        fitted_attributes = partial(self._fitted_attributes, parts, weights)
         hooks = {
             "estimator": self,
             "X": training.X,
@@ -503,13 +487,16 @@ class BaseMixtureOfExperts(
         context.call_on_fit_task_begin(**hooks)
         best = best_run(
             starts,
-            iterate,
             max_iter=self.max_iter,
+            n_jobs=n_jobs,
             context=context,
+            iterate=iterate,
             hooks=hooks,
             fitted_attributes=fitted_attributes,
             printed_name=type(self).__name__ if self.verbose else None,
         )
+        # The starts are over: the last fits have all jobs for themselves.
+        pool.n_jobs = self.n_jobs
         attributes = fitted_attributes(best)
         vars(self).update(attributes)
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
@@ -518,6 +505,27 @@ class BaseMixtureOfExperts(
             pool, best.best.experts, parts["likelihood"].misfit, random_state
         )
         self._warn_of_the_end(best.last, memorizers[order])
+
+    def _fitted_attributes(self, parts, weights, run):
+        """What makes a fitted mixture of the best iterate of a start."""
+        pool, best = parts["experts"], run.best
+        share = weights @ best.responsibilities / weights.sum()
+        order = self._order(best, weights)
+        experts = pool.estimators(best.experts, order)
+        return {
+            "experts_": experts,
+            "named_experts_": Bunch(**dict(zip(pool.names, experts))),
+            "gate_": parts["gate"].estimator(best.gate, order),
+            "_likelihood_": best.likelihood.take(order),
+            "_active_": best.active[order],
+            "expert_share_": share[order],
+            "expert_load_": best.load[order],
+            "overflow_fraction_": np.array(run.overflow_path),
+            "log_likelihood_": float(best.log_likelihood),
+            "objective_path_": np.array(run.path),
+            "n_iter_": run.last.n_iter,
+            "converged_": run.last.converged,
+        }
 
     def _order(self, iteration, weights):
         """Canonical order of experts of one kind: the one with most rows first.

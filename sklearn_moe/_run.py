@@ -3,6 +3,9 @@
 import math
 import time
 
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+
 
 class Run:
     """What is kept of one start of EM.
@@ -35,21 +38,62 @@ class Run:
             self.best = iteration
 
 
-def best_run(
-    starts, iterate, *, max_iter, context, hooks, fitted_attributes, printed_name
-):
+def best_run(starts, *, max_iter, n_jobs, context, **told):
     """Run EM from every start.
 
     Parameters
     ----------
     starts : iterable of ndarray
         Responsibilities to begin with.
-    iterate : callable
-        ``iterate(responsibilities)`` yields the iterations of EM until it converges.
     max_iter : int
         Largest number of iterations of a start.
+    n_jobs : int or None
+        Number of starts at the same time.
     context : CallbackContext
         The task that the starts belong to.
+    **told : dict
+        Passed to `run_start`, pickled where starts run in other processes.
+
+    Returns
+    -------
+    run : Run
+        The one with the best objective, the first of equals. Where a callback stops the
+        starts, those after it do not count, even if they ran at the same time.
+    """
+    begun = (
+        (context.subcontext("EM start", max_subtasks=max_iter), responsibilities)
+        for responsibilities in starts
+    )
+    if effective_n_jobs(n_jobs) == 1:
+        results = (run_start(*start, **told) for start in begun)
+    else:
+        # A list, so that no context is made while another is being pickled.
+        results = Parallel(n_jobs=n_jobs)(
+            [delayed(run_start)(*start, **told) for start in begun]
+        )
+    best = None
+    for run, stop in results:
+        if best is None or run.best.objective > best.best.objective:
+            best = run
+        if stop:
+            break
+    return best
+
+
+def run_start(
+    start, responsibilities, *, iterate, hooks, fitted_attributes, printed_name
+):
+    """Run EM from one start.
+
+    Parameters
+    ----------
+    start : CallbackContext
+        The task of this start.
+    responsibilities : ndarray of shape (n_samples, n_experts)
+        Where it begins.
+    iterate : callable
+        ``iterate(responsibilities=...)`` yields the iterations of EM until it
+        converges.
     hooks : dict
         What every callback hook is told.
     fitted_attributes : callable
@@ -60,31 +104,26 @@ def best_run(
     Returns
     -------
     run : Run
-        The one with the best objective.
+    stop : bool
+        Whether a callback wants no further start.
     """
-    runs = []
-    for number, responsibilities in enumerate(starts, 1):
-        start = context.subcontext("EM start", max_subtasks=max_iter)
-        start.call_on_fit_task_begin(**hooks)
-        run = Run()
-        begin = time.perf_counter()
-        for task, iteration in zip(_tasks(start, hooks), iterate(responsibilities)):
-            run.record(iteration)
-            if printed_name is not None:
-                _report(printed_name, number, iteration, time.perf_counter() - begin)
-            stop = task.call_on_fit_task_end(
-                **hooks,
-                reconstruction_attributes=lambda run=run: fitted_attributes(run),
-            )
-            if stop or iteration.converged:
-                break
-        stop = start.call_on_fit_task_end(
-            **hooks, reconstruction_attributes=lambda run=run: fitted_attributes(run)
+    start.call_on_fit_task_begin(**hooks)
+    run = Run()
+    begin = time.perf_counter()
+    iterations = iterate(responsibilities=responsibilities)
+    for task, iteration in zip(_tasks(start, hooks), iterations):
+        run.record(iteration)
+        if printed_name is not None:
+            _report(printed_name, start, iteration, time.perf_counter() - begin)
+        stop = task.call_on_fit_task_end(
+            **hooks, reconstruction_attributes=lambda: fitted_attributes(run)
         )
-        runs = [max([*runs, run], key=lambda run: run.best.objective)]
-        if stop:
+        if stop or iteration.converged:
             break
-    return runs[0]
+    stop = start.call_on_fit_task_end(
+        **hooks, reconstruction_attributes=lambda: fitted_attributes(run)
+    )
+    return run, stop
 
 
 def _tasks(start, hooks):
@@ -102,6 +141,6 @@ def _report(name, start, iteration, seconds):
         else ""
     )
     print(
-        f"[{name}] start {start}, iteration {iteration.n_iter}: "
+        f"[{name}] start {start.task_id + 1}, iteration {iteration.n_iter}: "
         f"objective {iteration.objective:.6g}{change}, time {seconds:.3f} s"
     )

@@ -93,8 +93,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
     n_jobs : int, default=None
-        Number of experts, and of folds, that are fitted at the same time. The result
-        does not depend on it. None means 1 unless in a
+        Number of fits at the same time: of starts where there are several, else of
+        experts and folds. The result does not depend on it. None means 1 unless in a
         :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seeds the start and the experts whose own `random_state` is None.

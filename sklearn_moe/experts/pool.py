@@ -161,6 +161,8 @@ class ExpertPool:
             for k in pending
         )
         fitted = dict(zip(pending, fitted))
+        # A start in another process sends copies of the frozen ones back.
+        fitted.update((k, self._experts[k]) for k in order if self.frozen[k])
         return [fitted.get(k, members[k].estimator) for k in order]
 
     def refit(self, k, weights, rows):
