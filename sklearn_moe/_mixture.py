@@ -60,7 +60,7 @@ from sklearn_moe.likelihoods import OwnDensityLikelihood
 from sklearn_moe.routing import Router, dispatch, exclude, keep_largest
 from sklearn_moe.weighting import CannotGoOnError, last_step, seeded, thawed
 
-# What an expert must have to be cloned, asked for its tags, fitted and used.
+# What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
 
 
@@ -82,6 +82,13 @@ def _predicts(expert):
     return hasattr(expert, "predict") or get_tags(expert).estimator_type is not None
 
 
+def _predicts_probabilities(gate):
+    """Whether a gate will do so; some classifiers show no method until fitted."""
+    return hasattr(gate, "predict_proba") or (
+        is_classifier(gate) and not hasattr(gate, "predict")
+    )
+
+
 class BaseMixtureOfExperts(
     CallbackSupportMixin, TransformerMixin, NamedPartsMixin, metaclass=ABCMeta
 ):
@@ -90,7 +97,7 @@ class BaseMixtureOfExperts(
     _parameter_constraints: dict = {
         "experts": [list, HasMethods(["fit"]), None],
         "n_experts": [Interval(Integral, 1, None, closed="left")],
-        "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "gate": [HasMethods(["fit"]), None],
         "combination": [StrOptions({"weighted", "argmax"})],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
         "assignment": [StrOptions({"soft", "hard", "expert_choice"})],
@@ -221,11 +228,16 @@ class BaseMixtureOfExperts(
     def _gate(self):
         """The unfitted gate, validated."""
         gate = self._default_gate() if self.gate is None else self.gate
-        if isinstance(gate, type) or not hasattr(gate, "predict_proba"):
+        if isinstance(gate, type) or not (
+            all(hasattr(gate, method) for method in ESTIMATOR_METHODS)
+            and _predicts_probabilities(gate)
+        ):
             raise TypeError(
                 "The 'gate' must be a gate, a pipeline that ends in one, or a "
                 f"classifier with predict_proba; got {gate!r}."
             )
+        if self._gate_is_frozen():
+            check_is_fitted(last_step(gate))
         return gate
 
     # Fitting

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -36,6 +36,8 @@ CLASSIFIERS = [
     LogisticRegression(C=100),
     MLPClassifier((8,), solver="lbfgs", max_iter=200),
     make_pipeline(StandardScaler(), LogisticRegression(C=100)),
+    # It shows no predict_proba until it is fitted.
+    StackingClassifier([("tree", DecisionTreeClassifier(max_depth=2))], cv=3),
 ]
 GATES = [
     SoftmaxGate(),
