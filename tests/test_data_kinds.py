@@ -66,7 +66,7 @@ def polars_frame():
         {
             "number": [None, *NUMBERS[1:, 0]],
             "letter": pl.Series(LETTERS.tolist(), dtype=pl.Categorical),
-            "text": RNG.choice(["u", "v"], N).tolist(),
+            "text": RNG.choice(["u", "v", None], N).tolist(),
             "flag": (NUMBERS[:, 1] > 0).tolist(),
             "day": DAYS,
         }
@@ -147,6 +147,30 @@ def test_a_missing_text_is_a_category_whatever_its_name(text, gate_class):
 def test_a_missing_text_of_polars_is_a_category():
     frame = pl.DataFrame({"text": ["u", "v", None] * 40})
     assert SoftmaxGate().fit(frame, [0, 1, 2] * 40).score(frame, [0, 1, 2] * 40) == 1
+
+
+@pytest.mark.parametrize(
+    ("frame_class", "column"),
+    [
+        (pl.DataFrame, pl.Series(["u", "v", None] * 40)),
+        (pl.DataFrame, pl.Series(["u", "v", None] * 40, dtype=pl.Categorical)),
+        (pl.DataFrame, pl.Series([False, False, True] * 40)),
+        (pd.DataFrame, pd.array(["u", "v", pd.NA] * 40, dtype="string")),
+        (pd.DataFrame, pd.Categorical(["u", "v", None] * 40)),
+        (pd.DataFrame, pd.array([False, pd.NA, True] * 40, dtype="boolean")),
+    ],
+    ids=["pl text", "pl category", "pl flag", "text", "category", "flag"],
+)
+def test_a_column_of_any_kind_may_part_the_experts(frame_class, column):
+    frame = frame_class({"number": NUMBERS[:, 0], "column": column})
+    third = np.arange(N) % 3 == 2
+    y = np.where(third, 1, -1) * NUMBERS[:, 0]
+    columns = make_column_transformer(("passthrough", ["number"]))
+    mixture = MixtureOfExpertsRegressor(
+        make_pipeline(columns, Ridge()), n_experts=2, init=third, sharing=0
+    ).fit(frame, y)
+    assert mixture.score(frame, y) > 0.95
+    np.testing.assert_array_equal(mixture.apply(frame), third)
 
 
 def test_missing_numbers_and_flags_of_nullable_columns_are_missing():
@@ -314,6 +338,19 @@ def test_experts_that_take_missing_values_get_them():
     assert np.isfinite(mixture.fit(X, TARGET).predict(X)).all()
 
 
+def test_pipelines_and_frozen_experts_get_missing_values():
+    X = NUMBERS.copy()
+    X[::5, 0] = np.nan
+    trees = HistGradientBoostingRegressor(max_iter=5).fit(X, TARGET)
+    experts = [
+        ("given", FrozenEstimator(trees)),
+        ("imputed", make_pipeline(SimpleImputer(), Ridge())),
+    ]
+    mixture = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, TARGET)
+    np.testing.assert_array_equal(mixture.transform(X)[:, 0], trees.predict(X))
+    assert np.isfinite(mixture.predict(X)).all()
+
+
 @pytest.mark.parametrize("dtype", [bool, np.int32, np.uint8])
 def test_whole_numbers_are_numbers(dtype):
     X = (NUMBERS > 0).astype(dtype)
@@ -410,6 +447,11 @@ TREES = HistGradientBoostingRegressor()
     [
         (Ridge(), True, False, True),
         (TREES, False, True, False),
+        # A pipeline of scikit-learn never says that it takes missing values.
+        (make_pipeline(TREES), False, False, False),
+        (FrozenEstimator(TREES), False, True, False),
+        ([("a", FrozenEstimator(TREES)), ("b", TREES)], False, True, False),
+        ([("a", FrozenEstimator(TREES)), ("b", Ridge())], False, False, False),
         (KNeighborsRegressor(), True, False, True),
         ([("a", Ridge()), ("b", TREES)], False, False, False),
         ([("a", FrozenEstimator(Ridge())), ("b", Ridge())], True, False, True),

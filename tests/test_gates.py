@@ -196,6 +196,44 @@ def test_gate_experts_and_noise_stand_in_one_order(gate, seed):
     )
 
 
+THIRD = np.digitize(ROWS[:, 0], [-0.5, 0.2])
+Y_OF_THIRDS = np.array([3, -3, 0])[THIRD] + np.array([-1, 1, 0])[THIRD] * ROWS[:, 1]
+NETWORK = MLPClassifier((5,), solver="lbfgs", alpha=0.1)
+OF_THREE = pytest.mark.parametrize(
+    "gate",
+    [None, CLASSIFIERS[1], NETWORK],
+    ids=["softmax", "boosting", "network"],
+)
+
+
+@OF_THREE
+def test_putting_experts_in_order_changes_no_prediction(gate):
+    params = {"gate": gate, "sharing": 0, "max_iter": 4, "random_state": 0}
+    clones = fitted(y=Y_OF_THIRDS, n_experts=3, **params)
+    named = [(name, Ridge(0.1)) for name in "abc"]
+    named = MixtureOfExpertsRegressor(named, **params).fit(ROWS, Y_OF_THIRDS)
+    order = np.argsort(-named.expert_share_)
+    assert order.tolist() != [0, 1, 2]
+    for k, expert in zip(order, clones.experts_):
+        np.testing.assert_allclose(expert.coef_, named.experts_[k].coef_)
+    # A network that learns other labels ends in an optimum nearby.
+    tolerance = 0.05 if gate is NETWORK else 1e-6
+    change = clones.predict_gate(ROWS) - named.predict_gate(ROWS)[:, order]
+    assert np.abs(change).mean() < tolerance
+    change = clones.predict(ROWS) - named.predict(ROWS)
+    assert np.abs(change).mean() < tolerance
+
+
+@OF_THREE
+def test_each_column_of_the_gate_is_about_the_expert_in_its_place(gate):
+    mixture = fitted(gate, y=Y_OF_THIRDS, n_experts=3, max_iter=4)
+    assert (np.diff(mixture.expert_share_) <= 0).all()
+    errors = np.abs(mixture.transform(ROWS) - Y_OF_THIRDS[:, np.newaxis])
+    assert (errors.argmin(axis=1) == mixture.apply(ROWS)).mean() > 0.9
+    # The further to the right, the larger is a third.
+    assert (mixture.apply(ROWS) == 2 - THIRD).mean() > 0.9
+
+
 @pytest.mark.parametrize("gate", GATES)
 def test_refits_with_other_seeds_have_the_same_order(gate):
     first, second = fitted(gate, random_state=1), fitted(gate, random_state=2)

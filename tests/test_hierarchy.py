@@ -196,6 +196,21 @@ def test_mixtures_and_plain_experts_mix():
     )
 
 
+@pytest.mark.filterwarnings("ignore:Experts line lost .*were retired:UserWarning")
+def test_a_line_is_retired_where_a_mixture_explains_all_rows_better():
+    X = RNG.uniform(-3, 3, (150, 1))
+    line = np.select([X < -1, X < 1], [-2 * X - 4, 2 * X], 3 - X)[:, 0]
+    y = line + 0.1 * RNG.standard_normal(150)
+    inner = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    experts = [("mixture", inner), ("line", Ridge())]
+    mixture = MixtureOfExpertsRegressor(experts, cv=None, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(mixture.predict_gate(X)[:, 1], 0)
+    # A first little weight would change the log-likelihood by this, less one, a row.
+    line = mixture.noise_.log_prob(y, mixture.transform(X))[:, 1]
+    own = mixture.named_experts_.mixture.score_samples(X, y)
+    assert np.exp(line - own).mean() < 1
+
+
 def test_in_a_list_of_unlike_experts_a_mixture_is_judged_on_rows_not_seen():
     y = TARGETS[MixtureOfExpertsRegressor]
     inner = MixtureOfExpertsRegressor(LinearRegression(), n_experts=2)
