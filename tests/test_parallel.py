@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -164,6 +165,20 @@ class Stop:
 
     def on_fit_task_end(self, estimator, context):
         return (context.task_name, context.task_id) == self.task
+
+
+@pytest.mark.parametrize("name", ["clones", "several starts for given experts"])
+def test_starts_stay_here_where_their_parts_are_fitted_side_by_side(name):
+    ended = []
+
+    class Listener(Stop):
+        def on_fit_task_end(self, estimator, context):
+            ended.append(context.task_name)
+
+    mixture = clone(MIXTURES[name]).set_callbacks(Listener("none", 0))
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        mixture.fit(ROWS, Y)
+    assert ended.count("EM start") == mixture.n_init
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
