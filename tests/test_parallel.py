@@ -52,7 +52,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def predictions(mixture, n_jobs):
-    mixture = mixture.set_params(n_jobs=n_jobs, random_state=0)
+    mixture = clone(mixture).set_params(n_jobs=n_jobs, random_state=0)
     if isinstance(mixture, MixtureOfExpertsClassifier):
         return mixture.fit(ROWS, Y > 0.5).predict_proba(ROWS)
     return mixture.fit(ROWS, Y).predict(ROWS)
