@@ -228,6 +228,18 @@ class Lines:
 
 
 @TYPES
+def test_a_retired_expert_has_no_region_and_changes_no_density(covariance_type):
+    X = np.random.default_rng(0).standard_normal((30, 2))
+    gating = GaussianGating(GaussianGate(covariance_type), X, np.ones(30))
+    halves = np.eye(2)[(X[:, 0] > 0).astype(int)]
+    without, log_weights = gating.fit(halves, None)
+    retired, with_it = gating.fit(np.insert(halves, 1, 0, axis=1), None)
+    np.testing.assert_array_equal(with_it[:, 1], -np.inf)
+    np.testing.assert_allclose(with_it[:, [0, 2]], log_weights)
+    assert gating.penalty(retired) == pytest.approx(gating.penalty(without))
+
+
+@TYPES
 @given(
     n_experts=st.integers(1, 4),
     sharing=st.sampled_from([0.0, 0.05, 0.5]),

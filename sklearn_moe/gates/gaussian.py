@@ -333,7 +333,9 @@ class GaussianGating:
         )
         joint = regions.log_joint(self.features)
         log_weights = kernels.log_softmax(joint)
-        log_density = (joint - log_weights)[:, regions.priors.argmax()]
+        # The same for every class, but for one without rows.
+        largest = regions.priors.argmax()
+        log_density = joint[:, largest] - log_weights[:, largest]
         mean = np.average(log_density, weights=self._sample_weight)
         return (regions, mean), log_weights
 
