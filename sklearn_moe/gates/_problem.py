@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse import linalg as splinalg
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe import kernels
@@ -12,6 +13,9 @@ from sklearn_moe.gates._features import fill_missing, mean_and_scale
 
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
+
+# So many rows at a time pass through the processor's cache on their way into it.
+BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -194,27 +198,26 @@ class SoftmaxProblem:
         return direction.reshape(gradient.shape)
 
     def _hessian(self, probabilities):
-        n_classes, n_columns = probabilities.shape[1], self.design.shape[1]
-        hessian = np.empty((n_classes, n_columns, n_classes, n_columns))
-        for k in range(n_classes):
-            for j in range(k + 1):
-                curvature = (
-                    self.sample_weight
-                    * probabilities[:, k]
-                    * ((k == j) - probabilities[:, j])
-                )
-                block = self._weighted_gram(curvature)
-                hessian[k, :, j] = hessian[j, :, k] = block
-        hessian = hessian.reshape(n_classes * n_columns, -1)
-        ridge = np.tile(self._ridge(n_classes), n_classes)
-        hessian.flat[:: len(hessian) + 1] += ridge
-        return hessian
+        """Weighted sum of the covariance of each row's label, times its outer product.
 
-    def _weighted_gram(self, weights):
-        if sparse.issparse(self.design):
-            weighted = sparse.diags_array(weights) @ self.design
-            return (self.design.T @ weighted).toarray()
-        return self.design.T @ (weights[:, np.newaxis] * self.design)
+        The covariance of a one-hot label is diag(p) - p p^T: one matrix product takes
+        all pairs of classes at once.
+        """
+        n_classes, n_columns = probabilities.shape[1], self.design.shape[1]
+        n_parameters = n_classes * n_columns
+        hessian = np.zeros((n_parameters, n_parameters))
+        same_class = np.zeros((n_parameters, n_columns))
+        root_weight = np.sqrt(self.sample_weight)
+        for rows in gen_batches(len(probabilities), BATCH_SIZE):
+            scaled = _scale_rows(self.design[rows], root_weight[rows])
+            by_class = _times_each(scaled, probabilities[rows])
+            hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
+            same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
+        for k in range(n_classes):
+            own = slice(k * n_columns, (k + 1) * n_columns)
+            hessian[own, own] += same_class[own]
+        hessian.flat[:: n_parameters + 1] += np.tile(self._ridge(n_classes), n_classes)
+        return hessian
 
     def _conjugate_gradients(self, probabilities, gradient):
         ridge = self._ridge(len(gradient))
@@ -249,3 +252,19 @@ class SoftmaxProblem:
             ),
         )
         return direction.reshape(gradient.shape)
+
+
+def _scale_rows(rows, factors):
+    if sparse.issparse(rows):
+        return sparse.diags_array(factors) @ rows
+    return factors[:, np.newaxis] * rows
+
+
+def _times_each(rows, probabilities):
+    """The rows times the probability of each class, side by side."""
+    if sparse.issparse(rows):
+        return sparse.hstack(
+            [_scale_rows(rows, column) for column in probabilities.T], format="csr"
+        )
+    products = probabilities[:, :, np.newaxis] * rows[:, np.newaxis]
+    return products.reshape(len(rows), -1)
