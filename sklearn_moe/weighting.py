@@ -50,7 +50,7 @@ class WeightedFit:
     metadata routing, whatever the user's configuration, and hands it to every part that
     takes it; a pipeline that cannot be routed gets it for its steps by their names.
     Where the estimator that predicts takes no weights, the whole is fitted to a
-    systematic resample of the rows [1]_.
+    systematic resample of the rows [1]_. Weights that are all one are left out.
 
     Parameters
     ----------
@@ -116,11 +116,14 @@ class WeightedFit:
             arguments = {}
         else:
             chosen = substantial_rows(weights, labels)
-            floor = NEGLIGIBLE * weights.max()
+            handed = np.maximum(weights[chosen], NEGLIGIBLE * weights.max())
             names = ["sample_weight"]
-            if self.way == "steps":
+            if (handed == 1).all():
+                # As if there were none, and many estimators are quicker without.
+                names = []
+            elif self.way == "steps":
                 names = _weights_of_steps(self.estimator)
-            arguments = dict.fromkeys(names, np.maximum(weights[chosen], floor))
+            arguments = dict.fromkeys(names, handed)
         rows = rows[chosen]
         X_rows, y_rows = safe_indexing(X, rows), y[rows]
         if labels is not None and (y_rows == y_rows[0]).all():

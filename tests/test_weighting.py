@@ -573,7 +573,23 @@ def test_an_expert_that_has_lost_its_rows_is_fitted_to_the_heaviest_all_the_same
 def test_an_expert_without_any_weight_is_fitted_to_all_rows_alike():
     X, y, _ = crossing_lines()
     expert = weighted_fit(Recorder(), X, y, np.zeros(len(X)))
-    np.testing.assert_array_equal(expert.sample_weight_, np.ones(len(X)))
+    np.testing.assert_array_equal(expert.X_, X)
+    assert expert.sample_weight_ is None
+
+
+def test_weights_of_one_are_not_handed_over():
+    X, y, rising = crossing_lines()
+    for estimator in (Recorder(), make_pipeline(StandardScaler(), Recorder())):
+        expert = weighted_fit(estimator, X, y, np.where(rising, 1.0, 0.0))
+        recorder = expert if isinstance(expert, Recorder) else expert[-1]
+        assert recorder.sample_weight_ is None
+        np.testing.assert_array_equal(recorder.y_, y[rising])
+
+
+def test_equal_weights_other_than_one_are_handed_over():
+    X, y, rising = crossing_lines()
+    expert = weighted_fit(Recorder(), X, y, np.where(rising, 0.5, 0.0))
+    np.testing.assert_array_equal(expert.sample_weight_, 0.5)
 
 
 def test_all_classes_stay_known_where_their_rows_are_negligible():
