@@ -48,7 +48,10 @@ def keep_largest(gate_weights, n_kept):
     """
     if n_kept >= gate_weights.shape[1]:
         return gate_weights
-    chosen = np.argsort(-gate_weights, axis=1, kind="stable")[:, :n_kept]
+    if n_kept == 1:
+        chosen = gate_weights.argmax(axis=1)[:, np.newaxis]
+    else:
+        chosen = np.argsort(-gate_weights, axis=1, kind="stable")[:, :n_kept]
     weights = np.zeros_like(gate_weights)
     kept = np.take_along_axis(gate_weights, chosen, axis=1)
     kept = kept / kept.sum(axis=1, keepdims=True)
