@@ -35,6 +35,42 @@ def oracle_cross_entropy(logits, targets, sample_weight):
     return loss, weights * (softmax(logits, axis=1) - targets)
 
 
+def oracle_assignment(scores, sample_weight, capacity, reroute):
+    n_samples, n_experts = scores.shape
+    assigned, room = np.full(n_samples, -1), np.full(n_experts, capacity)
+    wishes = scores.copy()
+    for _ in range(n_experts if reroute else 1):
+        pending = np.flatnonzero(assigned < 0)
+        wished = wishes[pending].argmax(axis=1)
+        for k in range(n_experts):
+            asking = pending[wished == k]
+            for i in asking[np.argsort(-scores[asking, k], kind="stable")]:
+                if sample_weight[i] <= room[k]:
+                    assigned[i] = k
+                    room[k] -= sample_weight[i]
+                else:
+                    wishes[i, k] = -np.inf
+    return assigned
+
+
+def oracle_choice(scores, sample_weight, capacity):
+    chosen = np.zeros(scores.shape, dtype=bool)
+    for k in range(scores.shape[1]):
+        room = capacity
+        for i in np.argsort(-scores[:, k], kind="stable"):
+            if sample_weight[i] <= room:
+                chosen[i, k] = True
+                room -= sample_weight[i]
+    return chosen
+
+
+def routing_problem(shape):
+    """Scores with ties, and weights whose sums are exact."""
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 6, shape) / 6
+    return scores, rng.integers(1, 9, shape[0]) / 4
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_log_softmax_equals_scipy(shape, scale):
@@ -116,6 +152,29 @@ def test_cross_entropy_and_its_derivative_equal_numpy(shape, scale):
         loss, derivative = kernels.softmax_cross_entropy(array, soft, sample_weight)
         np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(derivative, expected[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, np.inf])
+@pytest.mark.parametrize("reroute", [False, True])
+def test_assignment_with_capacity_equals_numpy(shape, factor, reroute):
+    scores, sample_weight = routing_problem(shape)
+    capacity = factor * sample_weight.sum() / shape[1]
+    expected = oracle_assignment(scores, sample_weight, capacity, reroute)
+    for array, weight in zip(layouts(scores), layouts(sample_weight)):
+        result = kernels.assign_with_capacity(array, weight, capacity, reroute=reroute)
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, np.inf])
+def test_the_choice_of_the_experts_equals_numpy(shape, factor):
+    scores, sample_weight = routing_problem(shape)
+    capacity = factor * sample_weight.sum() / shape[1]
+    expected = oracle_choice(scores, sample_weight, capacity)
+    for array, weight in zip(layouts(scores), layouts(sample_weight)):
+        result = kernels.choose_rows(array, weight, capacity)
+        np.testing.assert_array_equal(result, expected)
 
 
 def test_read_only_logits_are_not_overwritten():
