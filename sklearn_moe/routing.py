@@ -52,7 +52,8 @@ def keep_largest(gate_weights, n_kept):
         chosen = gate_weights.argmax(axis=1)[:, np.newaxis]
     else:
         chosen = np.argsort(-gate_weights, axis=1, kind="stable")[:, :n_kept]
-    weights = np.zeros_like(gate_weights)
+    # Columns in one piece: the rows of each expert will be looked for.
+    weights = np.zeros_like(gate_weights, order="F")
     kept = np.take_along_axis(gate_weights, chosen, axis=1)
     kept = kept / kept.sum(axis=1, keepdims=True)
     np.put_along_axis(weights, chosen, kept, axis=1)
@@ -82,7 +83,7 @@ def dispatch(weights, ask):
     """
     pooled = None
     for k, expert_weights in enumerate(weights.T):
-        rows = np.flatnonzero(expert_weights)
+        rows = np.flatnonzero(expert_weights != 0)
         if not len(rows):
             continue
         expected = ask(k, rows)
