@@ -340,11 +340,11 @@ class BaseMixtureOfExperts(
         """The gate that ``gate=None`` stands for.
 
         Experts that specialise need sharp borders; the competence of given ones varies
-        slowly, so that their gate is held back more.
+        slowly, so that their gate is held back more, and no outlier may bend it.
         """
         if self._specializes():
             return SoftmaxGate()
-        return SoftmaxGate(alpha=self._given_experts_alpha)
+        return SoftmaxGate(alpha=self._given_experts_alpha, clip=3.5)
 
     def _gate_is_frozen(self):
         return isinstance(last_step(self.gate), FrozenEstimator)

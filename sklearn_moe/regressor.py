@@ -36,7 +36,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
         one, or any classifier with `predict_proba`, which learns the experts as labels,
         rows repeated and weighted. None means ``SoftmaxGate()``, and
-        ``SoftmaxGate(alpha=0.3)`` where the experts do not specialise.
+        ``SoftmaxGate(alpha=0.3, clip=3.5)`` where the experts do not specialise.
     combination : {"weighted", "argmax"}, default="weighted"
         Whether a prediction is the mean of the experts' under the gate's weights, or
         that of the expert with the largest weight alone.

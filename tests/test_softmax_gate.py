@@ -249,3 +249,33 @@ def test_load_balancing_evens_out_the_weights(iris):
         for strength in (0, 0.3, 1.0)
     ]
     assert share[0] > share[1] > share[2]
+
+
+def test_outliers_count_as_lying_at_the_bounds(iris):
+    X, y = iris
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    clipped = np.clip(X, mean - 1.5 * scale, mean + 1.5 * scale)
+    gate = SoftmaxGate(clip=1.5).fit(X, y)
+    np.testing.assert_allclose(gate.bounds_, [mean - 1.5 * scale, mean + 1.5 * scale])
+    np.testing.assert_allclose(
+        gate.predict_proba(X), SoftmaxGate().fit(clipped, y).predict_proba(clipped)
+    )
+    far, edge = gate.predict_proba([mean + 100 * scale, gate.bounds_[1]])
+    np.testing.assert_array_equal(far, edge)
+
+
+def test_clipping_leaves_missing_values_and_sparse_zeros_alone(iris):
+    X, y = iris
+    X = np.where(X < 2, 0, X)
+    gate = SoftmaxGate(clip=2.0).fit(sparse.csr_array(X), y)
+    np.testing.assert_allclose(
+        gate.predict_proba(sparse.csr_array(X)), gate.predict_proba(X), atol=1e-12
+    )
+    missing = np.where(np.arange(X.shape[1]) == 1, np.nan, X)
+    assert np.isfinite(SoftmaxGate(clip=2.0).fit(missing, y).predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, "two"])
+def test_a_clip_that_is_not_positive_is_refused(iris, clip):
+    with pytest.raises(ValueError, match="'clip'"):
+        SoftmaxGate(clip=clip).fit(*iris)

@@ -163,6 +163,38 @@ def fill_missing(X, mean):
     return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X
 
 
+def bounds_of(X, sample_weight, clip):
+    """Columns of the least and the largest number that is not an outlier.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR} of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,)
+    clip : float or None
+        How many standard deviations they lie from the mean; None means infinitely many.
+
+    Returns
+    -------
+    bounds : ndarray of shape (2, n_features)
+    """
+    if clip is None:
+        return np.tile([[-np.inf], [np.inf]], X.shape[1])
+    mean, scale = mean_and_scale(X, sample_weight)
+    return np.stack([mean - clip * scale, mean + clip * scale])
+
+
+def clip_outliers(X, bounds):
+    """Move outliers to the bounds; the zeros of sparse rows stay zeros."""
+    if np.isinf(bounds).all():
+        return X
+    bounds = bounds.astype(X.dtype, copy=False)
+    if issparse(X):
+        X = X.copy()
+        np.clip(X.data, bounds[0, X.indices], bounds[1, X.indices], out=X.data)
+        return X
+    return np.clip(X, *bounds)
+
+
 def split_pipeline(gate, X):
     """A gate's fitted preprocessing, its last step, and the rows that this step sees.
 

@@ -15,6 +15,8 @@ from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import Interval, check_sample_weight, fit_context
 from sklearn_moe.gates._features import (
+    bounds_of,
+    clip_outliers,
     fill_missing,
     gate_features,
     join_pipeline,
@@ -52,6 +54,11 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     alpha : float, default=1e-3
         Strength of the L2 penalty, relative to the mean cross-entropy. It does not
         depend on the number of rows.
+    clip : float, default=None
+        A number that lies farther from the mean of its column than this many standard
+        deviations counts as lying just there, in `fit` as in predictions: a row far
+        out, where nothing was learnt, is trusted to the experts at the edge. The
+        zeros of sparse rows stay zeros. None means no limit.
     load_balance : float, default=0
         Strength of the Switch Transformer's load-balancing loss [2]_, which is added to
         the objective,
@@ -81,6 +88,8 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     encoder_ : ColumnTransformer or None
         Turns the columns of a frame that do not hold numbers into numbers; None where
         there were none. The columns of `coef_` are those of its output.
+    bounds_ : ndarray of shape (2, n_features)
+        Least and largest number of each column that is not clipped.
     feature_mean_ : ndarray of shape (n_features,)
         Means of the training columns, which stand in for missing values.
     n_iter_ : int
@@ -116,6 +125,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "clip": [Interval(Real, 0, None, closed="neither"), None],
         "load_balance": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -126,12 +136,14 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         self,
         alpha=1e-3,
         *,
+        clip=None,
         load_balance=0.0,
         max_iter=100,
         tol=1e-8,
         warm_start=False,
     ):
         self.alpha = alpha
+        self.clip = clip
         self.load_balance = load_balance
         self.max_iter = max_iter
         self.tol = tol
@@ -173,7 +185,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
             sample_weight = check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-            problem = SoftmaxProblem(X, sample_weight, self.alpha, self.load_balance)
+            problem = self._problem(X, sample_weight)
             start = None
             if previous is not None and previous[0].shape == (len(classes), X.shape[1]):
                 start = problem.from_input_units(*previous)
@@ -249,10 +261,16 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        X = gate_features(self, X, reset=False)
+        X = clip_outliers(gate_features(self, X, reset=False), self.bounds_)
         filled = fill_missing(X, self.feature_mean_)
         logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
         return (logits + self.intercept_).astype(X.dtype, copy=False)
+
+    def _problem(self, X, sample_weight):
+        """What is to be minimised, on validated rows."""
+        self.bounds_ = bounds_of(X, sample_weight, self.clip)
+        X = clip_outliers(X, self.bounds_)
+        return SoftmaxProblem(X, sample_weight, self.alpha, self.load_balance)
 
     def _set_solution(self, problem, solution):
         self.coef_, self.intercept_ = problem.to_input_units(solution.parameters)
@@ -305,9 +323,7 @@ class SoftmaxGating:
         self._head, self._softmax, X = split_pipeline(self._gate, X)
         self._softmax._validate_params()
         X = gate_features(self._softmax, X, reset=True)
-        self._problem = SoftmaxProblem(
-            X, sample_weight, self._softmax.alpha, self._softmax.load_balance
-        )
+        self._problem = self._softmax._problem(X, sample_weight)
 
     @property
     def features(self):
