@@ -58,7 +58,7 @@ print()
 print("The experts, fitted to all rows:")
 print("  expert  share of rows  typical error  strength gained with age")
 for k, expert in enumerate(mixture.experts_):
-    share, error = mixture.expert_share_[k], mixture.noise_.scale[k]
+    share, error = mixture.expert_share_[k], mixture.noise_.scale_[k]
     per_week = 7 * expert.coef_[X.columns.get_loc("age")]
     print(f"  {k:>6}  {share:>13.0%}  {error:>9.1f} MPa  {per_week:>14.2f} MPa a week")
 

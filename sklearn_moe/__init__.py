@@ -1,14 +1,34 @@
 """Mixtures of experts over any scikit-learn estimators."""
 
 from sklearn_moe.classifier import MixtureOfExpertsClassifier
+from sklearn_moe.distribution import MixtureDistribution
 from sklearn_moe.gates import GaussianGate, SoftmaxGate
+from sklearn_moe.likelihoods import (
+    GammaNoise,
+    GaussianNoise,
+    HeteroscedasticGaussian,
+    LaplaceNoise,
+    LogNormalNoise,
+    NegativeBinomialNoise,
+    PoissonNoise,
+    StudentTNoise,
+)
 from sklearn_moe.regressor import MixtureOfExpertsRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GammaNoise",
     "GaussianGate",
+    "GaussianNoise",
+    "HeteroscedasticGaussian",
+    "LaplaceNoise",
+    "LogNormalNoise",
+    "MixtureDistribution",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "NegativeBinomialNoise",
+    "PoissonNoise",
     "SoftmaxGate",
+    "StudentTNoise",
 ]

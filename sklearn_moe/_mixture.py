@@ -139,7 +139,7 @@ class BaseMixtureOfExperts(
         """The target as the likelihood wants it."""
 
     @abstractmethod
-    def _make_likelihood(self, training):
+    def _make_likelihood(self, training, random_state):
         """The likelihood at work on the training set."""
 
     @abstractmethod
@@ -300,6 +300,10 @@ class BaseMixtureOfExperts(
             else:
                 self._check_same_problem(previous)
                 parts["first_gate"] = parts["gate"].parameters_of(previous["gate_"])
+                outputs = self._answers_for(training.X, training.y)
+                parts["first_emphasis"] = parts["likelihood"].emphasis(
+                    self._likelihood_, outputs
+                )
                 starts = [self.responsibilities(training.X, training.y)]
             self._run_em(starts, n_starts, starts_jobs, training, parts, random_state)
         return self
@@ -309,7 +313,7 @@ class BaseMixtureOfExperts(
     ):
         """Experts, likelihood and gate, as EM knows them."""
         splits = self._splits(gate, training, random_state)
-        likelihood = self._make_likelihood(training)
+        likelihood = self._make_likelihood(training, random_state)
         if any(has_own_density(expert) for _, expert in named_experts):
             likelihood = OwnDensityLikelihood(likelihood)
         return {
@@ -657,28 +661,25 @@ class BaseMixtureOfExperts(
         -------
         log_density : ndarray of shape (n_samples,)
         """
-        return self._posterior(X, self.predict(X) if y is None else y)[1]
+        return self._posterior(X, self._likely_y(X) if y is None else y)[1]
 
     def _posterior(self, X, y):
         X = self._checked_X(X)
         y = self._encode_y(y)
         check_consistent_length(X, y)
-        outputs = expert_answers(
-            self.named_experts_, X, self._decode_y(y), self._answers_
-        )
-        log_prob = self._likelihood_.log_prob(y, outputs)
+        outputs = self._answers_for(X, self._decode_y(y))
+        log_prob = self._likelihood_.log_prob(y, outputs, X)
         return kernels.responsibilities(self._log_gate(X), log_prob, np.ones(len(y)))[
             :2
         ]
 
+    def _answers_for(self, X, y=None):
+        return expert_answers(self.named_experts_, X, y, self._answers_)
+
     def _pool(self, X):
         """What the experts expect, combined; each is asked about its own rows only."""
         X = self._checked_X(X)
-        weights = np.exp(self._log_gate(X))
-        if self.combination == "argmax":
-            weights = keep_largest(weights, 1)
-        elif self.top_k is not None:
-            weights = keep_largest(weights, self.top_k)
+        weights = self._kept_weights(X)
         names = list(self.named_experts_)
 
         def ask(k, rows):
@@ -689,9 +690,19 @@ class BaseMixtureOfExperts(
 
         return dispatch(weights, ask)
 
+    def _kept_weights(self, X):
+        """Weights of the experts that answer for a row."""
+        weights = np.exp(self._log_gate(X))
+        if self.combination == "argmax":
+            return keep_largest(weights, 1)
+        return weights if self.top_k is None else keep_largest(weights, self.top_k)
+
+    def _likely_y(self, X):
+        """Targets that the mixture thinks likely: its predictions."""
+        return self.predict(X)
+
     def _expectations(self, X):
-        outputs = expert_answers(self.named_experts_, X, None, self._answers_)
-        return self._likelihood_.predictive(outputs)
+        return self._likelihood_.predictive(self._answers_for(X))
 
     def _log_gate(self, X):
         log_gate = gates.log_weights(self.gate_, X, len(self.experts_))

@@ -332,7 +332,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         return column_or_1d(y, warn=True)
 
-    def _make_likelihood(self, training):
+    def _make_likelihood(self, training, random_state):
         return CategoricalLikelihood(training.encoded_y)
 
     def _make_answers(self, y):

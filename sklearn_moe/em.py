@@ -5,7 +5,8 @@ that has them can take part:
 
 - ``experts.fit(weights, active, previous)`` returns what was fitted and the outputs,
 - ``likelihood.fit(outputs, weights)`` returns what was fitted and the log densities of
-  the targets,
+  the targets; ``likelihood.emphasis(fitted, outputs)`` is a factor on the weights of
+  the next fit of the experts, 1 unless the noise has heavy tails,
 - ``gate.fit(responsibilities, previous)`` returns what was fitted and the logarithm of
   the gate's weights; ``gate.penalty(fitted)`` is its part of the objective, per unit of
   weight.
@@ -93,6 +94,7 @@ def expectation_maximization(
     tol,
     route=BY_RESPONSIBILITY,
     first_gate=None,
+    first_emphasis=1.0,
 ):
     r"""Iterate EM until it converges.
 
@@ -126,6 +128,8 @@ def expectation_maximization(
         need not rise, and there is no sharing.
     first_gate : object, default=None
         The `previous` of the gate's first fit.
+    first_emphasis : float or ndarray of shape (n_samples, n_experts), default=1
+        The `emphasis` of the experts' first fit.
 
     Yields
     ------
@@ -140,7 +144,7 @@ def expectation_maximization(
     sharing_penalty = sharing / (n_experts * (1 - sharing))
     starvation = Starvation(n_experts)
     row_log_likelihood, revived = None, False
-    fitted_experts, fitted_gate = None, first_gate
+    fitted_experts, fitted_gate, emphasis = None, first_gate, first_emphasis
     objective, best, n_iter, n_stale, converged = -np.inf, -np.inf, 0, 0, False
 
     while not converged:
@@ -156,8 +160,11 @@ def expectation_maximization(
         weights = sample_weight[:, np.newaxis] * (
             (1 - sharing) * routed.weights + sharing / n_experts
         )
-        fitted_experts, outputs = experts.fit(weights, active, fitted_experts)
+        fitted_experts, outputs = experts.fit(
+            weights * emphasis, active, fitted_experts
+        )
         fitted_likelihood, log_prob = likelihood.fit(outputs, weights)
+        emphasis = likelihood.emphasis(fitted_likelihood, outputs)
         fitted_gate, log_gate = gate.fit(routed.targets, fitted_gate)
 
         # E-step

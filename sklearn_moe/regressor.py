@@ -2,13 +2,19 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.linear_model import Ridge
 from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_moe._compat import StrOptions
 from sklearn_moe._mixture import BaseMixtureOfExperts
-from sklearn_moe.experts import PointAnswers
-from sklearn_moe.likelihoods import GaussianLikelihood, OwnDensity
+from sklearn_moe.distribution import Components, MixtureDistribution
+from sklearn_moe.experts import (
+    PointAnswers,
+    has_own_density,
+    own_distribution,
+)
+from sklearn_moe.likelihoods import NOISES, Noise, NoiseLikelihood, OwnDensity
+from sklearn_moe.weighting import seeded
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
@@ -17,10 +23,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     The density of a target is
 
     .. math::
-        p(y | x) = \sum_k g_k(x) \, \mathcal{N}(y; f_k(x), \sigma_k^2),
+        p(y | x) = \sum_k g_k(x) \, p_k(y | f_k(x)),
 
-    where the gate g trusts each expert f_k where it is good. EM [1]_ [2]_ fits the
-    experts, their noise scales and the gate together.
+    where the gate g trusts each expert f_k where it is good, and p_k is the noise
+    around its prediction, gaussian unless `noise` says else. EM [1]_ [2]_ fits the
+    experts, their noise and the gate together.
 
     Parameters
     ----------
@@ -29,7 +36,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         regressors. One that takes no weights is fitted to a systematic resample of the
         rows; a :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all; a mixture
         is an expert with its own density. None means
-        :class:`~sklearn.linear_model.Ridge`.
+        :class:`~sklearn.linear_model.Ridge`, or what suits the noise.
     n_experts : int, default=4
         Number of experts. Not used where `experts` is a list.
     gate : estimator, default=None
@@ -44,6 +51,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Number of experts that answer for a row: those with the largest weights, which
         are renormalised. Each expert is asked about its own rows only, so that a
         prediction costs less. None means all.
+    noise : {"gaussian", "laplace", "student_t", "poisson", "negative_binomial", \
+            "gamma", "lognormal"} or noise model, default="gaussian"
+        The density of the target around the prediction of an expert: a name, or an
+        object with parameters, such as ``StudentTNoise(df=3)`` or
+        :class:`HeteroscedasticGaussian`. It settles what targets there may be and what
+        ``experts=None`` means; see the user guide.
     assignment : {"soft", "hard", "expert_choice"}, default="soft"
         Which rows train an expert. "soft": all, weighted with its responsibility;
         "hard": those for which it has the largest responsibility, as in classification
@@ -111,9 +124,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         The fitted experts by name; clones are called expert0, expert1, ...
     gate_ : estimator
         The fitted gate.
-    noise_ : GaussianNoise
-        The noise of the experts; ``noise_.scale`` holds a standard deviation for each,
-        and for each output where there are several, in the units of y.
+    noise_ : noise model
+        The noise of the experts; of gaussian noise ``noise_.scale_`` holds a standard
+        deviation for each, and for each output where there are several, in the units
+        of y.
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
     expert_load_ : ndarray of shape (n_experts,)
@@ -164,6 +178,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     [-1.0, 1.0]
     """
 
+    _parameter_constraints: dict = {
+        **BaseMixtureOfExperts._parameter_constraints,
+        "noise": [StrOptions(set(NOISES)), Noise],
+    }
+
     _given_experts_alpha = 0.3
 
     def __init__(
@@ -174,6 +193,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         gate=None,
         combination="weighted",
         top_k=None,
+        noise="gaussian",
         assignment="soft",
         capacity_factor=None,
         overflow="drop",
@@ -194,6 +214,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.gate = gate
         self.combination = combination
         self.top_k = top_k
+        self.noise = noise
         self.assignment = assignment
         self.capacity_factor = capacity_factor
         self.overflow = overflow
@@ -209,8 +230,32 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.random_state = random_state
         self.verbose = verbose
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict the target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return the standard deviation of the target as well: of the noise
+            within the experts, and of the spread between them.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Mean of the target.
+        std : ndarray of the same shape
+            Only if `return_std`.
+        """
+        if not return_std:
+            return self._pool(X)
+        return self._pool(X), self.predict_distribution(X).std()
+
+    def predict_distribution(self, X):
+        """Distribution of the target of each row.
+
+        With ``combination="argmax"`` or `top_k` it is that of the experts that answer
+        for the row.
 
         Parameters
         ----------
@@ -218,9 +263,69 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        distribution : MixtureDistribution
         """
-        return self._pool(X)
+        X = self._checked_X(X)
+        weights = self._kept_weights(X)
+        components = Components.of(self.noise_, self._answers_for(X), X)
+        inner = {
+            k: own_distribution(expert, X)
+            for k, expert in enumerate(self.experts_)
+            if has_own_density(expert)
+        }
+        return MixtureDistribution.nested(weights, components, inner)
+
+    def predict_quantiles(self, X, quantiles=(0.1, 0.5, 0.9)):
+        """Quantiles of the target of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        quantiles : float or array-like of shape (n_quantiles,), \
+                default=(0.1, 0.5, 0.9)
+            Levels between 0 and 1.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples, n_quantiles) or \
+                (n_samples, n_outputs, n_quantiles)
+            Without the last axis where `quantiles` is one number.
+        """
+        return self.predict_distribution(X).ppf(quantiles)
+
+    def predict_interval(self, X, coverage=0.9):
+        """Central prediction interval of the target of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        coverage : float, default=0.9
+            Probability of the interval, between 0 and 1. What is left is divided
+            equally between the two sides.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            Lower and upper end.
+        """
+        return self.predict_distribution(X).interval(coverage)
+
+    def sample(self, X, n_samples=1, random_state=None):
+        """Draw targets from the distribution of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        n_samples : int, default=1
+            Number of draws for each row.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        draws : ndarray of shape (n_rows, n_samples) or (n_rows, n_samples, n_outputs)
+        """
+        draws = self.predict_distribution(X).sample(n_samples, random_state)
+        return np.moveaxis(draws, 0, 1)
 
     def transform(self, X):
         """Predictions of each expert.
@@ -262,9 +367,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         likelihood = self._likelihood_
         return likelihood.noise if isinstance(likelihood, OwnDensity) else likelihood
 
+    def _noise_model(self):
+        """The unfitted noise model."""
+        if not isinstance(self.noise, str):
+            return self.noise
+        if self.noise not in NOISES:
+            raise ValueError(
+                f"'noise' must be a noise model or one of {sorted(NOISES)}; got "
+                f"{self.noise!r}."
+            )
+        return NOISES[self.noise]()
+
     def _default_expert(self):
-        # EM climbs as far as its experts are exact: on sparse rows Ridge iterates.
-        return Ridge(tol=1e-8)
+        return self._noise_model().default_expert()
 
     def _check_expert(self, name, expert):
         kind = get_tags(expert).estimator_type
@@ -294,10 +409,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 f"y must have the shape of a row's target in fit, "
                 f"{self._answers_.shape}; got {y.shape[1:]}."
             )
+        self._noise_model().check_target(y)
         return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
 
-    def _make_likelihood(self, training):
-        return GaussianLikelihood(training.encoded_y, training.sample_weight)
+    def _likely_y(self, X):
+        y = self.predict(X)
+        return np.round(y) if self.noise_.discrete else y
+
+    def _make_likelihood(self, training, random_state):
+        return NoiseLikelihood(
+            seeded(self._noise_model(), random_state),
+            training.X,
+            training.encoded_y,
+            training.sample_weight,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

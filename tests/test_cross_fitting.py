@@ -311,7 +311,7 @@ def test_noise_and_likelihood_are_those_of_the_rows_held_out(specialize, cv):
         if cv is not None:
             predicted = cross_val_predict(expert, X, y, cv=cv, params=weights)
         scale = np.sqrt(np.average((y - predicted) ** 2, weights=judging[:, k]))
-        assert mixture.noise_.scale[k] == pytest.approx(scale)
+        assert mixture.noise_.scale_[k] == pytest.approx(scale)
         log_density.append(norm.logpdf(y, predicted, scale))
     joint = np.log(mixture.predict_gate(X)) + np.transpose(log_density)
     by_row = logsumexp(joint, axis=1)
@@ -361,7 +361,7 @@ def test_folds_tell_an_expert_that_knows_its_rows_by_heart_from_one_that_learns(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            noise[cv] = mixture.fit(X, y).noise_.scale[1]
+            noise[cv] = mixture.fit(X, y).noise_.scale_[1]
     # As small as it may be, and at least that of the data.
     assert noise[None] == pytest.approx(0.01 * y.std())
     assert noise[5] > 0.3

@@ -264,7 +264,7 @@ def test_several_targets():
     mixture = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(NUMBERS, TWO)
     assert mixture.predict(NUMBERS).shape == (N, 2)
     assert mixture.transform(NUMBERS).shape == (N, 6)
-    assert mixture.noise_.scale.shape == (3, 2)
+    assert mixture.noise_.scale_.shape == (3, 2)
     assert mixture.score_samples(NUMBERS, TWO).shape == (N,)
     assert mixture.responsibilities(NUMBERS, TWO).shape == (N, 3)
     assert mixture.log_likelihood_ == pytest.approx(
@@ -286,8 +286,8 @@ def test_one_expert_for_several_targets_is_the_expert():
 
 def test_each_target_has_noise_of_its_own_unit():
     mixture = MixtureOfExpertsRegressor(LinearRegression(), n_experts=1)
-    scale = mixture.fit(NUMBERS, TWO).noise_.scale[0]
-    wide = mixture.fit(NUMBERS, TWO * [1, 1000]).noise_.scale[0]
+    scale = mixture.fit(NUMBERS, TWO).noise_.scale_[0]
+    wide = mixture.fit(NUMBERS, TWO * [1, 1000]).noise_.scale_[0]
     np.testing.assert_allclose(wide, scale * [1, 1000])
 
 

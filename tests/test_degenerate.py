@@ -68,7 +68,7 @@ def assert_sound(moe, X, y):
         assert set(moe.predict(X)) <= set(moe.classes_)
     else:
         assert np.isfinite(moe.predict(X)).all()
-        assert (moe.noise_.scale > 0).all()
+        assert (moe.noise_.scale_ > 0).all()
     for weights in distributions:
         assert (weights >= 0).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
@@ -233,7 +233,7 @@ def test_predictions_have_the_unit_of_the_target(exponent):
     unit, y = 10.0**exponent, two_regimes(X)
     one, other = fit(regressor(), X, y), fit(regressor(), X, unit * y)
     np.testing.assert_allclose(other.predict(X), unit * one.predict(X), rtol=1e-6)
-    np.testing.assert_allclose(other.noise_.scale, unit * one.noise_.scale, rtol=1e-6)
+    np.testing.assert_allclose(other.noise_.scale_, unit * one.noise_.scale_, rtol=1e-6)
     np.testing.assert_allclose(
         other.score_samples(X, unit * y),
         one.score_samples(X, y) - np.log(unit),
@@ -267,7 +267,7 @@ def test_predictions_have_the_origin_of_the_target(offset):
     y = two_regimes(X)
     one, other = fit(regressor(), X, y), fit(regressor(), X, offset + y)
     np.testing.assert_allclose(other.predict(X), offset + one.predict(X), atol=1e-5)
-    np.testing.assert_allclose(other.noise_.scale, one.noise_.scale, rtol=1e-5)
+    np.testing.assert_allclose(other.noise_.scale_, one.noise_.scale_, rtol=1e-5)
 
 
 @given(offset=st.floats(-1e8, 1e8))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sklearn_moe.em import MAX_REVIVALS, expectation_maximization
 from sklearn_moe.gates import SoftmaxGate, SoftmaxGating
-from sklearn_moe.likelihoods import GaussianLikelihood
+from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 
 class Lines:
@@ -55,7 +55,7 @@ def run(X, y, gate, n_experts, *, sharing, seed=0, sample_weight=None, tol=1e-8)
     weights = np.ones(len(y)) if sample_weight is None else sample_weight
     iterations = expectation_maximization(
         Lines(X, y),
-        GaussianLikelihood(y, weights),
+        NoiseLikelihood(GaussianNoise(), None, y, weights),
         gate,
         rng.dirichlet(np.ones(n_experts), len(y)),
         weights,
@@ -93,7 +93,7 @@ def test_responsibilities_are_those_of_the_returned_parts():
     X, y = two_lines(100, 0)
     last = run(X, y, Proportions(np.ones(100)), 2, sharing=0.05)[-1]
     outputs = X @ np.transpose(last.experts)
-    joint = np.log(last.gate) + last.likelihood.log_prob(y, outputs)
+    joint = np.log(last.gate) + last.likelihood.log_prob(y, outputs, None)
     expected = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
     np.testing.assert_allclose(last.responsibilities, expected, atol=1e-12)
     log_likelihood = np.logaddexp.reduce(joint, axis=1).sum()
@@ -109,7 +109,7 @@ def test_without_penalties_the_objective_is_the_log_likelihood():
 def test_sharing_adds_the_log_density_of_every_expert_to_the_objective():
     X, y = two_lines(100, 0)
     last = run(X, y, Proportions(np.ones(100)), 2, sharing=0.2)[-1]
-    log_prob = last.likelihood.log_prob(y, X @ np.transpose(last.experts))
+    log_prob = last.likelihood.log_prob(y, X @ np.transpose(last.experts), None)
     expected = last.log_likelihood + 0.2 / (2 * 0.8) * log_prob.sum()
     assert last.objective == pytest.approx(expected)
 
@@ -143,7 +143,7 @@ def test_it_recovers_two_lines():
     last = run(X, y, gate, 2, sharing=0, seed=1)[-1]
     coefs = sorted(coef.tolist() for coef in last.experts)
     np.testing.assert_allclose(coefs, [[-1, -2], [2, 1]], atol=0.05)
-    np.testing.assert_allclose(last.likelihood.scale, 0.05, atol=0.01)
+    np.testing.assert_allclose(last.likelihood.scale_, 0.05, atol=0.01)
 
 
 def test_scaling_the_weights_scales_the_objective():
@@ -181,7 +181,7 @@ def test_an_expert_that_begins_with_next_to_nothing_is_fitted_once_at_least():
     responsibilities = np.tile([1 - 1e-9, 1e-9], (60, 1))
     iterations = expectation_maximization(
         Lines(X, y),
-        GaussianLikelihood(y, np.ones(60)),
+        NoiseLikelihood(GaussianNoise(), None, y, np.ones(60)),
         Proportions(np.ones(60)),
         responsibilities,
         np.ones(60),
@@ -203,7 +203,7 @@ def test_a_revived_expert_is_given_the_rows_explained_worst():
 
     iterations = expectation_maximization(
         Watched(X, y),
-        GaussianLikelihood(y, np.ones(60)),
+        NoiseLikelihood(GaussianNoise(), None, y, np.ones(60)),
         OneSidedGate(np.ones(60)),
         np.full((60, 2), 0.5),
         np.ones(60),

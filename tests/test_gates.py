@@ -180,7 +180,7 @@ def test_the_expert_with_most_rows_comes_first(gate):
     owned = mixture.predict_gate(ROWS)[:, 0]
     assert owned[~RIGHT].mean() > 0.8 > 0.2 > owned[RIGHT].mean()
     residuals = (Y - first.predict(ROWS))[~RIGHT]
-    assert mixture.noise_.scale[0] == pytest.approx(residuals.std(), rel=0.5)
+    assert mixture.noise_.scale_[0] == pytest.approx(residuals.std(), rel=0.5)
 
 
 @pytest.mark.parametrize("gate", [*GATES, make_pipeline(Nystroem(), SoftmaxGate())])

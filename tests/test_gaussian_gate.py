@@ -21,7 +21,7 @@ from sklearn_moe import (
 )
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.gates.gaussian import GaussianGating
-from sklearn_moe.likelihoods import GaussianLikelihood
+from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 TYPES = pytest.mark.parametrize("covariance_type", ["diag", "full"])
 
@@ -258,7 +258,7 @@ def test_em_climbs_the_joint_likelihood_of_rows_and_targets(
     gating = GaussianGating(gate, X, weights)
     iterations = expectation_maximization(
         Lines(np.column_stack([np.ones(80), X]), y),
-        GaussianLikelihood(y, weights),
+        NoiseLikelihood(GaussianNoise(), None, y, weights),
         gating,
         rng.dirichlet(np.ones(n_experts), 80),
         weights,

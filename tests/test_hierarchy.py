@@ -187,8 +187,8 @@ def test_mixtures_and_plain_experts_mix():
         experts, specialize=True, cv=None, init=ROWS[:, 0] > 0
     ).fit(ROWS, y)
     assert mixture.score(ROWS, y) > 0.7
-    assert np.isfinite(mixture.noise_.scale).all()
-    line = mixture.noise_.log_prob(y, mixture.transform(ROWS))[:, 0]
+    assert np.isfinite(mixture.noise_.scale_).all()
+    line = mixture.noise_.log_prob(y, mixture.transform(ROWS), None)[:, 0]
     own = mixture.named_experts_.mixture.score_samples(ROWS, y)
     joint = np.log(mixture.predict_gate(ROWS)) + np.column_stack([line, own])
     np.testing.assert_allclose(
@@ -206,7 +206,7 @@ def test_a_line_is_retired_where_a_mixture_explains_all_rows_better():
     mixture = MixtureOfExpertsRegressor(experts, cv=None, random_state=0).fit(X, y)
     np.testing.assert_array_equal(mixture.predict_gate(X)[:, 1], 0)
     # A first little weight would change the log-likelihood by this, less one, a row.
-    line = mixture.noise_.log_prob(y, mixture.transform(X))[:, 1]
+    line = mixture.noise_.log_prob(y, mixture.transform(X), None)[:, 1]
     own = mixture.named_experts_.mixture.score_samples(X, y)
     assert np.exp(line - own).mean() < 1
 
@@ -223,14 +223,14 @@ def test_in_a_list_of_unlike_experts_a_mixture_is_judged_on_rows_not_seen():
     in_sample = clone(cross_fitted).set_params(cv=None).fit(ROWS, y)
     assert cross_fitted.log_likelihood_ < in_sample.log_likelihood_
     assert cross_fitted.score(ROWS, y) > 0.85
-    assert np.isfinite(cross_fitted.noise_.scale).all()
+    assert np.isfinite(cross_fitted.noise_.scale_).all()
     own = [
         cross_fitted.named_experts_.mixture.score_samples(ROWS, y),
         cross_fitted.named_experts_.piped[-1].score_samples(
             cross_fitted.named_experts_.piped[:-1].transform(ROWS), y
         ),
     ]
-    near = cross_fitted.noise_.log_prob(y, cross_fitted.transform(ROWS))[:, 0]
+    near = cross_fitted.noise_.log_prob(y, cross_fitted.transform(ROWS), None)[:, 0]
     joint = np.log(cross_fitted.predict_gate(ROWS)) + np.column_stack([near, *own])
     total = np.logaddexp.reduce(joint, axis=1, keepdims=True)
     np.testing.assert_allclose(
@@ -260,7 +260,7 @@ def test_a_hierarchy_predicts_several_targets():
     both_signs = np.column_stack([y, -y])
     mixture = two_levels(MixtureOfExpertsRegressor).fit(ROWS, both_signs)
     assert mixture.score(ROWS, both_signs) > 0.85
-    assert mixture.noise_.scale.shape == (2, 2)
+    assert mixture.noise_.scale_.shape == (2, 2)
     np.testing.assert_allclose(mixture.predict(ROWS) @ [1, 1], np.zeros(200), atol=1e-6)
 
 

@@ -201,7 +201,7 @@ def test_experts_are_fitted_to_responsibilities_of_which_a_part_is_shared():
         again = LinearRegression().fit(X, y, weights[:, k])
         np.testing.assert_allclose(again.coef_, expert.coef_, atol=1e-5)
         squares = (y - again.predict(X)) ** 2
-        assert mixture.noise_.scale[k] == pytest.approx(
+        assert mixture.noise_.scale_[k] == pytest.approx(
             np.sqrt(np.average(squares, weights=weights[:, k])), abs=1e-5
         )
 
@@ -577,7 +577,7 @@ def density_of_each_expert(mixture, X, y):
     """p_k(y | x), stated from the public predictions."""
     outputs = mixture.transform(X)
     if isinstance(mixture, MixtureOfExpertsRegressor):
-        return stats.norm.pdf(y[:, np.newaxis], outputs, mixture.noise_.scale)
+        return stats.norm.pdf(y[:, np.newaxis], outputs, mixture.noise_.scale_)
     outputs = outputs.reshape(len(X), -1, len(mixture.classes_))
     return outputs[np.arange(len(X)), :, np.searchsorted(mixture.classes_, y)]
 
@@ -617,7 +617,7 @@ def three_planes():
 def test_the_density_of_the_regressor_integrates_to_one(three_planes, x):
     mixture = three_planes
     centres = mixture.transform([x])
-    margin = 10 * mixture.noise_.scale.max()
+    margin = 10 * mixture.noise_.scale_.max()
     grid = np.linspace(centres.min() - margin, centres.max() + margin, 5000)
     density = np.exp(mixture.score_samples(np.tile(x, (len(grid), 1)), grid))
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse, stats
+from scipy import sparse
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
 
@@ -13,12 +13,7 @@ from sklearn_moe.initialization import (
     initial_responsibilities,
     starting_points,
 )
-from sklearn_moe.likelihoods import (
-    Categorical,
-    GaussianLikelihood,
-    GaussianNoise,
-)
-from sklearn_moe.likelihoods.gaussian import RELATIVE_SCALE_FLOOR
+from sklearn_moe.likelihoods import Categorical
 from sklearn_moe.routing import dispatch, keep_largest
 
 
@@ -47,36 +42,9 @@ def same_partition(responsibilities, group):
     return len({*zip(chosen, group)}) == len(set(group))
 
 
-def test_gaussian_log_density_equals_scipy():
-    rng = np.random.default_rng(0)
-    y, outputs, scale = rng.random(5), rng.random((5, 3)), np.array([0.1, 1.0, 10.0])
-    np.testing.assert_allclose(
-        GaussianNoise(scale).log_prob(y, outputs),
-        stats.norm.logpdf(y[:, np.newaxis], outputs, scale),
-    )
-
-
-def test_the_noise_scale_is_the_weighted_maximum_likelihood_one():
-    rng = np.random.default_rng(0)
-    y, outputs = rng.standard_normal(50), rng.standard_normal((50, 2))
-    weights = rng.random((50, 2))
-    noise, log_prob = GaussianLikelihood(y, np.ones(50)).fit(outputs, weights)
-    expected = np.sum(weights * (y[:, np.newaxis] - outputs) ** 2, 0) / weights.sum(0)
-    np.testing.assert_allclose(noise.scale, np.sqrt(expected))
-    np.testing.assert_allclose(log_prob, noise.log_prob(y, outputs))
-
-
-@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
-def test_the_noise_scale_has_a_floor_in_the_units_of_y(unit):
-    y = unit * np.arange(10.0)
-    likelihood = GaussianLikelihood(y, np.ones(10))
-    noise, _ = likelihood.fit(y[:, np.newaxis], np.ones((10, 1)))
-    np.testing.assert_allclose(noise.scale, RELATIVE_SCALE_FLOOR * y.std())
-
-
 def test_an_impossible_class_has_a_finite_log_probability():
     outputs = np.array([[[1.0, 0.0], [0.5, 0.5]]])
-    log_prob = Categorical(np.zeros(2)).log_prob(np.array([1]), outputs)
+    log_prob = Categorical(np.zeros(2)).log_prob(np.array([1]), outputs, None)
     np.testing.assert_allclose(log_prob, [[np.log(np.finfo(float).eps), np.log(0.5)]])
 
 

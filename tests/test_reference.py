@@ -69,7 +69,7 @@ def test_parameters_are_those_of_the_maximum(fit):
         for k in order
     ]
     np.testing.assert_allclose(ours, experts, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(mixture.noise_.scale[order], scale, rtol=1e-3)
+    np.testing.assert_allclose(mixture.noise_.scale_[order], scale, rtol=1e-3)
     first, second = order
     softmax = mixture.gate_
     against_first = [

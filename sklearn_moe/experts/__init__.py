@@ -1,6 +1,11 @@
 """Any scikit-learn estimator as an expert."""
 
-from sklearn_moe.experts.answers import ClassAnswers, PointAnswers, has_own_density
+from sklearn_moe.experts.answers import (
+    ClassAnswers,
+    PointAnswers,
+    has_own_density,
+    own_distribution,
+)
 from sklearn_moe.experts.memorization import find_memorizers
 from sklearn_moe.experts.pool import ExpertPool, expert_answers
 
@@ -11,4 +16,5 @@ __all__ = [
     "expert_answers",
     "find_memorizers",
     "has_own_density",
+    "own_distribution",
 ]

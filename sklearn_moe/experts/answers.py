@@ -105,8 +105,19 @@ def has_own_density(expert):
 
 def own_log_density(expert, X, y):
     """Log density of the targets under an expert that has one."""
+    mixture, X = _mixture_within(expert, X)
+    return mixture.score_samples(X, y)
+
+
+def own_distribution(expert, X):
+    """Distribution of the targets under an expert that has one."""
+    mixture, X = _mixture_within(expert, X)
+    return mixture.predict_distribution(X)
+
+
+def _mixture_within(expert, X):
+    """The mixture at the end of an expert, and the rows that it sees."""
     expert = thawed(expert)
-    if isinstance(expert, Pipeline):
-        X = expert[:-1].transform(X) if len(expert) > 1 else X
-        expert = expert[-1]
-    return expert.score_samples(X, y)
+    if not isinstance(expert, Pipeline):
+        return expert, X
+    return expert[-1], expert[:-1].transform(X) if len(expert) > 1 else X

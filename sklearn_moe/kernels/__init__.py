@@ -9,6 +9,7 @@ import numpy as np
 
 __all__ = [
     "assign_with_capacity",
+    "bracketed_newton",
     "choose_rows",
     "log_softmax",
     "responsibilities",
@@ -52,6 +53,42 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
         float(capacity),
         bool(reroute),
     )
+
+
+def bracketed_newton(search, excess, slope, size):
+    """One step of the search for many roots at once: Newton's, or bisection.
+
+    Bisection takes over where Newton's step leaves the bracket, or does not halve the
+    last one [1]_.
+
+    Parameters
+    ----------
+    search : ndarray of shape (4, ...)
+        Lower end, upper end, point between them and length of the last step of each
+        search. One that has ended has both ends at the point.
+    excess : ndarray of shape (...)
+        Value of the function at the point; it grows.
+    slope : ndarray of shape (...)
+        Its derivative.
+    size : ndarray of shape (...)
+        Size of the numbers; a search ends when a step is a few roundings of it.
+
+    Returns
+    -------
+    search : ndarray of shape (4, ...)
+
+    References
+    ----------
+    .. [1] W. H. Press, S. A. Teukolsky, W. T. Vetterling and B. P. Flannery (2007).
+       Numerical Recipes, section 9.4.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    flat = np.array(search, dtype=np.float64).reshape(4, -1)
+    _compiled.bracketed_newton(
+        flat, *(_prepare(array, np.float64).ravel() for array in (excess, slope, size))
+    )
+    return flat.reshape(np.shape(search))
 
 
 def choose_rows(scores, sample_weight, capacity):

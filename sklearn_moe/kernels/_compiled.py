@@ -126,3 +126,32 @@ def choose_rows(scores, sample_weight, capacity):
                 chosen[i, k] = True
                 load += sample_weight[i]
     return chosen
+
+
+@_jit
+def bracketed_newton(search, excess, slope, size):
+    rounding = 4 * 2.0**-53
+    for i in range(search.shape[1]):
+        lower, upper, point, last = search[:, i]
+        if not lower < upper:
+            continue
+        if excess[i] < 0:
+            lower = point
+        else:
+            upper = point
+        new = point - excess[i] / slope[i]
+        if not lower < new < upper or 2 * abs(new - point) > last:
+            new = lower + (upper - lower) / 2
+        step = abs(new - point)
+        if (
+            excess[i] == 0
+            or step <= rounding * size[i]
+            or upper - lower <= rounding * size[i]
+        ):
+            if excess[i] == 0:
+                new = point
+            lower = upper = new
+        search[0, i] = lower
+        search[1, i] = upper
+        search[2, i] = new
+        search[3, i] = step

@@ -24,7 +24,7 @@ class Categorical:
 
     error_rate: np.ndarray
 
-    def log_prob(self, y, outputs):
+    def log_prob(self, y, outputs, X):
         """Log probability of each target under each expert.
 
         Parameters
@@ -33,6 +33,8 @@ class Categorical:
             Classes, encoded as integers 0, ..., n_classes - 1.
         outputs : ndarray of shape (n_samples, n_experts, n_classes)
             Class probabilities of the experts.
+        X : object
+            Not used: some noise models of regression depend on the row.
 
         Returns
         -------
@@ -99,7 +101,11 @@ class CategoricalLikelihood:
                 error_rate[k] = weights[wrong[:, k], k].sum() / total
         # An expert that errs more often than chance is not turned upside down.
         likelihood = Categorical(np.minimum(error_rate, 1 - 1 / n_classes))
-        return likelihood, likelihood.log_prob(self.y, outputs)
+        return likelihood, likelihood.log_prob(self.y, outputs, None)
+
+    def emphasis(self, fitted, outputs):
+        """Experts are fitted with the weights of EM as they are."""
+        return 1.0
 
     def misfit(self, values, rows, weights):
         """Probability given to other classes than the one that came true."""

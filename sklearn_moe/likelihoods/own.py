@@ -26,9 +26,10 @@ class OwnDensity:
 
     noise: Any
 
-    def log_prob(self, y, outputs):
+    def log_prob(self, y, outputs, X):
         """Log density of each target under each expert; `outputs` are Outputs."""
-        return _prefer(outputs.log_density, self.noise.log_prob(y, outputs.values))
+        log_prob = self.noise.log_prob(y, outputs.values, X)
+        return _prefer(outputs.log_density, log_prob)
 
     def predictive(self, outputs):
         """What each expert expects."""
@@ -67,6 +68,11 @@ class OwnDensityLikelihood:
         """
         noise, log_prob = self._noise.fit(outputs.values, weights)
         return OwnDensity(noise), _prefer(outputs.log_density, log_prob)
+
+    def emphasis(self, fitted, outputs):
+        """Factor on the weights of the others; see the noise."""
+        factor = self._noise.emphasis(fitted.noise, outputs.values)
+        return np.where(np.isnan(outputs.log_density), factor, 1.0)
 
 
 def _prefer(own, log_prob):

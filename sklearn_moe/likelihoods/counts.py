@@ -1,0 +1,136 @@
+"""Noise models of counts."""
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.special import gammaln
+from sklearn.linear_model import PoissonRegressor
+
+from sklearn_moe.likelihoods.noise import PositiveNoise
+
+# Between these the dispersion of counts is looked for: beyond, a negative binomial
+# distribution is a Poisson one.
+LEAST_SIZE, MOST_SIZE = 1e-3, 1e6
+
+
+class CountNoise(PositiveNoise):
+    """Base of the noise models of counts around a positive mean."""
+
+    targets = "counts, whole numbers that are not negative"
+
+    def possible(self, y):
+        return (y >= 0) & (y == np.round(y))
+
+    def default_expert(self):
+        return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
+
+
+class PoissonNoise(CountNoise):
+    """Counts with the variance of their mean, which the experts predict.
+
+    Experts that minimise the Poisson deviance (the default one,
+    :class:`~sklearn.linear_model.PoissonRegressor`, and boosting with
+    ``loss="poisson"``) maximise this likelihood.
+
+    Attributes
+    ----------
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest mean: a prediction below it counts as this.
+
+    See Also
+    --------
+    NegativeBinomialNoise : Counts that vary more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.linspace(-2, 2, 200).reshape(-1, 1)
+    >>> y = rng.poisson(np.exp(np.abs(X[:, 0])))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, noise="poisson", sharing=0)
+    >>> moe.fit(X, y).predict([[-2.0], [0.0], [2.0]]).round(0)
+    array([8., 1., 6.])
+    """
+
+    distribution = stats.poisson
+
+    def fit(self, target, location, weights):
+        self._fit_floor(target, location.shape[1])
+        return self
+
+    def parameters(self, location, X):
+        return {"mu": self._positive(location)}
+
+
+class NegativeBinomialNoise(CountNoise):
+    r"""Counts that vary more than Poisson's: variance :math:`\mu + \mu^2 / \theta`.
+
+    Attributes
+    ----------
+    size_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        :math:`\theta`, by maximum likelihood.
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest mean: a prediction below it counts as this.
+
+    See Also
+    --------
+    PoissonNoise : Counts with the variance of their mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.linspace(-2, 2, 300).reshape(-1, 1)
+    >>> y = rng.negative_binomial(3, 3 / (3 + np.exp(2 + X[:, 0])))
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, noise="negative_binomial", random_state=0
+    ... )
+    >>> moe.fit(X, y).noise_.size_.round(0)
+    array([3.])
+    """
+
+    distribution = stats.nbinom
+
+    def fit(self, target, location, weights):
+        self._fit_floor(target, location.shape[1])
+        mean = self._positive(location)
+        self.size_ = np.empty(mean.shape[1:])
+        y = target.y.reshape(len(mean), 1, -1)
+        for part in np.ndindex(self.size_.shape):
+            self.size_[part] = _fit_size(
+                y[:, 0, part[1] if len(part) == 2 else 0],
+                mean[:, *part].astype(np.float64),
+                weights[:, part[0]],
+            )
+        return self
+
+    def parameters(self, location, X):
+        return {
+            "n": self.size_,
+            "p": self.size_ / (self.size_ + self._positive(location)),
+        }
+
+
+def _fit_size(y, mean, weights):
+    """Maximum-likelihood size of a negative binomial distribution of known means."""
+    if not weights.any():
+        return MOST_SIZE
+    weights = weights / weights.sum()
+
+    def loss(log_size):
+        size = np.exp(log_size)
+        log_prob = (
+            gammaln(y + size)
+            - gammaln(size)
+            - size * np.log1p(mean / size)
+            - y * np.log(size + mean)
+        )
+        return -(weights @ log_prob)
+
+    bounds = np.log([LEAST_SIZE, MOST_SIZE])
+    options = {"xatol": 1e-8}
+    return np.exp(
+        minimize_scalar(loss, bounds=bounds, method="bounded", options=options).x
+    )

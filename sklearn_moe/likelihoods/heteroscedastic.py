@@ -1,0 +1,94 @@
+"""Gaussian noise whose width depends on the row."""
+
+import numpy as np
+from scipy import stats
+from sklearn.linear_model import Ridge
+
+from sklearn_moe.likelihoods.gaussian import gaussian_log_prob
+from sklearn_moe.likelihoods.noise import Noise, weighted_mean
+from sklearn_moe.weighting import WeightedFit
+
+# Minus the mean of the logarithm of a squared standard normal number.
+HARVEY = np.euler_gamma + np.log(2)
+
+
+class HeteroscedasticGaussian(Noise):
+    r"""Gaussian noise of a variance that a second estimator predicts from the row.
+
+    For each expert it learns the logarithm of the squared errors [1]_; a factor then
+    makes the weighted mean of the standardised squared errors one, as maximum
+    likelihood does.
+
+    Parameters
+    ----------
+    scale_estimator : regressor, default=None
+        A clone of it learns the noise of each expert. None means
+        :class:`~sklearn.linear_model.Ridge`.
+
+    Attributes
+    ----------
+    scale_estimators_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        The fitted estimators of the logarithm of the variance.
+    log_factor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        What is added to their predictions.
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest standard deviation.
+
+    See Also
+    --------
+    GaussianNoise : Of one width for each expert.
+
+    References
+    ----------
+    .. [1] A. C. Harvey (1976). Estimating regression models with multiplicative
+       heteroscedasticity. Econometrica 44(3), 461-465.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import HeteroscedasticGaussian, MixtureOfExpertsRegressor
+    >>> X = np.linspace(0, 3, 500).reshape(-1, 1)
+    >>> y = X[:, 0] + np.exp(X[:, 0] - 3) * np.random.default_rng(0).normal(size=500)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, noise=HeteroscedasticGaussian(), random_state=0
+    ... )
+    >>> moe.fit(X, y).predict([[0.0], [3.0]], return_std=True)[1].round(1)
+    array([0.1, 1. ])
+    """
+
+    distribution = stats.norm
+
+    def __init__(self, scale_estimator=None):
+        self.scale_estimator = scale_estimator
+
+    def fit(self, target, location, weights):
+        shape = location.shape[1:]
+        floor = np.broadcast_to(target.floor, shape)
+        squares = (target.y[:, np.newaxis] - location).astype(np.float64) ** 2
+        log_squares = np.log(np.maximum(squares, floor**2)) + HARVEY
+        base = Ridge() if self.scale_estimator is None else self.scale_estimator
+        # Open seeds are those of the mixture; a resample is always the same.
+        estimator = WeightedFit(base, np.random.RandomState(0))
+        self.scale_estimators_ = np.empty(shape, dtype=object)
+        self.floor_ = floor.copy()
+        self.log_factor_ = np.zeros(shape)
+        unit = weights.sum() / len(weights)
+        for part in np.ndindex(shape):
+            self.scale_estimators_[part] = estimator.fit(
+                target.X, log_squares[:, *part], weights[:, part[0]], unit=unit
+            )
+        ratio = squares / self._scale(location, target.X) ** 2
+        self.log_factor_ = np.log(np.maximum(weighted_mean(ratio, weights, 1.0), 1e-8))
+        return self
+
+    def parameters(self, location, X):
+        return {"loc": location, "scale": self._scale(location, X)}
+
+    def log_prob(self, y, location, X):
+        return gaussian_log_prob(y, location, self._scale(location, X))
+
+    def _scale(self, location, X):
+        log_variance = np.empty(location.shape)
+        for part in np.ndindex(self.scale_estimators_.shape):
+            log_variance[:, *part] = self.scale_estimators_[part].predict(X)
+        return np.maximum(np.exp(0.5 * (log_variance + self.log_factor_)), self.floor_)

@@ -1,0 +1,330 @@
+"""What all noise models share, and how EM fits one."""
+
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import Ridge
+
+# Smallest noise scale, relative to the spread of the target. Without a floor an expert
+# that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
+RELATIVE_SCALE_FLOOR = 1e-2
+
+# Smallest location of a positive target, relative to the mean of all.
+RELATIVE_LOCATION_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Target:
+    """The training targets, as a noise model sees them.
+
+    Attributes
+    ----------
+    X : array-like or frame of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    mean, spread : ndarray of shape () or (n_outputs,)
+        Weighted mean and standard deviation.
+    floor : ndarray of shape () or (n_outputs,)
+        Smallest scale of noise.
+    """
+
+    X: Any
+    y: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    floor: np.ndarray
+
+    @classmethod
+    def of(cls, X, y, sample_weight):
+        """Look at the training targets."""
+        mean = np.average(y, axis=0, weights=sample_weight)
+        spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
+        eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
+        # A target that is constant but for rounding still needs a positive scale of a
+        # sensible unit.
+        floor = np.where(
+            spread <= 100 * eps * size,
+            np.sqrt(eps) * size,
+            RELATIVE_SCALE_FLOOR * spread,
+        )
+        return cls(X, y, mean, spread, floor)
+
+
+class Noise(BaseEstimator, metaclass=ABCMeta):
+    """Base of the noise models: the density of the target around a prediction.
+
+    Its parameters are those of the user; `fit` learns the others, one value for each
+    expert and output, in attributes that end in an underscore. A model of your own
+    needs `fit` and `parameters`, and `distribution`.
+    """
+
+    # The distribution of scipy.stats.
+    distribution: Any
+
+    # What the model is about, for messages.
+    targets = "numbers"
+
+    @abstractmethod
+    def fit(self, target, location, weights):
+        """M-step: fit the parameters of the noise.
+
+        Parameters
+        ----------
+        target : Target
+        location : ndarray of shape (n_samples, n_experts) or \
+                (n_samples, n_experts, n_outputs)
+            Predictions of the experts.
+        weights : ndarray of shape (n_samples, n_experts)
+
+        Returns
+        -------
+        self : Noise
+        """
+
+    @abstractmethod
+    def parameters(self, location, X):
+        """Parameters of the distribution of each target, by the names of SciPy.
+
+        Parameters
+        ----------
+        location : ndarray of shape (n_samples, n_experts) or \
+                (n_samples, n_experts, n_outputs)
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        parameters : dict of ndarray
+            Each broadcasts against `location`.
+        """
+
+    def log_prob(self, y, location, X):
+        """Log density of each target under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        location : ndarray of shape (n_samples, n_experts) or \
+                (n_samples, n_experts, n_outputs)
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples, n_experts)
+            Outputs are independent given the row and the expert.
+        """
+        frozen = self.distribution(**self.parameters(location, X))
+        log_density = frozen.logpmf if self.discrete else frozen.logpdf
+        log_prob = log_density(y[:, np.newaxis])
+        dtype = np.result_type(y, location)
+        return over_outputs(log_prob).astype(dtype, copy=False)
+
+    def predictive(self, location):
+        """Mean of the target under each expert.
+
+        Parameters
+        ----------
+        location : ndarray of shape (n_samples, n_experts, ...)
+
+        Returns
+        -------
+        mean : ndarray of the same shape
+            The location, unless the model says else.
+        """
+        return location
+
+    def emphasis(self, y, location):
+        """Factor on the weight of each row in the next fit of the experts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        location : ndarray of shape (n_samples, n_experts, ...)
+
+        Returns
+        -------
+        factor : float or ndarray of shape (n_samples, n_experts)
+            1 unless the model has tails so heavy that outliers must count less.
+        """
+        return 1.0
+
+    def take(self, order):
+        """The same for the experts in another order.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+
+        Returns
+        -------
+        noise : Noise
+        """
+        taken = clone(self)
+        for name, value in self.fitted_parameters().items():
+            setattr(taken, name, value[order])
+        return taken
+
+    def fitted_parameters(self):
+        """What was learnt, by name.
+
+        Returns
+        -------
+        parameters : dict of ndarray of shape (n_experts, ...)
+        """
+        return {name: value for name, value in vars(self).items() if name[-1] == "_"}
+
+    def default_expert(self):
+        """The regressor that maximises this likelihood, for ``experts=None``.
+
+        Returns
+        -------
+        expert : regressor
+        """
+        # EM climbs as far as its experts are exact: on sparse rows Ridge iterates.
+        return Ridge(tol=1e-8)
+
+    @property
+    def discrete(self):
+        """Whether targets are counts."""
+        return not hasattr(self.distribution, "pdf")
+
+    def possible(self, y):
+        """Which targets the model can produce.
+
+        Parameters
+        ----------
+        y : ndarray
+
+        Returns
+        -------
+        possible : ndarray of bool of the same shape
+        """
+        return np.ones(y.shape, dtype=bool)
+
+    def check_target(self, y):
+        """Raise an error where a target is none that the model can produce.
+
+        Parameters
+        ----------
+        y : ndarray
+
+        Raises
+        ------
+        ValueError
+            It names the first such target.
+        """
+        impossible = y[~self.possible(y)]
+        if len(impossible):
+            raise ValueError(
+                f"{type(self).__name__} is about {self.targets}, but y has "
+                f"{impossible[0].item()!r}. Choose another 'noise', or transform y."
+            )
+
+
+class PositiveNoise(Noise):
+    """Base of the noise models of targets around a positive location.
+
+    Experts that know nothing of this may predict less than zero. Such a prediction
+    counts as `floor_`, a small part of the mean of the target.
+    """
+
+    targets = "positive numbers"
+
+    def possible(self, y):
+        return y > 0
+
+    def predictive(self, location):
+        return self._positive(location)
+
+    def _fit_floor(self, target, n_experts):
+        floor = RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
+        self.floor_ = np.broadcast_to(floor, (n_experts, *target.mean.shape)).copy()
+
+    def _positive(self, location):
+        return np.maximum(location, self.floor_.astype(location.dtype, copy=False))
+
+
+class NoiseLikelihood:
+    """A noise model at work in EM: on one training set, for ever new predictions.
+
+    Parameters
+    ----------
+    noise : Noise
+        Not changed.
+    X : array-like or frame of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Training targets.
+    sample_weight : ndarray of shape (n_samples,)
+    """
+
+    def __init__(self, noise, X, y, sample_weight):
+        self.noise = noise
+        self.target = Target.of(X, y, sample_weight)
+
+    def fit(self, outputs, weights):
+        """Fit the noise, and score the training targets.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_experts) or \
+                (n_samples, n_experts, n_outputs)
+            Predictions of the experts.
+        weights : ndarray of shape (n_samples, n_experts)
+
+        Returns
+        -------
+        noise : Noise
+        log_prob : ndarray of shape (n_samples, n_experts)
+        """
+        noise = clone(self.noise).fit(self.target, outputs, weights)
+        return noise, noise.log_prob(self.target.y, outputs, self.target.X)
+
+    def emphasis(self, noise, outputs):
+        """Factor on the weights with which the experts are fitted next.
+
+        Parameters
+        ----------
+        noise : Noise
+            As fitted in the last M-step.
+        outputs : ndarray of shape (n_samples, n_experts, ...)
+            Predictions of the experts then.
+
+        Returns
+        -------
+        factor : float or ndarray of shape (n_samples, n_experts)
+        """
+        return noise.emphasis(self.target.y, outputs)
+
+    def misfit(self, values, rows, weights):
+        """Root mean squared error relative to the spread of the target."""
+        spread = self.target.spread
+        if not np.all(spread > 0):
+            return np.inf
+        error = ((self.target.y[rows] - values) / spread) ** 2
+        return np.sqrt(np.average(error, axis=0, weights=weights).mean())
+
+
+def weighted_mean(values, weights, default):
+    """Mean over the rows, for each expert and output.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_experts, ...)
+    weights : ndarray of shape (n_samples, n_experts)
+    default : float or ndarray
+        For an expert without rows.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_experts, ...)
+    """
+    sums = np.einsum("nk,nk...->k...", weights, values)
+    total = weights.sum(axis=0).reshape(-1, *[1] * (sums.ndim - 1))
+    mean = np.broadcast_to(default, sums.shape).astype(np.float64)
+    return np.divide(sums, total, out=mean, where=total > 0)
+
+
+def over_outputs(log_prob):
+    """Sum over the outputs, where there are several."""
+    return log_prob.reshape(*log_prob.shape[:2], -1).sum(axis=2)

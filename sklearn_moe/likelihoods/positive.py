@@ -1,0 +1,129 @@
+"""Noise models of positive targets."""
+
+import numpy as np
+from scipy import stats
+from scipy.special import digamma, polygamma
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import GammaRegressor, Ridge
+
+from sklearn_moe.likelihoods.noise import (
+    RELATIVE_SCALE_FLOOR,
+    PositiveNoise,
+    weighted_mean,
+)
+
+
+class GammaNoise(PositiveNoise):
+    """Gamma noise: positive targets, of a standard deviation in proportion to the mean.
+
+    The experts predict the mean. Those that minimise the gamma deviance (the default
+    one, :class:`~sklearn.linear_model.GammaRegressor`, and boosting with
+    ``loss="gamma"``) maximise this likelihood.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Shape, by maximum likelihood; one over the squared coefficient of variation.
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest mean: a prediction below it counts as this.
+
+    See Also
+    --------
+    LogNormalNoise : Another noise of positive targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.linspace(-2, 2, 300).reshape(-1, 1)
+    >>> y = rng.gamma(4, np.exp(np.abs(X[:, 0])) / 4)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, noise="gamma", sharing=0)
+    >>> moe.fit(X, y).noise_.shape_.round(0)
+    array([5., 4.])
+    """
+
+    distribution = stats.gamma
+
+    def fit(self, target, location, weights):
+        self._fit_floor(target, location.shape[1])
+        ratio = target.y[:, np.newaxis] / self._positive(location)
+        deviance = weighted_mean(ratio - 1 - np.log(ratio), weights, 1.0)
+        self.shape_ = _gamma_shape(np.maximum(deviance, 0.5 * RELATIVE_SCALE_FLOOR**2))
+        return self
+
+    def parameters(self, location, X):
+        return {"a": self.shape_, "scale": self._positive(location) / self.shape_}
+
+    def default_expert(self):
+        return GammaRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
+
+
+class LogNormalNoise(PositiveNoise):
+    """Lognormal noise: positive targets whose logarithm has gaussian noise.
+
+    The experts predict the median: :class:`~sklearn.compose.TransformedTargetRegressor`
+    with ``func=np.log, inverse_func=np.exp`` around a regressor that minimises squares
+    (the default is such) maximises this likelihood. The mixture predicts the mean,
+    which is larger.
+
+    Attributes
+    ----------
+    sigma_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Standard deviation of the logarithm.
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest median: a prediction below it counts as this.
+
+    See Also
+    --------
+    GammaNoise : Another noise of positive targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.linspace(-2, 2, 300).reshape(-1, 1)
+    >>> y = np.exp(np.abs(X[:, 0]) + rng.normal(0, 0.5, 300))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, noise="lognormal", sharing=0)
+    >>> moe.fit(X, y).noise_.sigma_.round(1)
+    array([0.5, 0.5])
+    """
+
+    distribution = stats.lognorm
+
+    def fit(self, target, location, weights):
+        self._fit_floor(target, location.shape[1])
+        squares = np.log(target.y[:, np.newaxis] / self._positive(location)) ** 2
+        self.sigma_ = np.maximum(
+            np.sqrt(weighted_mean(squares, weights, 1.0)), RELATIVE_SCALE_FLOOR
+        )
+        return self
+
+    def parameters(self, location, X):
+        return {"s": self.sigma_, "scale": self._positive(location)}
+
+    def predictive(self, location):
+        factor = np.exp(0.5 * self.sigma_**2)
+        return self._positive(location) * factor.astype(location.dtype, copy=False)
+
+    def default_expert(self):
+        return TransformedTargetRegressor(
+            Ridge(tol=1e-8), func=np.log, inverse_func=np.exp
+        )
+
+
+def _gamma_shape(deviance):
+    """Solve log(shape) - digamma(shape) = deviance for the shape."""
+    # Minka (2002), "Estimating a gamma distribution", equation 10.
+    shape = (3 - deviance + np.sqrt((deviance - 3) ** 2 + 24 * deviance)) / (
+        12 * deviance
+    )
+    for _ in range(20):
+        excess = np.log(shape) - digamma(shape) - deviance
+        slope = 1 / shape - polygamma(1, shape)
+        step = np.maximum(shape - excess / slope, shape / 2)
+        if np.allclose(step, shape, rtol=1e-12, atol=0):
+            break
+        shape = step
+    return step

@@ -1,0 +1,364 @@
+"""The distribution of a target under a mixture."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, optimize, special, stats
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_moe import (
+    HeteroscedasticGaussian,
+    MixtureDistribution,
+    MixtureOfExpertsRegressor,
+)
+from sklearn_moe.distribution import Components
+from sklearn_moe.likelihoods import NOISES
+
+
+def gaussians(weights, means, scales):
+    """Mixtures of gaussians, one for each row."""
+    parameters = {"loc": np.atleast_2d(means), "scale": np.atleast_2d(scales)}
+    return MixtureDistribution(
+        np.atleast_2d(weights), (Components(stats.norm, parameters),)
+    )
+
+
+def two_regimes(n_samples=150, n_outputs=None, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, (n_samples, 1))
+    y = np.abs(X[:, 0]) + 0.2 * rng.standard_normal(n_samples) + 1.5
+    return X, y if n_outputs is None else np.column_stack([y, 3 - y**2])
+
+
+def targets(noise):
+    _, y = two_regimes()
+    return np.round(y) if noise in ("poisson", "negative_binomial") else y
+
+
+def fit(noise="gaussian", **parameters):
+    X, _ = two_regimes()
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, noise=noise, tol=1e-3, random_state=0, **parameters
+    )
+    return mixture.fit(X, targets(noise))
+
+
+mixtures = st.integers(1, 4).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.floats(1e-6, 1), min_size=n, max_size=n),
+        st.lists(st.floats(-50, 50), min_size=n, max_size=n),
+        st.lists(st.floats(1e-3, 20), min_size=n, max_size=n),
+    )
+)
+
+
+# Quantiles
+# ---------
+
+
+@given(
+    mixture=mixtures,
+    q=st.one_of(st.floats(1e-6, 1 - 1e-6), st.sampled_from([1e-300, 1e-30, 1e-12])),
+)
+@settings(deadline=None, max_examples=150)
+def test_the_probability_of_less_than_a_quantile_is_its_level(mixture, q):
+    weights, means, scales = map(np.array, mixture)
+    weights = weights / weights.sum()
+    distribution = gaussians(weights, means, scales)
+    [y] = distribution.ppf(q)
+    log_cdf = special.logsumexp(np.log(weights) + stats.norm.logcdf(y, means, scales))
+    log_pdf = special.logsumexp(np.log(weights) + stats.norm.logpdf(y, means, scales))
+    # How far off the quantile is, to first order.
+    error = abs(log_cdf - np.log(q)) / np.exp(log_pdf - log_cdf)
+    assert error <= 1e-8 * max(abs(y), scales.min())
+
+
+@pytest.mark.parametrize("q", [1e-14, 0.2, 0.5, 1 - 1e-12])
+def test_quantiles_equal_those_of_a_slow_root_finder(q):
+    weights, means, scales = [0.5, 0.2, 0.3], [-1000.0, 0.0, 3.0], [1.0, 1e-3, 2.0]
+    [ours] = gaussians(weights, means, scales).ppf(q)
+
+    def excess(y):
+        if q <= 0.5:
+            return np.dot(weights, stats.norm.cdf(y, means, scales)) - q
+        return 1 - q - np.dot(weights, stats.norm.sf(y, means, scales))
+
+    theirs = optimize.brentq(excess, -2000, 100, xtol=1e-13, rtol=1e-15)
+    # Between the modes the distribution is flat: many numbers are right.
+    assert ours == pytest.approx(theirs, rel=1e-8) or excess(ours) == 0
+
+
+def test_a_quantile_between_far_modes_is_found():
+    [y] = gaussians([0.5, 0.5], [-1e6, 1e6], [1.0, 1.0]).ppf(0.25)
+    np.testing.assert_allclose(y, -1e6, rtol=1e-14)
+
+
+def test_quantiles_of_levels_zero_and_one_are_the_ends_of_the_support():
+    distribution = gaussians([0.5, 0.5], [0.0, 1.0], [1.0, 1.0])
+    np.testing.assert_array_equal(distribution.ppf([0, 1]), [[-np.inf, np.inf]])
+
+
+def test_a_component_without_weight_does_not_count():
+    distribution = gaussians([1.0, 0.0], [0.0, 1e9], [1.0, 1e-9])
+    np.testing.assert_allclose(
+        distribution.ppf([0.1, 0.9]), stats.norm.ppf([[0.1, 0.9]])
+    )
+    np.testing.assert_allclose([distribution.mean(), distribution.std()], [[0], [1]])
+
+
+@pytest.mark.parametrize("noise", ["poisson", "negative_binomial"])
+def test_a_quantile_of_counts_is_the_least_count_of_enough_probability(noise):
+    mixture = fit(noise)
+    X, _ = two_regimes()
+    distribution = mixture.predict_distribution(X)
+    for q in (1e-9, 0.1, 0.5, 0.9, 1 - 1e-9):
+        count = distribution.ppf(q)
+        np.testing.assert_array_equal(count, np.round(count))
+        assert np.all(distribution.cdf(count) >= q * (1 - 1e-12))
+        assert np.all(distribution.cdf(count - 1) < q)
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]]])
+def test_levels_that_are_none_are_refused(q):
+    distribution = gaussians([1.0], [0.0], [1.0])
+    with pytest.raises(ValueError, match="q must be a number between 0 and 1"):
+        distribution.ppf(q)
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 90])
+def test_a_coverage_that_is_none_is_refused(coverage):
+    mixture = fit()
+    with pytest.raises(ValueError, match="coverage must be a number between 0 and 1"):
+        mixture.predict_interval([[0.0]], coverage)
+
+
+# What the families have in common
+# --------------------------------
+
+
+@pytest.fixture(scope="module", params=[*NOISES, HeteroscedasticGaussian()], ids=str)
+def distribution(request):
+    X, _ = two_regimes(5)
+    mixture = fit(request.param)
+    return mixture.predict_distribution(X)
+
+
+def test_the_density_is_the_derivative_of_the_probability(distribution):
+    y = distribution.ppf([0.1, 0.5, 0.9]).T
+    if distribution.discrete:
+        np.testing.assert_allclose(
+            distribution.pdf(y), distribution.cdf(y) - distribution.cdf(y - 1)
+        )
+    else:
+        step = 1e-5 * distribution.scales.min()
+        slope = (distribution.cdf(y + step) - distribution.cdf(y - step)) / (2 * step)
+        np.testing.assert_allclose(distribution.pdf(y), slope, rtol=1e-3)
+    np.testing.assert_allclose(distribution.cdf(y) + distribution.sf(y), 1)
+
+
+def test_an_interval_holds_its_coverage(distribution):
+    lower, upper = distribution.interval(0.8).T
+    held = distribution.cdf(upper) - distribution.cdf(
+        lower - 1 if distribution.discrete else lower
+    )
+    if distribution.discrete:
+        assert np.all(held >= 0.8 - 1e-12)
+    else:
+        np.testing.assert_allclose(held, 0.8, rtol=1e-10)
+        np.testing.assert_allclose(distribution.cdf(lower), 0.1, rtol=1e-10)
+
+
+def test_draws_have_the_moments_of_the_distribution(distribution):
+    draws = distribution.sample(20_000, random_state=0)
+    error = np.maximum(distribution.std(), 1e-3) / np.sqrt(20_000)
+    spread = np.abs(draws.mean(axis=0) - distribution.mean()) / error
+    assert spread.max() < 6
+    levels = (draws <= distribution.ppf(0.7)).mean(axis=0)
+    np.testing.assert_allclose(
+        levels, distribution.cdf(distribution.ppf(0.7)), atol=0.02
+    )
+
+
+def test_the_crps_is_the_integral_of_its_definition(distribution):
+    y = distribution.ppf(0.8) + 1
+
+    def squares(t, row):
+        return (distribution[[row]].cdf(t)[0] - (t >= y[row])) ** 2
+
+    for row, ours in enumerate(distribution.crps(y)):
+        if distribution.discrete:
+            expected = sum(squares(t, row) for t in np.arange(0, 400.0))
+        else:
+            ends = [*distribution[[row]].ppf([1e-9, 0.5])[0], y[row]]
+            ends.append(float(distribution[[row]].interval(1 - 2e-9)[0, 1]))
+            expected = sum(
+                integrate.quad(squares, a, b, args=(row,), limit=200)[0]
+                for a, b in zip(sorted(ends), sorted(ends)[1:])
+            )
+        np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+# Numbers
+# -------
+
+
+def test_the_crps_of_gaussians_equals_the_closed_form():
+    # Grimit, Gneiting, Berrocal and Johnson (2006), equations 4 and 5.
+    rng = np.random.default_rng(0)
+    weights, means = rng.dirichlet(np.ones(3), 20), rng.normal(0, 3, (20, 3))
+    scales, y = rng.uniform(0.1, 2, (20, 3)), rng.normal(0, 3, 20)
+
+    def expected_distance(mean, scale):
+        z = mean / scale
+        return 2 * scale * stats.norm.pdf(z) + mean * (2 * stats.norm.cdf(z) - 1)
+
+    pairs = expected_distance(
+        means[:, :, None] - means[:, None],
+        np.sqrt(scales[:, :, None] ** 2 + scales[:, None] ** 2),
+    )
+    closed = np.sum(weights * expected_distance(y[:, None] - means, scales), axis=1)
+    closed -= 0.5 * np.einsum("ni,nj,nij->n", weights, weights, pairs)
+    ours = gaussians(weights, means, scales).crps(y)
+    np.testing.assert_allclose(ours, closed, rtol=1e-6)
+
+
+def test_the_variance_includes_the_spread_between_the_experts():
+    distribution = gaussians([0.5, 0.5], [-1.0, 1.0], [0.5, 0.5])
+    np.testing.assert_allclose(distribution.var(), [0.25 + 1])
+
+
+def test_predict_returns_the_standard_deviation_on_request():
+    X, _ = two_regimes()
+    mixture = fit()
+    mean, std = mixture.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, mixture.predict(X))
+    distribution = mixture.predict_distribution(X)
+    np.testing.assert_allclose(mean, distribution.mean())
+    np.testing.assert_allclose(std, distribution.std())
+
+
+@pytest.mark.parametrize("noise", [*NOISES, HeteroscedasticGaussian()], ids=str)
+def test_the_density_equals_score_samples(noise):
+    X, _ = two_regimes()
+    y, mixture = targets(noise), fit(noise)
+    np.testing.assert_allclose(
+        mixture.predict_distribution(X).logpdf(y),
+        mixture.score_samples(X, y),
+        rtol=1e-9,
+    )
+
+
+def test_a_column_of_points_is_given_to_every_row():
+    distribution = gaussians([[0.5, 0.5]] * 3, [[0.0, 1.0]] * 3, [[1.0, 1.0]] * 3)
+    grid = np.linspace(-8, 9, 2001)
+    density = distribution.pdf(grid[:, np.newaxis])
+    assert density.shape == (2001, 3)
+    np.testing.assert_allclose(integrate.trapezoid(density, grid, axis=0), 1)
+
+
+# Which experts
+# -------------
+
+
+@pytest.mark.parametrize("parameters", [{"combination": "argmax"}, {"top_k": 1}])
+def test_the_distribution_is_that_of_the_experts_that_answer(parameters):
+    X, _ = two_regimes()
+    mixture = fit(**parameters)
+    weights = mixture.predict_distribution(X).weights
+    np.testing.assert_array_equal(weights.max(axis=1), 1)
+    np.testing.assert_array_equal(weights.argmax(axis=1), mixture.apply(X))
+    mean, std = mixture.predict(X, return_std=True)
+    np.testing.assert_allclose(std, mixture.noise_.scale_[mixture.apply(X)])
+    np.testing.assert_allclose(mean, mixture.predict_distribution(X).mean())
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_distribution_of_a_tree_of_gates_is_that_of_its_leaves(scaled):
+    X, y = two_regimes()
+    inner = MixtureOfExpertsRegressor(n_experts=2, noise="laplace", tol=1e-2)
+    inner = make_pipeline(StandardScaler(), inner) if scaled else inner
+    mixture = MixtureOfExpertsRegressor(
+        [("tree", inner), ("line", Ridge())],
+        specialize=True,
+        cv=None,
+        tol=1e-2,
+        random_state=0,
+    ).fit(X, y)
+    distribution = mixture.predict_distribution(X)
+    assert distribution.weights.shape == (len(X), 3)
+    np.testing.assert_allclose(distribution.weights.sum(axis=1), 1)
+    np.testing.assert_allclose(distribution.logpdf(y), mixture.score_samples(X, y))
+    np.testing.assert_allclose(distribution.mean(), mixture.predict(X))
+    np.testing.assert_allclose(distribution.cdf(distribution.ppf(0.3)), 0.3)
+    assert distribution.sample(4, random_state=0).shape == (4, len(X))
+
+
+# Several outputs
+# ---------------
+
+
+@pytest.fixture(scope="module")
+def two_outputs():
+    X, y = two_regimes(n_outputs=2)
+    mixture = MixtureOfExpertsRegressor(
+        LinearRegression(), n_experts=2, tol=1e-3, random_state=0
+    )
+    return X, y, mixture.fit(X, y)
+
+
+def test_intervals_and_quantiles_are_about_each_output(two_outputs):
+    X, y, mixture = two_outputs
+    assert mixture.predict_quantiles(X, [0.1, 0.5, 0.9]).shape == (len(X), 2, 3)
+    interval = mixture.predict_interval(X, 0.9)
+    assert interval.shape == (len(X), 2, 2)
+    inside = (y >= interval[..., 0]) & (y <= interval[..., 1])
+    assert inside.mean(axis=0).min() > 0.8
+    distribution = mixture.predict_distribution(X)
+    np.testing.assert_allclose(distribution.cdf(interval[..., 0]), 0.05)
+    assert distribution.crps(y).shape == y.shape
+    assert mixture.predict(X, return_std=True)[1].shape == y.shape
+
+
+def test_the_density_is_that_of_all_outputs_together(two_outputs):
+    X, y, mixture = two_outputs
+    np.testing.assert_allclose(
+        mixture.predict_distribution(X).logpdf(y), mixture.score_samples(X, y)
+    )
+
+
+def test_a_draw_comes_from_one_expert():
+    components = Components(
+        stats.norm,
+        {
+            "loc": np.array([[[-5.0, 5.0], [-5.0, 5.0]]]),
+            "scale": np.full((1, 2, 2), 1e-3),
+        },
+    )
+    draws = MixtureDistribution(np.array([[0.5, 0.5]]), (components,)).sample(100, 0)
+    assert draws.shape == (100, 1, 2)
+    np.testing.assert_allclose(draws[..., 0], draws[..., 1], atol=0.1)
+
+
+# Draws
+# -----
+
+
+def test_draws_are_reproducible():
+    X, _ = two_regimes()
+    mixture = fit()
+    first = mixture.sample(X, 3, random_state=0)
+    assert first.shape == (len(X), 3)
+    np.testing.assert_array_equal(first, mixture.sample(X, 3, random_state=0))
+    assert not np.array_equal(first, mixture.sample(X, 3, random_state=1))
+
+
+@pytest.mark.parametrize("quantiles", [0.5, [0.1, 0.5, 0.9]])
+def test_quantiles_rise_with_their_level(quantiles):
+    X, _ = two_regimes()
+    found = fit().predict_quantiles(X, quantiles)
+    assert found.shape == (len(X), *np.shape(quantiles))
+    if np.ndim(quantiles):
+        assert np.all(np.diff(found, axis=1) > 0)
