@@ -12,8 +12,9 @@ from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import logsumexp, softmax
 
 from sklearn_moe import kernels
+from sklearn_moe.kernels import _compiled
 
-SHAPES = [(1, 1), (1, 5), (7, 1), (50, 2), (33, 17)]
+SHAPES = [(1, 1), (1, 5), (7, 1), (50, 2), (33, 17), (64, 3)]
 
 
 def layouts(array):
@@ -32,7 +33,8 @@ def oracle_responsibilities(log_gate, log_likelihood, sample_weight):
 def oracle_cross_entropy(logits, targets, sample_weight):
     weights = sample_weight[:, np.newaxis]
     loss = -np.sum(weights * targets * scipy_log_softmax(logits, axis=1))
-    return loss, weights * (softmax(logits, axis=1) - targets)
+    derivative = weights * (softmax(logits, axis=1) - targets)
+    return loss, derivative, scipy_log_softmax(logits, axis=1)
 
 
 def oracle_assignment(scores, sample_weight, capacity, reroute):
@@ -69,6 +71,41 @@ def routing_problem(shape):
     rng = np.random.default_rng(3)
     scores = rng.integers(0, 6, shape) / 6
     return scores, rng.integers(1, 9, shape[0]) / 4
+
+
+def units_in_the_last_place(result, exact):
+    """Largest error, where `exact` has more digits than a float64."""
+    return np.max(np.abs(result - exact) / np.spacing(np.abs(exact).astype(float)))
+
+
+needs_long_double = pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 60, reason="no numbers of more digits"
+)
+
+
+@needs_long_double
+@given(st.floats(-708, 0))
+@settings(deadline=None)
+def test_exp_is_right_to_the_last_place(x):
+    exact = np.exp(np.longdouble(x))
+    assert units_in_the_last_place(_compiled._exp(np.float64(x)), exact) <= 2
+
+
+@needs_long_double
+@given(st.floats(1, 1e6))
+@settings(deadline=None)
+def test_log_is_right_to_the_last_place(x):
+    exact = np.log(np.longdouble(x))
+    assert units_in_the_last_place(_compiled._log(np.float64(x)), exact) <= 2
+
+
+@pytest.mark.parametrize("x", [-709.0, -1e300, -np.inf])
+def test_exp_of_what_leaves_the_normal_numbers_is_zero(x):
+    assert _compiled._exp(np.float64(x)) == 0
+
+
+def test_exp_of_nan_is_nan():
+    assert np.isnan(_compiled._exp(np.float64(np.nan)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -149,9 +186,9 @@ def test_cross_entropy_and_its_derivative_equal_numpy(shape, scale):
     sample_weight = rng.uniform(0, 2, shape[0])
     expected = oracle_cross_entropy(logits, targets, sample_weight)
     for array, soft in zip(layouts(logits), layouts(targets)):
-        loss, derivative = kernels.softmax_cross_entropy(array, soft, sample_weight)
-        np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(derivative, expected[1], rtol=1e-12, atol=1e-12)
+        result = kernels.softmax_cross_entropy(array, soft, sample_weight)
+        for ours, theirs in zip(result, expected):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

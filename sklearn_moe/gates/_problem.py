@@ -125,7 +125,7 @@ class SoftmaxProblem:
         """Penalised mean cross-entropy and its gradient by the parameters."""
         logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
         imbalance, push = self._imbalance(logits, targets)
-        loss, derivative = kernels.softmax_cross_entropy(
+        loss, derivative, _ = kernels.softmax_cross_entropy(
             logits, targets, self.sample_weight
         )
         gradient = safe_sparse_dot(

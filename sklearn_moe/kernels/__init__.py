@@ -136,7 +136,10 @@ def log_softmax(logits):
     """
     from sklearn_moe.kernels import _compiled
 
-    return _compiled.log_softmax(_prepare(logits, _float_dtype(logits)))
+    logits = _prepare(logits, _float_dtype(logits))
+    log_weights = np.empty_like(logits)
+    _compiled.log_softmax(logits, log_weights)
+    return log_weights
 
 
 def responsibilities(log_gate, log_likelihood, sample_weight):
@@ -170,11 +173,16 @@ def responsibilities(log_gate, log_likelihood, sample_weight):
     from sklearn_moe.kernels import _compiled
 
     dtype = _float_dtype(log_gate, log_likelihood)
-    return _compiled.responsibilities(
-        _prepare(log_gate, dtype),
+    log_gate = _prepare(log_gate, dtype)
+    posterior, row_log_likelihood = np.empty_like(log_gate), np.empty(len(log_gate))
+    total = _compiled.responsibilities(
+        log_gate,
         _prepare(log_likelihood, dtype),
         _prepare(sample_weight, np.float64),
+        posterior,
+        row_log_likelihood,
     )
+    return posterior, row_log_likelihood, total
 
 
 def softmax_cross_entropy(logits, targets, sample_weight):
@@ -188,8 +196,8 @@ def softmax_cross_entropy(logits, targets, sample_weight):
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_classes)
-        Finite values. Overwritten by the derivative where it is a C-ordered float64
-        array already.
+        Finite values. Overwritten by the logarithm of their softmax where it is a
+        C-ordered float64 array already.
     targets : ndarray of shape (n_samples, n_classes)
         Non-negative, rows sum to one.
     sample_weight : ndarray of shape (n_samples,)
@@ -198,14 +206,20 @@ def softmax_cross_entropy(logits, targets, sample_weight):
     -------
     loss : float
     derivative : ndarray of shape (n_samples, n_classes)
+    log_weights : ndarray of shape (n_samples, n_classes)
+        Logarithm of the softmax.
     """
     from sklearn_moe.kernels import _compiled
 
     logits = np.require(logits, np.float64, ["C", "W"])
+    derivative = np.empty_like(logits)
     loss = _compiled.softmax_cross_entropy(
-        logits, _prepare(targets, np.float64), _prepare(sample_weight, np.float64)
+        logits,
+        _prepare(targets, np.float64),
+        _prepare(sample_weight, np.float64),
+        derivative,
     )
-    return loss, logits
+    return loss, derivative, logits
 
 
 def _float_dtype(*arrays):

@@ -1,82 +1,164 @@
 """The compiled functions; see the package for what they compute.
 
-They check nothing: dtype and order are settled before they are called. `fastmath`
-stays off, since log-likelihoods of -inf are ordinary input here.
+They check nothing: dtype and order are settled before they are called, and the caller
+brings the arrays for large results, because NumPy asks for huge pages of memory and
+Numba does not. `fastmath` stays off, since log-likelihoods of -inf are ordinary input
+here; exp and log alone may contract a product and a sum into one instruction.
+
+Rows pass in tiles of `TILE`, turned such that the row is the last axis: an innermost
+loop over the rows of a tile becomes vector instructions whatever the number of experts.
+A tile holds float64, whatever the input. The exp and log of the C library would take
+one number at a time, hence those of this module, which are right to one unit in the
+last place.
 """
 
-from math import exp, inf, log
+from math import factorial, inf, log
 
 import numpy as np
 from numba import njit
 
 _jit = njit(cache=True, error_model="numpy", nogil=True)
+_contracting = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+
+TILE = 32
+LOWEST = -np.finfo(np.float64).max
+
+# Added to a number, it leaves the nearest integer in the lowest bits.
+ROUND = 1.5 * 2.0**52
+# exp(x) = 2^n exp(r) with r = x - n log 2 in [-log(2) / 2, log(2) / 2]. The upper part
+# of log 2 has so few digits that its product with n is exact.
+LOG_2 = log(2)
+LOG_2_UPPER = float.fromhex("0x1.62e42feep-1")
+LOG_2_LOWER = float.fromhex("0x1.a39ef35793c76p-33")
+EXP_SERIES = tuple(1 / factorial(k) for k in range(13, -1, -1))
+# Below it, exp would leave the normal numbers.
+LEAST_EXPONENT = -708.0
+# The bits of sqrt(1/2): log(x) = e log 2 + log(m), with m from there to sqrt(2).
+ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
+LOG_SERIES = tuple(1 / (2 * k + 1) for k in range(10, -1, -1))
+
+
+@_contracting
+def _exp(x):
+    """The exponential function of a number that is not positive; NaN stays NaN.
+
+    Results below the smallest normal number are zero.
+    """
+    clipped = LEAST_EXPONENT if x < LEAST_EXPONENT else x
+    rounded = clipped * (1 / LOG_2) + ROUND
+    n = rounded - ROUND
+    r = (clipped - n * LOG_2_UPPER) - n * LOG_2_LOWER
+    series = 0.0
+    for coefficient in EXP_SERIES:
+        series = series * r + coefficient
+    exponent = np.float64(rounded).view(np.int64) << np.int64(52)
+    bits = np.float64(series).view(np.int64) + exponent
+    return 0.0 if x < LEAST_EXPONENT else np.int64(bits).view(np.float64)
+
+
+@_contracting
+def _log(x):
+    """The logarithm of a positive normal number."""
+    bits = np.float64(x).view(np.int64)
+    exponent = (bits - np.int64(ROOT_HALF_BITS)) >> np.int64(52)
+    m = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
+    # log(m) = 2 artanh(f)
+    f = (m - 1.0) / (m + 1.0)
+    series = 0.0
+    for coefficient in LOG_SERIES:
+        series = series * (f * f) + coefficient
+    return np.int32(exponent) * LOG_2 + 2 * f * series
 
 
 @_jit
-def log_softmax(logits):
+def _exponentiate(tile, shift, total):
+    """Exponentials of a tile, in place, less the largest of each row, and their sums.
+
+    The shift of a row that holds -inf alone is not, so that its exponentials are zero.
+    """
+    shift[:] = LOWEST
+    total[:] = 0.0
+    for k in range(len(tile)):
+        for j in range(TILE):
+            shift[j] = tile[k, j] if tile[k, j] > shift[j] else shift[j]
+    for k in range(len(tile)):
+        for j in range(TILE):
+            tile[k, j] = _exp(tile[k, j] - shift[j])
+            total[j] += tile[k, j]
+
+
+@_jit
+def log_softmax(logits, log_weights):
     n_samples, n_experts = logits.shape
-    log_weights = np.empty_like(logits)
-    for i in range(n_samples):
-        shift = -inf
-        for k in range(n_experts):
-            shift = max(shift, logits[i, k])
-        total = 0.0
-        for k in range(n_experts):
-            total += exp(logits[i, k] - shift)
-        log_total = shift + log(total)
-        for k in range(n_experts):
-            log_weights[i, k] = logits[i, k] - log_total
-    return log_weights
+    # Of the last rows a part may be left over: the tile then ends in earlier ones.
+    tile, shift, total = np.zeros((n_experts, TILE)), np.empty(TILE), np.empty(TILE)
+    for start in range(0, n_samples, TILE):
+        n_rows = min(TILE, n_samples - start)
+        for j in range(n_rows):
+            for k in range(n_experts):
+                tile[k, j] = logits[start + j, k]
+        _exponentiate(tile, shift, total)
+        for j in range(TILE):
+            shift[j] += _log(total[j])
+        for j in range(n_rows):
+            for k in range(n_experts):
+                log_weights[start + j, k] = logits[start + j, k] - shift[j]
 
 
 @_jit
-def responsibilities(log_gate, log_likelihood, sample_weight):
+def responsibilities(
+    log_gate, log_likelihood, sample_weight, posterior, row_log_likelihood
+):
     n_samples, n_experts = log_gate.shape
-    posterior = np.empty_like(log_gate)
-    row_log_likelihood = np.empty(n_samples)
+    tile, shift, total = np.zeros((n_experts, TILE)), np.empty(TILE), np.empty(TILE)
     total_log_likelihood = 0.0
-    for i in range(n_samples):
-        shift = -inf
-        for k in range(n_experts):
-            joint = log_gate[i, k] + log_likelihood[i, k]
-            posterior[i, k] = joint
-            shift = max(shift, joint)
-        if shift == -inf:
+    for start in range(0, n_samples, TILE):
+        n_rows = min(TILE, n_samples - start)
+        for j in range(n_rows):
             for k in range(n_experts):
-                posterior[i, k] = exp(log_gate[i, k])
-            row_log_likelihood[i] = -inf
-        else:
-            total = 0.0
+                tile[k, j] = log_gate[start + j, k] + log_likelihood[start + j, k]
+        _exponentiate(tile, shift, total)
+        for j in range(n_rows):
+            if total[j] == 0.0:
+                shift[j] = -inf
+                total[j] = 1.0
+                for k in range(n_experts):
+                    tile[k, j] = _exp(log_gate[start + j, k])
+        for j in range(TILE):
+            shift[j] += _log(total[j])
+            total[j] = 1 / total[j]
+        for j in range(n_rows):
+            i = start + j
+            row_log_likelihood[i] = shift[j]
+            if sample_weight[i] != 0.0:
+                total_log_likelihood += sample_weight[i] * shift[j]
             for k in range(n_experts):
-                unnormalised = exp(posterior[i, k] - shift)
-                posterior[i, k] = unnormalised
-                total += unnormalised
-            for k in range(n_experts):
-                posterior[i, k] /= total
-            row_log_likelihood[i] = shift + log(total)
-        if sample_weight[i] != 0.0:
-            total_log_likelihood += sample_weight[i] * row_log_likelihood[i]
-    return posterior, row_log_likelihood, total_log_likelihood
+                posterior[i, k] = tile[k, j] * total[j]
+    return total_log_likelihood
 
 
 @_jit
-def softmax_cross_entropy(logits, targets, sample_weight):
+def softmax_cross_entropy(logits, targets, sample_weight, derivative):
     n_samples, n_classes = logits.shape
+    tile, shift, total = np.zeros((n_classes, TILE)), np.empty(TILE), np.empty(TILE)
     loss = 0.0
-    for i in range(n_samples):
-        shift = -inf
-        for k in range(n_classes):
-            shift = max(shift, logits[i, k])
-        total = 0.0
-        for k in range(n_classes):
-            total += exp(logits[i, k] - shift)
-        log_total = shift + log(total)
-        row_loss = 0.0
-        for k in range(n_classes):
-            log_probability = logits[i, k] - log_total
-            row_loss -= targets[i, k] * log_probability
-            logits[i, k] = sample_weight[i] * (exp(log_probability) - targets[i, k])
-        loss += sample_weight[i] * row_loss
+    for start in range(0, n_samples, TILE):
+        n_rows = min(TILE, n_samples - start)
+        for j in range(n_rows):
+            for k in range(n_classes):
+                tile[k, j] = logits[start + j, k]
+        _exponentiate(tile, shift, total)
+        for j in range(TILE):
+            shift[j] += _log(total[j])
+            total[j] = 1 / total[j]
+        for j in range(n_rows):
+            i = start + j
+            weight, row_loss = sample_weight[i], 0.0
+            for k in range(n_classes):
+                logits[i, k] -= shift[j]
+                row_loss -= targets[i, k] * logits[i, k]
+                derivative[i, k] = weight * (tile[k, j] * total[j] - targets[i, k])
+            loss += weight * row_loss
     return loss
 
 
