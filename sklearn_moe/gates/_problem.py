@@ -14,8 +14,35 @@ from sklearn_moe.gates._features import fill_missing, mean_and_scale
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
 
-# So many rows at a time pass through the processor's cache on their way into it.
-BATCH_SIZE = 1024
+# So many rows at a time pass through the processor's cache.
+BATCH_SIZE = 4096
+# On their way into the Hessian, where each is repeated for every class.
+HESSIAN_BATCH_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Point:
+    """The objective at some parameters.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_classes, n_features + 1)
+        Coefficients on standardised features, and in the last column the intercepts.
+    log_weights : ndarray of shape (n_samples, n_classes)
+        Logarithm of the gate's weights on the rows of the design.
+    penalty : float
+        What is added to the mean cross-entropy.
+    loss : float
+        The sum of both.
+    gradient : ndarray of shape (n_classes, n_features + 1)
+        Its derivative by the parameters.
+    """
+
+    parameters: np.ndarray
+    log_weights: np.ndarray
+    penalty: float
+    loss: float
+    gradient: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -24,13 +51,12 @@ class Solution:
 
     Attributes
     ----------
-    parameters : ndarray of shape (n_classes, n_features + 1)
-        Coefficients on standardised features, and in the last column the intercepts.
+    point : Point
     n_iter : int
     converged : bool
     """
 
-    parameters: np.ndarray
+    point: Point
     n_iter: int
     converged: bool
 
@@ -73,7 +99,15 @@ class SoftmaxProblem:
         self.alpha = alpha
         self.load_balance = load_balance
 
-    def solve(self, targets, start=None, max_iter=100, tol=1e-6):
+    def solve(
+        self,
+        targets,
+        start=None,
+        max_iter=100,
+        tol=1e-6,
+        rtol=0.0,
+        rows_per_parameter=None,
+    ):
         """Minimise by Newton's method with a backtracking line search.
 
         In the literature on generalised linear models it goes by the name of
@@ -86,8 +120,11 @@ class SoftmaxProblem:
         start : ndarray of shape (n_classes, n_features + 1), default=None
             Parameters of an earlier solution; None means zeros.
         max_iter : int
-        tol : float
-            Largest element of the gradient.
+        tol, rtol : float
+            Largest element of the gradient, and as a part of what it is at the start.
+        rows_per_parameter : int, default=None
+            The Hessian, not the gradient, is estimated from so many rows for each
+            parameter [2]_. None means all rows.
 
         Returns
         -------
@@ -97,70 +134,84 @@ class SoftmaxProblem:
         ----------
         .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts
            and the EM algorithm. Neural Computation 6(2), appendix A.
+        .. [2] R. H. Byrd, G. M. Chin, W. Neveitt and J. Nocedal (2011). On the use of
+           stochastic Hessian information in optimization methods for machine learning.
+           SIAM Journal on Optimization 21(3), 977-995.
         """
         shape = targets.shape[1], self.design.shape[1]
         parameters = np.zeros(shape) if start is None else start
+        point = self.at(parameters, targets)
         if shape[0] == 1:
-            return Solution(parameters, 0, True)
-        loss, gradient = self.loss_and_gradient(parameters, targets)
+            return Solution(point, 0, True)
+        tol = max(tol, rtol * np.abs(point.gradient).max())
+        sample = self._sample(
+            rows_per_parameter and rows_per_parameter * point.gradient.size
+        )
         for n_iter in range(max_iter):
-            if np.abs(gradient).max() <= tol:
-                return Solution(parameters, n_iter, True)
-            direction = -self._newton_direction(parameters, gradient)
-            slope = np.vdot(gradient, direction)
+            if np.abs(point.gradient).max() <= tol:
+                return Solution(point, n_iter, True)
+            direction = -self._newton_direction(point, sample)
+            slope = np.vdot(point.gradient, direction)
             step = 1.0
             while True:
-                candidate = parameters + step * direction
-                new_loss, new_gradient = self.loss_and_gradient(candidate, targets)
-                if new_loss <= loss + 1e-4 * step * slope:
+                candidate = self.at(point.parameters + step * direction, targets)
+                if candidate.loss <= point.loss + 1e-4 * step * slope:
                     break
                 step /= 2
                 if step < 1e-6:
                     # Floating point numbers cannot tell better from worse any more.
-                    return Solution(parameters, n_iter, True)
-            parameters, loss, gradient = candidate, new_loss, new_gradient
-        return Solution(parameters, max_iter, bool(np.abs(gradient).max() <= tol))
+                    return Solution(point, n_iter, True)
+            point = candidate
+        return Solution(point, max_iter, bool(np.abs(point.gradient).max() <= tol))
 
-    def loss_and_gradient(self, parameters, targets):
-        """Penalised mean cross-entropy and its gradient by the parameters."""
-        logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
-        imbalance, push = self._imbalance(logits, targets)
-        loss, derivative, _ = kernels.softmax_cross_entropy(
-            logits, targets, self.sample_weight
-        )
-        gradient = safe_sparse_dot(
-            (derivative + push).T, self.design, dense_output=True
-        )
-        gradient += self._ridge(len(parameters)) * parameters
-        return loss + self._norm(parameters) + imbalance, gradient
+    def at(self, parameters, targets):
+        """The objective at some parameters, in one pass over the rows.
 
-    def penalty(self, parameters, targets):
-        """What is added to the mean cross-entropy."""
-        logits = safe_sparse_dot(self.design, parameters.T, dense_output=True)
-        return self._norm(parameters) + self._imbalance(logits, targets)[0]
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_classes, n_features + 1)
+        targets : ndarray of shape (n_samples, n_classes)
 
-    def _norm(self, parameters):
-        """The L2 penalty on the standardised coefficients."""
-        return 0.5 * np.sum(self._ridge(len(parameters)) * parameters**2)
+        Returns
+        -------
+        point : Point
+        """
+        ridge = self._ridge(len(parameters))
+        penalty = 0.5 * np.sum(ridge * parameters**2)
+        gradient = ridge * parameters
+        cross_entropy = 0.0
+        log_weights = np.empty(targets.shape)
+        load = self._load(targets)
+        for rows in gen_batches(len(targets), BATCH_SIZE):
+            design, weight = self.design[rows], self.sample_weight[rows]
+            loss, derivative, log_weights[rows] = kernels.softmax_cross_entropy(
+                safe_sparse_dot(design, parameters.T, dense_output=True),
+                targets[rows],
+                weight,
+            )
+            cross_entropy += loss
+            if self.load_balance:
+                imbalance, push = self._imbalance(log_weights[rows], load, weight)
+                penalty += imbalance
+                derivative += push
+            gradient += safe_sparse_dot(derivative.T, design, dense_output=True)
+        loss = cross_entropy + penalty
+        return Point(parameters, log_weights, penalty, loss, gradient)
 
-    def _imbalance(self, logits, targets):
-        """The load-balancing loss, and its derivative by the logits."""
+    def _load(self, targets):
+        """The part of the rows that want each class most."""
         if not self.load_balance:
-            return 0.0, 0.0
-        n_classes = targets.shape[1]
-        load = np.bincount(targets.argmax(axis=1), self.sample_weight, n_classes)
-        weights = np.exp(kernels.log_softmax(logits))
-        expected_load = weights @ load
-        strength = self.load_balance * n_classes
-        push = strength * self.sample_weight[:, np.newaxis] * weights
-        push *= load - expected_load[:, np.newaxis]
-        return strength * (self.sample_weight @ expected_load), push
+            return None
+        return np.bincount(targets.argmax(axis=1), self.sample_weight, targets.shape[1])
 
-    def log_weights(self, parameters):
-        """Logarithm of the gate's weights on the rows of the design."""
-        return kernels.log_softmax(
-            safe_sparse_dot(self.design, parameters.T, dense_output=True)
-        )
+    def _imbalance(self, log_weights, load, sample_weight):
+        """The load-balancing loss of some rows, and its derivative by their logits."""
+        weights = np.exp(log_weights)
+        expected_load = weights @ load
+        strength = self.load_balance * len(load)
+        push = strength * sample_weight[:, np.newaxis] * weights
+        push *= load - expected_load[:, np.newaxis]
+        return strength * (sample_weight @ expected_load), push
 
     def to_input_units(self, parameters):
         """Coefficients and intercepts for features that are not standardised."""
@@ -182,12 +233,27 @@ class SoftmaxProblem:
         # penalty that of the logit.
         return 2 * ridge if n_classes == 2 else ridge
 
-    def _newton_direction(self, parameters, gradient):
+    def _sample(self, n_rows):
+        """Rows for the Hessian, and the design and the weights that they have there."""
+        if n_rows is None or n_rows >= len(self.sample_weight):
+            return slice(None), self.design, self.sample_weight
+        # Not each so many: rows may come in periods.
+        rng = np.random.default_rng(0)
+        rows = np.sort(
+            rng.choice(len(self.sample_weight), n_rows, p=self.sample_weight)
+        )
+        return rows, self.design[rows], np.full(n_rows, 1 / n_rows)
+
+    def _newton_direction(self, point, sample):
         """Solve the Newton equations: exactly where they are few, else by gradients."""
-        probabilities = np.exp(self.log_weights(parameters))
+        rows, design, sample_weight = sample
+        probabilities = np.exp(point.log_weights[rows])
+        gradient = point.gradient
         if gradient.size > MAX_DENSE_HESSIAN:
-            return self._conjugate_gradients(probabilities, gradient)
-        hessian = self._hessian(probabilities)
+            return self._conjugate_gradients(
+                design, sample_weight, probabilities, gradient
+            )
+        hessian = self._hessian(design, sample_weight, probabilities)
         # The softmax does not notice a common shift of its logits, and saturates where
         # classes are separable: the Hessian is singular. Damping in proportion to the
         # gradient keeps the convergence quadratic (Li, Fukushima, Qi and Yamashita,
@@ -197,19 +263,19 @@ class SoftmaxProblem:
         direction = linalg.solve(hessian, gradient.ravel(), assume_a="pos")
         return direction.reshape(gradient.shape)
 
-    def _hessian(self, probabilities):
+    def _hessian(self, design, sample_weight, probabilities):
         """Weighted sum of the covariance of each row's label, times its outer product.
 
         The covariance of a one-hot label is diag(p) - p p^T: one matrix product takes
         all pairs of classes at once.
         """
-        n_classes, n_columns = probabilities.shape[1], self.design.shape[1]
+        n_classes, n_columns = probabilities.shape[1], design.shape[1]
         n_parameters = n_classes * n_columns
         hessian = np.zeros((n_parameters, n_parameters))
         same_class = np.zeros((n_parameters, n_columns))
-        root_weight = np.sqrt(self.sample_weight)
-        for rows in gen_batches(len(probabilities), BATCH_SIZE):
-            scaled = _scale_rows(self.design[rows], root_weight[rows])
+        root_weight = np.sqrt(sample_weight)
+        for rows in gen_batches(len(probabilities), HESSIAN_BATCH_SIZE):
+            scaled = _scale_rows(design[rows], root_weight[rows])
             by_class = _times_each(scaled, probabilities[rows])
             hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
             same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
@@ -219,22 +285,20 @@ class SoftmaxProblem:
         hessian.flat[:: n_parameters + 1] += np.tile(self._ridge(n_classes), n_classes)
         return hessian
 
-    def _conjugate_gradients(self, probabilities, gradient):
+    def _conjugate_gradients(self, design, sample_weight, probabilities, gradient):
         ridge = self._ridge(len(gradient))
-        weighted = self.sample_weight[:, np.newaxis] * probabilities
+        weighted = sample_weight[:, np.newaxis] * probabilities
 
         def hessian_times(vector):
             vector = vector.reshape(gradient.shape)
-            logits = safe_sparse_dot(self.design, vector.T, dense_output=True)
+            logits = safe_sparse_dot(design, vector.T, dense_output=True)
             mean = np.sum(probabilities * logits, axis=1, keepdims=True)
             product = safe_sparse_dot(
-                (weighted * (logits - mean)).T, self.design, dense_output=True
+                (weighted * (logits - mean)).T, design, dense_output=True
             )
             return (product + ridge * vector).ravel()
 
-        squares = (
-            self.design.power(2) if sparse.issparse(self.design) else self.design**2
-        )
+        squares = design.power(2) if sparse.issparse(design) else design**2
         diagonal = ridge + safe_sparse_dot(
             (weighted * (1 - probabilities)).T, squares, dense_output=True
         )

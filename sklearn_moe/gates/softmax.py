@@ -22,7 +22,7 @@ from sklearn_moe.gates._features import (
     join_pipeline,
     split_pipeline,
 )
-from sklearn_moe.gates._problem import SoftmaxProblem, Solution
+from sklearn_moe.gates._problem import SoftmaxProblem
 from sklearn_moe.gates._targets import check_targets
 from sklearn_moe.weighting import last_step
 
@@ -30,6 +30,13 @@ from sklearn_moe.weighting import last_step
 # that few are enough: the expected log-likelihood rises, which is all that generalised
 # EM asks for.
 STEPS_PER_M_STEP = 2
+
+# One is enough where it leaves so small a part of the gradient.
+GRADIENT_PER_M_STEP = 0.1
+
+# Where there are more rows than this for each parameter of the gate, these steps take
+# their Hessian from so many.
+ROWS_PER_PARAMETER = 50
 
 
 class SoftmaxGate(ClassifierMixin, BaseEstimator):
@@ -198,7 +205,8 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
                     stacklevel=3,
                 )
             self.classes_ = classes
-            return self._set_solution(problem, solution)
+            parameters = solution.point.parameters
+            return self._set_solution(problem, parameters, solution.n_iter)
 
     def decision_function(self, X):
         """Logits of the classes.
@@ -272,10 +280,10 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         X = clip_outliers(X, self.bounds_)
         return SoftmaxProblem(X, sample_weight, self.alpha, self.load_balance)
 
-    def _set_solution(self, problem, solution):
-        self.coef_, self.intercept_ = problem.to_input_units(solution.parameters)
+    def _set_solution(self, problem, parameters, n_iter):
+        self.coef_, self.intercept_ = problem.to_input_units(parameters)
         self.feature_mean_ = problem.mean
-        self.n_iter_ = solution.n_iter
+        self.n_iter_ = n_iter
         return self
 
     def __sklearn_tags__(self):
@@ -354,12 +362,15 @@ class SoftmaxGating:
             On the training rows.
         """
         start = None if previous is None else previous.parameters
-        parameters = self._problem.solve(
-            responsibilities, start, STEPS_PER_M_STEP, self._softmax.tol
-        ).parameters
-        penalty = self._problem.penalty(parameters, responsibilities)
-        fitted = SoftmaxFit(parameters, penalty)
-        return fitted, self._problem.log_weights(parameters)
+        point = self._problem.solve(
+            responsibilities,
+            start,
+            STEPS_PER_M_STEP,
+            self._softmax.tol,
+            GRADIENT_PER_M_STEP,
+            ROWS_PER_PARAMETER,
+        ).point
+        return SoftmaxFit(point.parameters, point.penalty), point.log_weights
 
     def penalty(self, fitted):
         """The gate's part of the objective, per unit of sample weight."""
@@ -377,5 +388,5 @@ class SoftmaxGating:
         parameters = fitted.parameters[order]
         softmax = copy(self._softmax)
         softmax.classes_ = np.arange(len(order))
-        softmax._set_solution(self._problem, Solution(parameters, 0, True))
+        softmax._set_solution(self._problem, parameters, 0)
         return join_pipeline(self._gate, self._head, softmax)
