@@ -157,12 +157,9 @@ def expectation_maximization(
 
         # M-step
         routed = route(responsibilities, sample_weight)
-        weights = sample_weight[:, np.newaxis] * (
-            (1 - sharing) * routed.weights + sharing / n_experts
-        )
-        fitted_experts, outputs = experts.fit(
-            weights * emphasis, active, fitted_experts
-        )
+        weights = shared_weights(routed.weights, sample_weight, sharing)
+        emphasised = weights * emphasis if np.ndim(emphasis) else weights
+        fitted_experts, outputs = experts.fit(emphasised, active, fitted_experts)
         fitted_likelihood, log_prob = likelihood.fit(outputs, weights)
         emphasis = likelihood.emphasis(fitted_likelihood, outputs)
         fitted_gate, log_gate = gate.fit(routed.targets, fitted_gate)
@@ -195,6 +192,30 @@ def expectation_maximization(
             routed.load,
             routed.overflow_fraction,
         )
+
+
+def shared_weights(weights, sample_weight, sharing):
+    """Weights of the rows for each expert.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples, n_experts)
+        Part of each row that each expert trains on.
+    sample_weight : ndarray of shape (n_samples,)
+    sharing : float
+        Part of each row that is divided evenly.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples, n_experts)
+        The weights of each expert are one piece of memory, as its fit takes them.
+    """
+    shared = np.empty(weights.shape, order="F")
+    own = ((1 - sharing) * sample_weight)[:, np.newaxis]
+    np.multiply(weights, own, out=shared)
+    if sharing:
+        shared += (sharing / weights.shape[1] * sample_weight)[:, np.newaxis]
+    return shared
 
 
 class Starvation:

@@ -161,29 +161,27 @@ class Router:
             load = shares @ responsibilities
             return Routed(responsibilities, responsibilities, load, 0.0)
         if self.assignment == "hard":
-            chosen = self._assign(responsibilities, sample_weight)
-            weights = chosen.astype(responsibilities.dtype)
+            experts = self._assign(responsibilities, sample_weight)
+            one_hot = experts[:, np.newaxis] == np.arange(responsibilities.shape[1])
+            weights = one_hot.astype(responsibilities.dtype)
+            load, left_out = shares @ weights, experts < 0
         else:
             capacity = self._capacity(responsibilities, sample_weight)
             chosen = kernels.choose_rows(responsibilities, sample_weight, capacity)
             # As in the paper, where the gate's score multiplies what an expert learns:
             # room that is left over goes to rows that matter little.
             weights = np.where(chosen, responsibilities, 0)
-        total = weights.sum(axis=1, keepdims=True)
-        # What trained no expert still tells the gate whom it should have trained.
-        targets = np.where(total > 0, weights, responsibilities)
-        targets /= targets.sum(axis=1, keepdims=True)
-        overflow_fraction = float(shares @ ~chosen.any(axis=1))
-        return Routed(weights, targets, shares @ chosen, overflow_fraction)
+            load, left_out = shares @ chosen, ~chosen.any(axis=1)
+        targets = _gate_targets(weights, responsibilities)
+        return Routed(weights, targets, load, float(shares @ left_out))
 
     def _assign(self, responsibilities, sample_weight):
-        experts = kernels.assign_with_capacity(
+        return kernels.assign_with_capacity(
             responsibilities,
             sample_weight,
             self._capacity(responsibilities, sample_weight),
             reroute=self.overflow == "reroute",
         )
-        return experts[:, np.newaxis] == np.arange(responsibilities.shape[1])
 
     def _capacity(self, responsibilities, sample_weight):
         """Room of an expert, in units of weight."""
@@ -194,3 +192,14 @@ class Router:
         if np.isinf(factor):
             return np.inf
         return np.ceil(factor * n_samples / n_experts) * sample_weight.mean()
+
+
+def _gate_targets(weights, responsibilities):
+    """What the gate learns from the rows that train each expert."""
+    total = weights.sum(axis=1, keepdims=True)
+    if (total == 1).all():
+        return weights
+    # What trained no expert still tells the gate whom it should have trained.
+    targets = np.where(total > 0, weights, responsibilities)
+    targets /= targets.sum(axis=1, keepdims=True)
+    return targets

@@ -312,7 +312,8 @@ def _stacked(members, names):
                 f"Expert {name!r} predicted NaN or infinity. Scale its features, "
                 "regularise it, or choose another estimator."
             )
-    values = np.stack([member.values for member in members], axis=1)
+    # The values of each expert stay in one piece.
+    values = np.stack([member.values for member in members]).swapaxes(0, 1)
     if all(member.log_density is None for member in members):
         return values
     log_density = [

@@ -98,6 +98,7 @@ class SoftmaxProblem:
         self.sample_weight = sample_weight / sample_weight.sum()
         self.alpha = alpha
         self.load_balance = load_balance
+        self._samples = {}
 
     def solve(
         self,
@@ -237,12 +238,13 @@ class SoftmaxProblem:
         """Rows for the Hessian, and the design and the weights that they have there."""
         if n_rows is None or n_rows >= len(self.sample_weight):
             return slice(None), self.design, self.sample_weight
-        # Not each so many: rows may come in periods.
-        rng = np.random.default_rng(0)
-        rows = np.sort(
-            rng.choice(len(self.sample_weight), n_rows, p=self.sample_weight)
-        )
-        return rows, self.design[rows], np.full(n_rows, 1 / n_rows)
+        if n_rows not in self._samples:
+            # At random, and not each so many: rows may come in periods.
+            rng = np.random.default_rng(0)
+            n_samples = len(self.sample_weight)
+            rows = np.sort(rng.choice(n_samples, n_rows, p=self.sample_weight))
+            self._samples[n_rows] = rows, self.design[rows], np.full(n_rows, 1 / n_rows)
+        return self._samples[n_rows]
 
     def _newton_direction(self, point, sample):
         """Solve the Newton equations: exactly where they are few, else by gradients."""

@@ -157,7 +157,8 @@ def responsibilities(log_gate, log_likelihood, sample_weight):
     log_gate : ndarray of shape (n_samples, n_experts)
         Logarithm of the gate's weights.
     log_likelihood : ndarray of shape (n_samples, n_experts)
-        Log density of each target under each expert; -inf is allowed.
+        Log density of each target under each expert; -inf is allowed. Fortran order is
+        as good as C order.
     sample_weight : ndarray of shape (n_samples,)
         Weight of each row in the total.
 
@@ -177,7 +178,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight):
     posterior, row_log_likelihood = np.empty_like(log_gate), np.empty(len(log_gate))
     total = _compiled.responsibilities(
         log_gate,
-        _prepare(log_likelihood, dtype),
+        _prepare(log_likelihood, dtype, "A"),
         _prepare(sample_weight, np.float64),
         posterior,
         row_log_likelihood,
@@ -227,5 +228,5 @@ def _float_dtype(*arrays):
     return dtype if dtype == np.float32 else np.dtype(np.float64)
 
 
-def _prepare(array, dtype):
-    return np.ascontiguousarray(array, dtype=dtype)
+def _prepare(array, dtype, order="C"):
+    return np.asarray(array, dtype, order)

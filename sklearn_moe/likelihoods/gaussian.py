@@ -36,7 +36,8 @@ class GaussianNoise(Noise):
     distribution = stats.norm
 
     def fit(self, target, location, weights):
-        squares = (target.y[:, np.newaxis] - location) ** 2
+        squares = target.y[:, np.newaxis] - location
+        np.square(squares, out=squares)
         # An expert without rows knows nothing better than the spread of y.
         variance = weighted_mean(squares, weights, target.spread**2)
         self.scale_ = np.maximum(np.sqrt(variance), target.floor)
@@ -55,5 +56,8 @@ def gaussian_log_prob(y, location, scale):
     It is the hot path of EM: SciPy would check every number, and forget float32.
     """
     scale = scale.astype(np.result_type(y, location), copy=False)
-    standardised = (y[:, np.newaxis] - location) / scale
-    return over_outputs(-0.5 * standardised**2 - np.log(scale) - 0.5 * log(2 * pi))
+    log_prob = y[:, np.newaxis] - location
+    log_prob *= np.sqrt(0.5) / scale
+    np.square(log_prob, out=log_prob)
+    np.subtract(-np.log(scale) - 0.5 * log(2 * pi), log_prob, out=log_prob)
+    return over_outputs(log_prob)

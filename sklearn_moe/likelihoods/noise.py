@@ -327,4 +327,4 @@ def weighted_mean(values, weights, default):
 
 def over_outputs(log_prob):
     """Sum over the outputs, where there are several."""
-    return log_prob.reshape(*log_prob.shape[:2], -1).sum(axis=2)
+    return log_prob if log_prob.ndim == 2 else log_prob.sum(axis=2)
