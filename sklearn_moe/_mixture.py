@@ -57,7 +57,13 @@ from sklearn_moe.initialization import (
     starting_points,
 )
 from sklearn_moe.likelihoods import OwnDensityLikelihood
-from sklearn_moe.routing import Router, dispatch, exclude, keep_largest
+from sklearn_moe.routing import (
+    Router,
+    dispatch,
+    dispatch_to_one,
+    exclude,
+    keep_largest,
+)
 from sklearn_moe.weighting import CannotGoOnError, last_step, seeded, thawed
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
@@ -627,7 +633,7 @@ class BaseMixtureOfExperts(
         chosen : ndarray of shape (n_samples,)
             Positions in `experts_`.
         """
-        return self.predict_gate(X).argmax(axis=1)
+        return self._most_trusted(self._checked_X(X))
 
     def responsibilities(self, X, y):
         """Posterior probability of each expert, given the row and its target.
@@ -679,16 +685,24 @@ class BaseMixtureOfExperts(
     def _pool(self, X):
         """What the experts expect, combined; each is asked about its own rows only."""
         X = self._checked_X(X)
-        weights = self._kept_weights(X)
         names = list(self.named_experts_)
 
         def ask(k, rows):
-            own = X if len(rows) == len(weights) else safe_indexing(X, rows)
+            own = X if len(rows) == X.shape[0] else safe_indexing(X, rows)
             expert = {names[k]: self.experts_[k]}
             outputs = expert_answers(expert, own, None, self._answers_)
             return self._likelihood_.take([k]).predictive(outputs)[:, 0]
 
-        return dispatch(weights, ask)
+        if self.combination == "argmax":
+            return dispatch_to_one(self._most_trusted(X), len(names), ask)
+        return dispatch(self._kept_weights(X), ask)
+
+    def _most_trusted(self, X):
+        """The expert of the largest weight, for each row."""
+        if self._active_.all() and not gates.needs_folds(self.gate_):
+            # The largest logit says it as well, without a softmax.
+            return self.gate_.predict(X)
+        return self._log_gate(X).argmax(axis=1)
 
     def _kept_weights(self, X):
         """Weights of the experts that answer for a row."""

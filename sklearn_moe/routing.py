@@ -90,9 +90,40 @@ def dispatch(weights, ask):
         if pooled is None:
             dtype = np.result_type(weights, expected)
             pooled = np.zeros((len(weights), *expected.shape[1:]), dtype)
-        row_weights = expert_weights[rows].reshape(-1, *[1] * (expected.ndim - 1))
-        pooled[rows] += row_weights * expected
+        # A slice of all rows is quicker than their numbers.
+        own = slice(None) if len(rows) == len(weights) else rows
+        row_weights = expert_weights[own].reshape(-1, *[1] * (expected.ndim - 1))
+        pooled[own] += row_weights * expected
     return pooled
+
+
+def dispatch_to_one(chosen, n_experts, ask):
+    """Answer of one expert for each row, each asked about its own rows only.
+
+    Parameters
+    ----------
+    chosen : ndarray of shape (n_samples,), int
+        The expert of each row.
+    n_experts : int
+    ask : callable
+        As in `dispatch`.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_samples, ...)
+    """
+    # Small integers are sorted by radix, without comparing them.
+    order = np.argsort(chosen.astype(np.min_scalar_type(n_experts)), kind="stable")
+    ends = np.cumsum(np.bincount(chosen, minlength=n_experts))
+    answers = None
+    for k, rows in enumerate(np.split(order, ends[:-1])):
+        if not len(rows):
+            continue
+        expected = ask(k, rows)
+        if answers is None:
+            answers = np.empty((len(chosen), *expected.shape[1:]), expected.dtype)
+        answers[rows] = expected
+    return answers
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sklearn_moe.initialization import (
     starting_points,
 )
 from sklearn_moe.likelihoods import Categorical
-from sklearn_moe.routing import dispatch, keep_largest
+from sklearn_moe.routing import dispatch, dispatch_to_one, keep_largest
 
 
 def start(init, features, y, n_experts, *, seed=0, classification=False):
@@ -74,6 +74,18 @@ def test_one_kept_weight_gives_the_output_of_the_trusted_expert(tail):
     expected = [o[w.argmax()] for w, o in zip(weights, outputs)]
     kept = keep_largest(weights, 1)
     np.testing.assert_array_equal(dispatch(kept, ask_about(outputs)), expected)
+
+
+@pytest.mark.parametrize("tail", [(), (4,)])
+@pytest.mark.parametrize("chosen", [[1, 0, 2, 1], [2, 2, 2, 2], [3, 0, 0, 3]])
+def test_dispatch_to_one_gives_the_output_of_the_chosen_expert(tail, chosen):
+    chosen, asked = np.array(chosen), {}
+    outputs = np.random.default_rng(0).random((4, 4, *tail))
+    answers = dispatch_to_one(chosen, 4, ask_about(outputs, asked))
+    np.testing.assert_array_equal(answers, outputs[np.arange(4), chosen])
+    assert {k: rows.tolist() for k, rows in asked.items()} == {
+        k: np.flatnonzero(chosen == k).tolist() for k in np.unique(chosen)
+    }
 
 
 def test_an_expert_is_asked_about_its_own_rows_only():

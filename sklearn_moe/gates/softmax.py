@@ -272,7 +272,8 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         X = clip_outliers(gate_features(self, X, reset=False), self.bounds_)
         filled = fill_missing(X, self.feature_mean_)
         logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
-        return (logits + self.intercept_).astype(X.dtype, copy=False)
+        logits += self.intercept_
+        return logits.astype(X.dtype, copy=False)
 
     def _problem(self, X, sample_weight):
         """What is to be minimised, on validated rows."""
