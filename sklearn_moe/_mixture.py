@@ -702,7 +702,7 @@ class BaseMixtureOfExperts(
         if self._active_.all() and not gates.needs_folds(self.gate_):
             # The largest logit says it as well, without a softmax.
             return self.gate_.predict(X)
-        return self._log_gate(X).argmax(axis=1)
+        return kernels.argmax(self._log_gate(X))
 
     def _kept_weights(self, X):
         """Weights of the experts that answer for a row."""

@@ -49,7 +49,7 @@ def keep_largest(gate_weights, n_kept):
     if n_kept >= gate_weights.shape[1]:
         return gate_weights
     if n_kept == 1:
-        chosen = gate_weights.argmax(axis=1)[:, np.newaxis]
+        chosen = kernels.argmax(gate_weights)[:, np.newaxis]
     else:
         chosen = np.argsort(-gate_weights, axis=1, kind="stable")[:, :n_kept]
     # Columns in one piece: the rows of each expert will be looked for.

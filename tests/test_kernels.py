@@ -192,6 +192,14 @@ def test_cross_entropy_and_its_derivative_equal_numpy(shape, scale):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_argmax_equals_numpy(shape):
+    scores, _ = routing_problem(shape)
+    scores[0, 0] = -np.inf
+    for array in layouts(scores):
+        np.testing.assert_array_equal(kernels.argmax(array), scores.argmax(axis=1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, np.inf])
 @pytest.mark.parametrize("reroute", [False, True])
 def test_assignment_with_capacity_equals_numpy(shape, factor, reroute):

@@ -264,8 +264,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        chosen = self._logits(X).argmax(axis=1)
-        return self.classes_[chosen]
+        return self.classes_[kernels.argmax(self._logits(X))]
 
     def _logits(self, X):
         check_is_fitted(self)

@@ -8,6 +8,7 @@ and they load Numba on their first call, so that importing the package stays qui
 import numpy as np
 
 __all__ = [
+    "argmax",
     "assign_with_capacity",
     "bracketed_newton",
     "choose_rows",
@@ -15,6 +16,24 @@ __all__ = [
     "responsibilities",
     "softmax_cross_entropy",
 ]
+
+
+def argmax(scores):
+    """Column of the largest score of each row, the first of equals.
+
+    NumPy's takes five times as long where rows are short.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_experts)
+
+    Returns
+    -------
+    columns : ndarray of shape (n_samples,), int
+    """
+    from sklearn_moe.kernels import _compiled
+
+    return _compiled.argmax(_prepare(scores, _float_dtype(scores)))
 
 
 def assign_with_capacity(scores, sample_weight, capacity, *, reroute):

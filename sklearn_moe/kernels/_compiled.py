@@ -163,23 +163,22 @@ def softmax_cross_entropy(logits, targets, sample_weight, derivative):
 
 
 @_jit
-def _best(scores):
-    """The column of the largest score of each row, the first of equals."""
+def argmax(scores):
     n_samples, n_experts = scores.shape
-    best = np.zeros(n_samples, np.int64)
+    columns = np.zeros(n_samples, np.int64)
     for i in range(n_samples):
         largest, column = scores[i, 0], 0
         for k in range(1, n_experts):
             column = k if scores[i, k] > largest else column
             largest = max(largest, scores[i, k])
-        best[i] = column
-    return best
+        columns[i] = column
+    return columns
 
 
 @_jit
 def assign_with_capacity(scores, sample_weight, capacity, reroute):
     n_samples, n_experts = scores.shape
-    wish = _best(scores)
+    wish = argmax(scores)
     limit = capacity * (1 + 1e-12)
     load = np.zeros(n_experts)
     for i in range(n_samples):
