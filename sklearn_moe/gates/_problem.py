@@ -269,22 +269,25 @@ class SoftmaxProblem:
         """Weighted sum of the covariance of each row's label, times its outer product.
 
         The covariance of a one-hot label is diag(p) - p p^T: one matrix product takes
-        all pairs of classes at once.
+        all pairs of classes at once. Its rows sum to zero, which gives the last class.
         """
         n_classes, n_columns = probabilities.shape[1], design.shape[1]
-        n_parameters = n_classes * n_columns
+        n_parameters = (n_classes - 1) * n_columns
         hessian = np.zeros((n_parameters, n_parameters))
         same_class = np.zeros((n_parameters, n_columns))
         root_weight = np.sqrt(sample_weight)
         for rows in gen_batches(len(probabilities), HESSIAN_BATCH_SIZE):
             scaled = _scale_rows(design[rows], root_weight[rows])
-            by_class = _times_each(scaled, probabilities[rows])
+            by_class = _times_each(scaled, probabilities[rows, :-1])
             hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
             same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
-        for k in range(n_classes):
+        for k in range(n_classes - 1):
             own = slice(k * n_columns, (k + 1) * n_columns)
             hessian[own, own] += same_class[own]
-        hessian.flat[:: n_parameters + 1] += np.tile(self._ridge(n_classes), n_classes)
+        all_but_last = np.tile(np.eye(n_columns), (1, n_classes - 1))
+        last = -all_but_last @ hessian
+        hessian = np.block([[hessian, last.T], [last, -last @ all_but_last.T]])
+        np.einsum("ii->i", hessian)[:] += np.tile(self._ridge(n_classes), n_classes)
         return hessian
 
     def _conjugate_gradients(self, design, sample_weight, probabilities, gradient):

@@ -1,0 +1,180 @@
+"""What the M-step of the gate costs beside LogisticRegression at the same objective.
+
+Soft targets are put to `LogisticRegression` as is customary: each row once for every
+expert, with the responsibility as its weight. Cold, both minimise to the same gradient
+from zeros. Warm, they follow responsibilities that have moved a little, as from one
+iteration of EM to the next, from where they ended before; the gate does so as EM has
+it do, by a step or two. `python benchmarks/gate.py`.
+"""
+
+import argparse
+import platform
+import time
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+import pandas as pd
+import scipy
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+import sklearn_moe
+from sklearn_moe import SoftmaxGate, kernels
+from sklearn_moe.gates.softmax import SoftmaxGating
+
+RESULTS = Path(__file__).parent / "results"
+ALPHA = 1e-3
+# Largest element of the gradient at which both stop.
+TOLERANCE = 1e-6
+BARS = {"cold": 5.0, "warm": 15.0}
+
+
+def problem(n_rows, n_features, n_experts):
+    """Rows, and the responsibilities of two iterations of EM that follow each other."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_rows, n_features))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = X @ rng.standard_normal((n_features, n_experts))
+    logits += rng.standard_normal(logits.shape)
+    moved = logits + 0.1 * X @ rng.standard_normal((n_features, n_experts))
+    return X, np.exp(kernels.log_softmax(logits)), np.exp(kernels.log_softmax(moved))
+
+
+class Rival:
+    """LogisticRegression on each row once for every expert."""
+
+    def __init__(self, X, n_experts):
+        self.X = np.repeat(X, n_experts, axis=0)
+        self.y = np.tile(np.arange(n_experts), len(X))
+        self.model = LogisticRegression(
+            C=1 / (ALPHA * len(X)), tol=TOLERANCE, max_iter=10_000, warm_start=True
+        )
+
+    def fit(self, responsibilities):
+        """Go on from the last fit."""
+        self.model.fit(self.X, self.y, sample_weight=responsibilities.ravel())
+
+    def weights(self, X):
+        """Probability of each expert."""
+        return self.model.predict_proba(X)
+
+
+def objective(weights, responsibilities, coef):
+    """Penalised mean cross-entropy; of two classes the one logit is penalised."""
+    if len(coef) == 2:
+        coef = coef[1] - coef[0]
+    penalty = ALPHA / 2 * np.sum(coef**2)
+    return penalty - np.mean(np.sum(responsibilities * np.log(weights), axis=1))
+
+
+def timed(call):
+    begin = time.process_time()
+    call()
+    return time.process_time() - begin
+
+
+def measure(n_rows, n_features, n_experts, n_repeats):
+    """Seconds and objectives of both, cold and warm."""
+    X, before, after = problem(n_rows, n_features, n_experts)
+    times = {name: [] for name in ("cold", "rival cold", "warm", "rival warm")}
+    for _ in range(n_repeats):
+        gate = SoftmaxGate(ALPHA, tol=TOLERANCE)
+        times["cold"].append(timed(lambda gate=gate: gate.fit(X, before)))
+        rival = Rival(X, n_experts)
+        times["rival cold"].append(timed(lambda rival=rival: rival.fit(before)))
+        excess = objective(gate.predict_proba(X), before, gate.coef_) - objective(
+            rival.weights(X), before, rival.model.coef_
+        )
+        # As EM does it: the design is standardised once, before the first iteration.
+        gating = SoftmaxGating(SoftmaxGate(ALPHA), X, np.ones(n_rows))
+        start = gating.parameters_of(gate)
+        gating.fit(before, start)
+        fitted = []
+        times["warm"].append(
+            timed(
+                lambda gating=gating, start=start, fitted=fitted: fitted.append(
+                    gating.fit(after, start)[0]
+                )
+            )
+        )
+        times["rival warm"].append(timed(lambda rival=rival: rival.fit(after)))
+        warm = gating.estimator(fitted[0], np.arange(n_experts))
+        excess_warm = objective(warm.predict_proba(X), after, warm.coef_) - objective(
+            rival.weights(X), after, rival.model.coef_
+        )
+    medians = {name: np.median(taken) for name, taken in times.items()}
+    return {
+        "rows": n_rows,
+        "features": n_features,
+        "experts": n_experts,
+        **medians,
+        "cold ratio": medians["rival cold"] / medians["cold"],
+        "warm ratio": medians["rival warm"] / medians["warm"],
+        "cold excess": excess,
+        "warm excess": excess_warm,
+    }
+
+
+def verdict(met):
+    return "met" if met else "MISSED"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--features", type=int, nargs="+", default=[4, 20])
+    parser.add_argument("--experts", type=int, nargs="+", default=[2, 4, 16])
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    rows = []
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        # Numba compiles.
+        measure(200, 2, 3, 1)
+        for n_rows in arguments.rows:
+            for n_features in arguments.features:
+                for n_experts in arguments.experts:
+                    rows.append(
+                        measure(n_rows, n_features, n_experts, arguments.repeats)
+                    )
+                    print(n_rows, n_features, n_experts, "done", flush=True)
+    frame = pd.DataFrame(rows)
+    seconds = dict.fromkeys(["cold", "rival cold", "warm", "rival warm"], "{:.4f}")
+    ratios = dict.fromkeys(["cold ratio", "warm ratio"], "{:.1f}")
+    excesses = dict.fromkeys(["cold excess", "warm excess"], "{:.0e}")
+    formats = {
+        name: text.format for name, text in (seconds | ratios | excesses).items()
+    }
+    text = [
+        f"sklearn_moe {sklearn_moe.__version__}, scikit-learn {sklearn.__version__}, "
+        f"numpy {np.__version__}, scipy {scipy.__version__}, numba "
+        f"{numba.__version__}, {platform.machine()}, one thread",
+        "",
+        f"Processor time in seconds, medians of {arguments.repeats} runs that take "
+        "turns. The rival is LogisticRegression(solver='lbfgs')",
+        f"on each row once for every expert, with tol={TOLERANCE:g}. An excess is our "
+        "objective less the rival's: what one of them",
+        "leaves on the table.",
+        "",
+        frame.to_string(index=False, formatters=formats),
+        "",
+        "Bars",
+        "====",
+    ]
+    for name, bar in BARS.items():
+        ratio = frame[f"{name} ratio"]
+        text.append(
+            f"{name}: median {ratio.median():.1f} times faster, from {ratio.min():.1f} "
+            f"to {ratio.max():.1f}; bar {bar:.0f}: {verdict(ratio.median() >= bar)}"
+        )
+    text.append("")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "gate.txt").write_text("\n".join(text), encoding="utf-8")
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
