@@ -117,6 +117,23 @@ def test_many_parameters_are_fitted_without_a_dense_hessian():
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_hessian_of_few_rows_leads_to_the_same_optimum(
+    monkeypatch, container, weighted
+):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((400, 3)), rng.dirichlet(np.ones(3), 400)
+    weight = rng.exponential(size=400) if weighted else None
+    expected = SoftmaxGate().fit(container(X), y, weight)
+    monkeypatch.setattr("sklearn_moe.gates._problem.ROWS_PER_PARAMETER", 2)
+    monkeypatch.setattr("sklearn_moe.gates._problem.LEAST_ROWS", 1)
+    gate = SoftmaxGate().fit(container(X), y, weight)
+    assert gate.n_iter_ != expected.n_iter_
+    np.testing.assert_allclose(gate.coef_, expected.coef_, atol=1e-6)
+    np.testing.assert_allclose(gate.intercept_, expected.intercept_, atol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_a_missing_value_counts_as_the_mean_of_its_column(iris, container):
     X, y = iris
     holes = X.copy()

@@ -14,6 +14,13 @@ from sklearn_moe.gates._features import fill_missing, mean_and_scale
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
 
+# The first step of Newton's method takes its Hessian from so many rows for each
+# parameter, drawn at random, and each step from twice as many as the last. Where there
+# are few rows all are taken: there the cost is small, and that a row of weight two is
+# as good as two rows holds for every step.
+ROWS_PER_PARAMETER = 50
+LEAST_ROWS = 5_000
+
 # So many rows at a time pass through the processor's cache.
 BATCH_SIZE = 4096
 # On their way into the Hessian, where each is repeated for every class.
@@ -100,19 +107,13 @@ class SoftmaxProblem:
         self.load_balance = load_balance
         self._samples = {}
 
-    def solve(
-        self,
-        targets,
-        start=None,
-        max_iter=100,
-        tol=1e-6,
-        rtol=0.0,
-        rows_per_parameter=None,
-    ):
+    def solve(self, targets, start=None, max_iter=100, tol=1e-6, rtol=0.0):
         """Minimise by Newton's method with a backtracking line search.
 
         In the literature on generalised linear models it goes by the name of
         iteratively reweighted least squares [1]_. No step makes the objective worse.
+        Where there are many rows, the Hessian, not the gradient, is estimated from some
+        of them in the first steps [2]_.
 
         Parameters
         ----------
@@ -123,9 +124,6 @@ class SoftmaxProblem:
         max_iter : int
         tol, rtol : float
             Largest element of the gradient, and as a part of what it is at the start.
-        rows_per_parameter : int, default=None
-            The Hessian, not the gradient, is estimated from so many rows for each
-            parameter [2]_. None means all rows.
 
         Returns
         -------
@@ -145,13 +143,11 @@ class SoftmaxProblem:
         if shape[0] == 1:
             return Solution(point, 0, True)
         tol = max(tol, rtol * np.abs(point.gradient).max())
-        sample = self._sample(
-            rows_per_parameter and rows_per_parameter * point.gradient.size
-        )
+        n_rows = max(LEAST_ROWS, ROWS_PER_PARAMETER * point.gradient.size)
         for n_iter in range(max_iter):
             if np.abs(point.gradient).max() <= tol:
                 return Solution(point, n_iter, True)
-            direction = -self._newton_direction(point, sample)
+            direction = -self._newton_direction(point, self._sample(n_rows * 2**n_iter))
             slope = np.vdot(point.gradient, direction)
             step = 1.0
             while True:
@@ -236,13 +232,14 @@ class SoftmaxProblem:
 
     def _sample(self, n_rows):
         """Rows for the Hessian, and the design and the weights that they have there."""
-        if n_rows is None or n_rows >= len(self.sample_weight):
+        n_samples = len(self.sample_weight)
+        if n_rows >= n_samples:
             return slice(None), self.design, self.sample_weight
         if n_rows not in self._samples:
             # At random, and not each so many: rows may come in periods.
-            rng = np.random.default_rng(0)
-            n_samples = len(self.sample_weight)
-            rows = np.sort(rng.choice(n_samples, n_rows, p=self.sample_weight))
+            drawn = np.sort(np.random.default_rng(0).random(n_rows))
+            rows = np.searchsorted(np.cumsum(self.sample_weight), drawn)
+            rows = np.minimum(rows, n_samples - 1)
             self._samples[n_rows] = rows, self.design[rows], np.full(n_rows, 1 / n_rows)
         return self._samples[n_rows]
 

@@ -34,10 +34,6 @@ STEPS_PER_M_STEP = 2
 # One is enough where it leaves so small a part of the gradient.
 GRADIENT_PER_M_STEP = 0.1
 
-# Where there are more rows than this for each parameter of the gate, these steps take
-# their Hessian from so many.
-ROWS_PER_PARAMETER = 50
-
 
 class SoftmaxGate(ClassifierMixin, BaseEstimator):
     r"""Multinomial logistic regression on hard labels or soft targets.
@@ -368,7 +364,6 @@ class SoftmaxGating:
             STEPS_PER_M_STEP,
             self._softmax.tol,
             GRADIENT_PER_M_STEP,
-            ROWS_PER_PARAMETER,
         ).point
         return SoftmaxFit(point.parameters, point.penalty), point.log_weights
 
