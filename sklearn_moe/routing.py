@@ -48,15 +48,14 @@ def keep_largest(gate_weights, n_kept):
     """
     if n_kept >= gate_weights.shape[1]:
         return gate_weights
-    if n_kept == 1:
-        chosen = kernels.argmax(gate_weights)[:, np.newaxis]
-    else:
-        chosen = np.argsort(-gate_weights, axis=1, kind="stable")[:, :n_kept]
-    # Columns in one piece: the rows of each expert will be looked for.
+    rows = np.arange(len(gate_weights))
     weights = np.zeros_like(gate_weights, order="F")
-    kept = np.take_along_axis(gate_weights, chosen, axis=1)
-    kept = kept / kept.sum(axis=1, keepdims=True)
-    np.put_along_axis(weights, chosen, kept, axis=1)
+    rest = gate_weights.copy()
+    for _ in range(n_kept):
+        chosen = kernels.argmax(rest)
+        weights[rows, chosen] = gate_weights[rows, chosen]
+        rest[rows, chosen] = -1
+    weights /= weights.sum(axis=1, keepdims=True)
     return weights
 
 
@@ -82,6 +81,8 @@ def dispatch(weights, ask):
        mixtures of local experts. Neural Computation 3(1), equation 1.2.
     """
     pooled = None
+    # Columns in one piece: each is looked at alone.
+    weights = np.asfortranarray(weights)
     for k, expert_weights in enumerate(weights.T):
         rows = np.flatnonzero(expert_weights != 0)
         if not len(rows):
