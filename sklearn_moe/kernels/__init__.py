@@ -66,11 +66,13 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
     """
     from sklearn_moe.kernels import _compiled
 
+    scores = _prepare(scores, np.float64)
+    wish = _compiled.argmax(scores)
+    if np.bincount(wish, sample_weight).max() <= capacity:
+        # Nobody has to queue: nothing is sorted, and no sort compiled.
+        return wish
     return _compiled.assign_with_capacity(
-        _prepare(scores, np.float64),
-        _prepare(sample_weight, np.float64),
-        float(capacity),
-        bool(reroute),
+        scores, _prepare(sample_weight, np.float64), float(capacity), bool(reroute)
     )
 
 

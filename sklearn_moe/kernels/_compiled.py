@@ -178,28 +178,21 @@ def argmax(scores):
 @_jit
 def assign_with_capacity(scores, sample_weight, capacity, reroute):
     n_samples, n_experts = scores.shape
-    wish = argmax(scores)
-    limit = capacity * (1 + 1e-12)
-    load = np.zeros(n_experts)
-    for i in range(n_samples):
-        load[wish[i]] += sample_weight[i]
-    if load.max() <= limit:
-        return wish
-    load[:] = 0.0
     assigned = np.full(n_samples, -1, np.int64)
+    load = np.zeros(n_experts)
     refused = np.zeros((n_samples, n_experts), np.bool_)
     pending = np.arange(n_samples)
+    wish = np.empty(n_samples, np.int64)
     urgency = np.empty(n_samples)
-    for turn in range(n_experts if reroute else 1):
+    limit = capacity * (1 + 1e-12)
+    for _ in range(n_experts if reroute else 1):
         for i in pending:
-            if turn > 0:
-                wish[i] = -1
-                for k in range(n_experts):
-                    if not refused[i, k] and (
-                        wish[i] < 0 or scores[i, k] > scores[i, wish[i]]
-                    ):
-                        wish[i] = k
-            urgency[i] = -scores[i, wish[i]]
+            best = -1
+            for k in range(n_experts):
+                if not refused[i, k] and (best < 0 or scores[i, k] > scores[i, best]):
+                    best = k
+            wish[i] = best
+            urgency[i] = -scores[i, best]
         # A stable sort: of equals, the earlier row goes first.
         pending = pending[np.argsort(urgency[pending], kind="mergesort")]
         n_left = 0
