@@ -371,8 +371,12 @@ class BaseMixtureOfExperts(
         }
         if self.cv is None or not any(wanted.values()):
             return {"experts": None, "gate": None}
-        splits = folds(
-            self.cv,
+        splits = self._folds(self.cv, training, random_state)
+        return {part: splits if wanted[part] else None for part in wanted}
+
+    def _folds(self, cv, training, random_state):
+        return folds(
+            cv,
             training.X,
             training.y,
             training.kept,
@@ -380,7 +384,6 @@ class BaseMixtureOfExperts(
             random_state,
             classification=is_classifier(self),
         )
-        return {part: splits if wanted[part] else None for part in wanted}
 
     def _check_training_set(self, X, y, sample_weight, n_experts):
         """Validate the data and drop the rows of weight zero."""
@@ -515,12 +518,17 @@ class BaseMixtureOfExperts(
         pool.n_jobs = self.n_jobs
         attributes = fitted_attributes(best)
         vars(self).update(attributes)
-        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         order = self._order(best.best, weights)
+        self._after_em(training, parts, best.best.experts, order, random_state)
+        attributes["_likelihood_"] = self._likelihood_
+        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         memorizers = find_memorizers(
             pool, best.best.experts, parts["likelihood"].misfit, random_state
         )
         self._warn_of_the_end(best.last, memorizers[order])
+
+    def _after_em(self, training, parts, members, order, random_state):
+        """What a subclass does with the best iterate, its attributes set."""
 
     def _fitted_attributes(self, parts, weights, run):
         """What makes a fitted mixture of the best iterate of a start."""
