@@ -116,6 +116,9 @@ class BaseMixtureOfExperts(
         "verbose": ["verbose"],
     }
 
+    # Parameters that hold estimators, or stand for them.
+    _part_params = ("experts", "gate")
+
     # What a subclass knows
     # ---------------------
 
@@ -170,7 +173,8 @@ class BaseMixtureOfExperts(
 
         Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
         ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
-        Setting a parameter of a part that is None puts the default in its place first.
+        Setting a parameter of a part that is None, or of a noise model that is a name,
+        puts the part in its place first.
 
         Parameters
         ----------
@@ -180,14 +184,16 @@ class BaseMixtureOfExperts(
         -------
         self : estimator
         """
-        for part, default in (
-            ("experts", self._default_expert),
-            ("gate", SoftmaxGate),
-        ):
+        for part in self._part_params:
             addressed = any(name.startswith(f"{part}__") for name in params)
-            if addressed and params.get(part, getattr(self, part)) is None:
-                params[part] = default()
+            given = params.get(part, getattr(self, part))
+            if addressed and (given is None or isinstance(given, str)):
+                params[part] = self._part_for(part, given)
         return self._set_params("experts", **params)
+
+    def _part_for(self, part, given):
+        """The object that None, or a name, stands for."""
+        return self._default_expert() if part == "experts" else SoftmaxGate()
 
     def _named_experts(self):
         """The unfitted experts as (name, estimator), validated."""

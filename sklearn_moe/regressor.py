@@ -14,7 +14,13 @@ from sklearn_moe.experts import (
     has_own_density,
     own_distribution,
 )
-from sklearn_moe.likelihoods import NOISES, Noise, NoiseLikelihood, OwnDensity
+from sklearn_moe.likelihoods import (
+    NOISES,
+    GaussianNoise,
+    Noise,
+    NoiseLikelihood,
+    OwnDensity,
+)
 from sklearn_moe.weighting import seeded
 
 
@@ -191,6 +197,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         "calibrate": ["boolean"],
         "noise": [StrOptions(set(NOISES)), Noise],
     }
+
+    _part_params = (*BaseMixtureOfExperts._part_params, "noise")
 
     _given_experts_alpha = 0.3
 
@@ -378,19 +386,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         likelihood = self._likelihood_
         return likelihood.noise if isinstance(likelihood, OwnDensity) else likelihood
 
-    def _noise_model(self):
-        """The unfitted noise model."""
-        if not isinstance(self.noise, str):
-            return self.noise
-        if self.noise not in NOISES:
-            raise ValueError(
-                f"'noise' must be a noise model or one of {sorted(NOISES)}; got "
-                f"{self.noise!r}."
-            )
-        return NOISES[self.noise]()
+    def _part_for(self, part, given):
+        if part == "noise":
+            return _noise_model(given)
+        return super()._part_for(part, given)
 
     def _default_expert(self):
-        return self._noise_model().default_expert()
+        return _noise_model(self.noise).default_expert()
 
     def _check_expert(self, name, expert):
         kind = get_tags(expert).estimator_type
@@ -420,7 +422,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 f"y must have the shape of a row's target in fit, "
                 f"{self._answers_.shape}; got {y.shape[1:]}."
             )
-        self._noise_model().check_target(y)
+        _noise_model(self.noise).check_target(y)
         return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
 
     def _likely_y(self, X):
@@ -429,7 +431,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _make_likelihood(self, training, random_state):
         return NoiseLikelihood(
-            seeded(self._noise_model(), random_state),
+            seeded(_noise_model(self.noise), random_state),
             training.X,
             training.encoded_y,
             training.sample_weight,
@@ -466,3 +468,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _decode_y(self, y):
         return y
+
+
+def _noise_model(noise):
+    """The noise model that a name stands for."""
+    # Drawings and tags of a mixture ask as well; fit refuses a wrong name.
+    return NOISES.get(noise, GaussianNoise)() if isinstance(noise, str) else noise

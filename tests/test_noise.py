@@ -236,6 +236,29 @@ def test_the_parameters_of_a_noise_model_can_be_searched():
     assert search.best_estimator_.noise_.df_[0] in (2.0, 50.0)
 
 
+def test_a_parameter_of_a_noise_that_is_a_name_can_be_set():
+    mixture = MixtureOfExpertsRegressor(noise="student_t").set_params(noise__df=3.0)
+    assert mixture.noise.df == 3.0
+    mixture.set_params(noise="laplace", noise__reweight=False)
+    assert isinstance(mixture.noise, LaplaceNoise)
+    assert not mixture.noise.reweight
+
+
+def test_a_mixture_of_an_unknown_noise_can_be_drawn():
+    assert "MixtureOfExperts" in MixtureOfExpertsRegressor(noise="?")._repr_html_()
+
+
+def test_an_error_of_the_scale_estimator_says_so():
+    X, y, _, _ = problem(50)
+    X[3, 0] = np.nan
+    mixture = MixtureOfExpertsRegressor(
+        HistGradientBoostingRegressor(max_iter=2), noise=HeteroscedasticGaussian()
+    )
+    with pytest.raises(ValueError, match="NaN") as caught:
+        mixture.fit(X, y)
+    assert "scale_estimator" in caught.value.__notes__[0]
+
+
 # Outliers
 # --------
 

@@ -74,9 +74,15 @@ class HeteroscedasticGaussian(Noise):
         self.log_factor_ = np.zeros(shape)
         unit = weights.sum() / len(weights)
         for part in np.ndindex(shape):
-            self.scale_estimators_[part] = estimator.fit(
-                target.X, log_squares[:, *part], weights[:, part[0]], unit=unit
-            )
+            try:
+                self.scale_estimators_[part] = estimator.fit(
+                    target.X, log_squares[:, *part], weights[:, part[0]], unit=unit
+                )
+            except Exception as error:
+                error.add_note(
+                    f"This is about the scale_estimator of the noise, {base!r}."
+                )
+                raise
         ratio = squares / self._scale(location, target.X) ** 2
         self.log_factor_ = np.log(np.maximum(weighted_mean(ratio, weights, 1.0), 1e-8))
         return self
