@@ -140,14 +140,19 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
     >>> X = rng.uniform(-3, 3, size=(300, 1))
     >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=300)
     >>> moe = MixtureOfExpertsRegressor(
-    ...     LinearRegression(), 2, gate=SoftmaxGate(alpha=0), sharing=0, tol=1e-8
+    ...     LinearRegression(),
+    ...     n_experts=2,
+    ...     gate=SoftmaxGate(alpha=0),
+    ...     sharing=0,
+    ...     tol=1e-8,
+    ...     random_state=0,
     ... ).fit(X, y)
     >>> summary(moe, X, y).loc["expert0"].round(2)
                  estimate  std_error      z  p_value
     parameter
-    (intercept)     -0.07       0.05  -1.41     0.16
-    x0               1.03       0.03  37.72     0.00
-    (scale)          0.30       0.02    NaN      NaN
+    (intercept)      0.02       0.05   0.35     0.73
+    x0               0.99       0.03  36.59     0.00
+    (scale)          0.28       0.02    NaN      NaN
     """
     try:
         import pandas as pd
@@ -461,7 +466,7 @@ def _gate(mixture, X, weights):
     others = list(mixture.named_experts_)[1:]
     terms = []
     if others:
-        model = _gate_model(mixture.gate_, X).against_first()
+        model = _gate_model(mixture.gate_, X, gate_weights).against_first()
         terms = model.terms([f"gate: {name}" for name in others], weights, 1.0)
     came_from = np.eye(len(others) + 1)
     return Part(
@@ -471,7 +476,8 @@ def _gate(mixture, X, weights):
     )
 
 
-def _gate_model(gate, X):
+def _gate_model(gate, X, gate_weights):
+    """The linear model of a gate's logits."""
     last, X, names = _last_step(gate, X)
     if isinstance(last, SoftmaxGate):
         if last.encoder_ is not None:
@@ -479,9 +485,10 @@ def _gate_model(gate, X):
         columns = _as_array(softmax_columns(last, X))
         return LinearModel(names, columns, last.coef_, last.intercept_)
     if isinstance(last, DummyClassifier) and last.strategy == "prior":
-        nothing = np.empty((len(X), 0))
-        log_prior = np.log(last.class_prior_)
-        return LinearModel([], nothing, np.empty((len(log_prior), 0)), log_prior)
+        # All rows have the same weights; that of a retired expert is zero.
+        log_prior = np.log(np.maximum(gate_weights[0], np.finfo(np.float64).tiny))
+        columns = np.empty((len(gate_weights), 0))
+        return LinearModel([], columns, np.empty((len(log_prior), 0)), log_prior)
     raise TypeError(
         "summary needs a SoftmaxGate, a pipeline that ends in one, or a constant gate, "
         f'DummyClassifier(strategy="prior"); the gate is {gate!r}.'
