@@ -287,7 +287,9 @@ class LinearModel:
         if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
             return None
         columns = _as_array(seen)
-        coef = np.asarray(last.coef_, np.float64).reshape(-1, columns.shape[1])
+        coef = np.atleast_2d(np.asarray(last.coef_, np.float64))
+        if coef.shape[1] != columns.shape[1]:
+            return None
         intercept = None
         if getattr(last, "fit_intercept", True):
             intercept = np.asarray(last.intercept_, np.float64).reshape(len(coef))
