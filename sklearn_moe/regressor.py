@@ -58,10 +58,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Number of experts that answer for a row: those with the largest weights, which
         are renormalised. Each expert is asked about its own rows only, so that a
         prediction costs less. None means all.
-    noise : {"gaussian", "laplace", "student_t", "poisson", "negative_binomial", \
-            "gamma", "lognormal"} or noise model, default="gaussian"
-        The density of the target around the prediction of an expert: a name, or an
-        object with parameters, such as ``StudentTNoise(df=3)`` or
+    noise : str or noise model, default="gaussian"
+        The density of the target around the prediction of an expert: a name, one of
+        "gaussian", "laplace", "student_t", "poisson", "negative_binomial", "gamma" and
+        "lognormal", or an object with parameters, such as ``StudentTNoise(df=3)`` or
         :class:`HeteroscedasticGaussian`. It settles what targets there may be and what
         ``experts=None`` means; see the user guide.
     assignment : {"soft", "hard", "expert_choice"}, default="soft"

@@ -7,10 +7,17 @@ the attribute `features`, what the initialisation sees of the rows.
 
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
-from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating
+from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, softmax_columns
 from sklearn_moe.weighting import last_step, seeded
 
-__all__ = ["GaussianGate", "SoftmaxGate", "gating", "log_weights", "needs_folds"]
+__all__ = [
+    "GaussianGate",
+    "SoftmaxGate",
+    "gating",
+    "log_weights",
+    "needs_folds",
+    "softmax_columns",
+]
 
 
 def gating(gate, X, sample_weight, *, random_state, splits, n_jobs):

@@ -260,11 +260,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         return self.classes_[chosen]
 
     def _logits(self, X):
-        check_is_fitted(self)
-        X = clip_outliers(gate_features(self, X, reset=False), self.bounds_)
-        filled = fill_missing(X, self.feature_mean_)
-        logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
-        return (logits + self.intercept_).astype(X.dtype, copy=False)
+        columns = softmax_columns(self, X)
+        logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
+        return (logits + self.intercept_).astype(columns.dtype, copy=False)
 
     def _problem(self, X, sample_weight):
         """What is to be minimised, on validated rows."""
@@ -283,6 +281,24 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def softmax_columns(softmax, X):
+    """The columns to which the coefficients of a fitted softmax gate belong.
+
+    Parameters
+    ----------
+    softmax : SoftmaxGate
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    columns : {ndarray, CSR} of shape (n_samples, n_gate_features)
+        Encoded and clipped, without missing values.
+    """
+    check_is_fitted(softmax)
+    X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
+    return fill_missing(X, softmax.feature_mean_)
 
 
 @dataclass(frozen=True)
