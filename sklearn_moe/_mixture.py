@@ -40,6 +40,7 @@ from sklearn_moe._compat import (
     safe_indexing,
     select_params,
 )
+from sklearn_moe._criteria import InformationCriteriaMixin
 from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.experts import (
@@ -90,7 +91,11 @@ def _predicts_probabilities(gate):
 
 
 class BaseMixtureOfExperts(
-    CallbackSupportMixin, TransformerMixin, NamedPartsMixin, metaclass=ABCMeta
+    InformationCriteriaMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    NamedPartsMixin,
+    metaclass=ABCMeta,
 ):
     """Base of the mixtures of experts; a subclass knows about its targets."""
 
@@ -144,6 +149,10 @@ class BaseMixtureOfExperts(
     @abstractmethod
     def _make_likelihood(self, training, random_state):
         """The likelihood at work on the training set."""
+
+    @abstractmethod
+    def _n_noise_parameters(self, experts):
+        """Number of parameters of the likelihoods of some experts."""
 
     @abstractmethod
     def _make_answers(self, y):

@@ -463,6 +463,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         tags.target_tags.positive_only = any(part.positive_only for part in targets)
         return tags
 
+    def _n_noise_parameters(self, experts):
+        return self.noise_.take(experts).n_parameters()
+
     def _make_answers(self, y):
         return PointAnswers(y.shape[1:])
 

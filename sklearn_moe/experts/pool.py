@@ -244,7 +244,7 @@ class ExpertPool:
 
     def _frozen_member(self, k):
         expert = self._experts[k]
-        with _blamed_on(self.names[k]):
+        with blamed_on(f"expert {self.names[k]!r}"):
             answer = _answer(expert, self.X, self.y, self.answers)
         return Member(self.sample_weight, expert, *answer)
 
@@ -266,7 +266,7 @@ def _fit_and_answer(
     name, expert, X, y, weights, train, test, answers, previous, arguments
 ):
     """One task: fit an expert to some rows, and ask it about others."""
-    with _blamed_on(name):
+    with blamed_on(f"expert {name!r}"):
         fitted = expert.fit(X, y, weights, rows=train, previous=previous, **arguments)
         if test is None:
             return fitted, *_answer(fitted, X, y, answers)
@@ -274,7 +274,7 @@ def _fit_and_answer(
 
 
 def _fit(name, expert, X, y, weights, **arguments):
-    with _blamed_on(name):
+    with blamed_on(f"expert {name!r}"):
         return expert.fit(X, y, weights, **arguments)
 
 
@@ -284,12 +284,12 @@ def _answer(expert, X, y, answers):
 
 
 @contextmanager
-def _blamed_on(name):
-    """Have an error say which expert it comes from."""
+def blamed_on(part):
+    """Have an error say which part of the mixture it comes from."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"This is about expert {name!r}.")
+        error.add_note(f"This is about {part}.")
         raise
 
 
@@ -327,7 +327,7 @@ def expert_answers(named_experts, X, y, answers):
     """
     members = []
     for name, expert in named_experts.items():
-        with _blamed_on(name):
+        with blamed_on(f"expert {name!r}"):
             members.append(Member(None, expert, *_answer(expert, X, y, answers)))
     return _stacked(members, named_experts)
 

@@ -24,6 +24,7 @@ from sklearn_moe.gates._features import (
 )
 from sklearn_moe.gates._problem import SoftmaxProblem, Solution
 from sklearn_moe.gates._targets import check_targets
+from sklearn_moe.parameters import count_parameters
 from sklearn_moe.weighting import last_step
 
 # Newton steps of the gate in one M-step. They start where the last M-step ended, so
@@ -259,6 +260,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         chosen = self._logits(X).argmax(axis=1)
         return self.classes_[chosen]
 
+    def _n_parameters_of_class(self):
+        return self.coef_.shape[1] + 1
+
     def _logits(self, X):
         columns = softmax_columns(self, X)
         logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
@@ -299,6 +303,12 @@ def softmax_columns(softmax, X):
     check_is_fitted(softmax)
     X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
     return fill_missing(X, softmax.feature_mean_)
+
+
+@count_parameters.register
+def _count_gate(gate: SoftmaxGate):
+    check_is_fitted(gate)
+    return (len(gate.classes_) - 1) * gate._n_parameters_of_class()
 
 
 @dataclass(frozen=True)
