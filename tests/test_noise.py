@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -26,7 +27,7 @@ from sklearn_moe import (
     SoftmaxGate,
     StudentTNoise,
 )
-from sklearn_moe.likelihoods import NOISES, NoiseLikelihood
+from sklearn_moe.likelihoods import NOISES, Noise, NoiseLikelihood
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR
 
 DATA = Path(__file__).parent / "data"
@@ -257,6 +258,33 @@ def test_an_error_of_the_scale_estimator_says_so():
     with pytest.raises(ValueError, match="NaN") as caught:
         mixture.fit(X, y)
     assert "scale_estimator" in caught.value.__notes__[0]
+
+
+class LogisticNoise(Noise):
+    """As a user may write it: the scale from the moments."""
+
+    distribution = stats.logistic
+
+    def fit(self, target, location, weights):
+        squares = (target.y[:, np.newaxis] - location) ** 2
+        variance = np.average(squares, axis=0, weights=weights)
+        self.scale_ = np.maximum(np.sqrt(3 * variance) / np.pi, target.floor)
+        return self
+
+    def parameters(self, location, X):
+        return {"loc": location, "scale": self.scale_}
+
+
+def test_a_noise_model_of_ones_own_is_as_good_as_any():
+    X, y, _, _ = problem(100)
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, noise=LogisticNoise(), tol=1e-3, random_state=0
+    ).fit(X, y)
+    distribution = mixture.predict_distribution(X)
+    np.testing.assert_allclose(distribution.logpdf(y), mixture.score_samples(X, y))
+    lower, upper = mixture.predict_interval(X, 0.8).T
+    assert 0.7 < np.mean((lower <= y) & (y <= upper)) <= 1
+    assert mixture.n_parameters() == 2 * (3 + 1) + 3
 
 
 # Outliers
