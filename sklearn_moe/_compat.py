@@ -7,6 +7,10 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
+from sklearn.utils._optional_dependencies import (
+    check_matplotlib_support,
+    check_pandas_support,
+)
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.metaestimators import _BaseComposition
@@ -43,6 +47,8 @@ __all__ = [
     "NamedPartsMixin",
     "StrOptions",
     "VisualBlock",
+    "check_matplotlib_support",
+    "check_pandas_support",
     "check_sample_weight",
     "fit_context",
     "metadata_request",

@@ -40,6 +40,7 @@ from sklearn_moe._compat import (
     safe_indexing,
     select_params,
 )
+from sklearn_moe._criteria import InformationCriteriaMixin
 from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.experts import (
@@ -96,7 +97,11 @@ def _predicts_probabilities(gate):
 
 
 class BaseMixtureOfExperts(
-    CallbackSupportMixin, TransformerMixin, NamedPartsMixin, metaclass=ABCMeta
+    InformationCriteriaMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    NamedPartsMixin,
+    metaclass=ABCMeta,
 ):
     """Base of the mixtures of experts; a subclass knows about its targets."""
 
@@ -121,6 +126,9 @@ class BaseMixtureOfExperts(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    # Parameters that hold estimators, or stand for them.
+    _part_params = ("experts", "gate")
 
     # What a subclass knows
     # ---------------------
@@ -147,6 +155,10 @@ class BaseMixtureOfExperts(
     @abstractmethod
     def _make_likelihood(self, training, random_state):
         """The likelihood at work on the training set."""
+
+    @abstractmethod
+    def _n_noise_parameters(self, experts):
+        """Number of parameters of the likelihoods of some experts."""
 
     @abstractmethod
     def _make_answers(self, y):
@@ -176,7 +188,8 @@ class BaseMixtureOfExperts(
 
         Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
         ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
-        Setting a parameter of a part that is None puts the default in its place first.
+        Setting a parameter of a part that is None, or of a noise model that is a name,
+        puts the part in its place first.
 
         Parameters
         ----------
@@ -186,14 +199,16 @@ class BaseMixtureOfExperts(
         -------
         self : estimator
         """
-        for part, default in (
-            ("experts", self._default_expert),
-            ("gate", SoftmaxGate),
-        ):
+        for part in self._part_params:
             addressed = any(name.startswith(f"{part}__") for name in params)
-            if addressed and params.get(part, getattr(self, part)) is None:
-                params[part] = default()
+            given = params.get(part, getattr(self, part))
+            if addressed and (given is None or isinstance(given, str)):
+                params[part] = self._part_for(part, given)
         return self._set_params("experts", **params)
+
+    def _part_for(self, part, given):
+        """The object that None, or a name, stands for."""
+        return self._default_expert() if part == "experts" else SoftmaxGate()
 
     def _named_experts(self):
         """The unfitted experts as (name, estimator), validated."""
@@ -377,8 +392,12 @@ class BaseMixtureOfExperts(
         }
         if self.cv is None or not any(wanted.values()):
             return {"experts": None, "gate": None}
-        splits = folds(
-            self.cv,
+        splits = self._folds(self.cv, training, random_state)
+        return {part: splits if wanted[part] else None for part in wanted}
+
+    def _folds(self, cv, training, random_state):
+        return folds(
+            cv,
             training.X,
             training.y,
             training.kept,
@@ -386,7 +405,6 @@ class BaseMixtureOfExperts(
             random_state,
             classification=is_classifier(self),
         )
-        return {part: splits if wanted[part] else None for part in wanted}
 
     def _check_training_set(self, X, y, sample_weight, n_experts):
         """Validate the data and drop the rows of weight zero."""
@@ -521,12 +539,17 @@ class BaseMixtureOfExperts(
         pool.n_jobs = self.n_jobs
         attributes = fitted_attributes(best)
         vars(self).update(attributes)
-        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         order = self._order(best.best, weights)
+        self._after_em(training, parts, best.best.experts, order, random_state)
+        attributes["_likelihood_"] = self._likelihood_
+        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         memorizers = find_memorizers(
             pool, best.best.experts, parts["likelihood"].misfit, random_state
         )
         self._warn_of_the_end(best.last, memorizers[order])
+
+    def _after_em(self, training, parts, members, order, random_state):
+        """What a subclass does with the best iterate, its attributes set."""
 
     def _fitted_attributes(self, parts, weights, run):
         """What makes a fitted mixture of the best iterate of a start."""

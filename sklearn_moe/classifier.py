@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
 from sklearn_moe.experts import ClassAnswers
-from sklearn_moe.likelihoods import CategoricalLikelihood
+from sklearn_moe.likelihoods import CategoricalLikelihood, OwnDensity
 
 
 class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
@@ -334,6 +334,17 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _make_likelihood(self, training, random_state):
         return CategoricalLikelihood(training.encoded_y)
+
+    def _n_noise_parameters(self, experts):
+        """The error rates of those that only vote."""
+        likelihood = self._likelihood_
+        if isinstance(likelihood, OwnDensity):
+            likelihood = likelihood.noise
+        return sum(
+            likelihood.error_rate[k] > 0
+            or not hasattr(self.experts_[k], "predict_proba")
+            for k in experts
+        )
 
     def _make_answers(self, y):
         return ClassAnswers(self.classes_)

@@ -1,9 +1,11 @@
 """The distribution of the target of each row: a mixture of the experts' ones."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state
 
@@ -174,7 +176,9 @@ class MixtureDistribution:
         -------
         log_density : ndarray of the broadcast shape, without the axis of the outputs
         """
-        log_density = self._each("logpmf" if self.discrete else "logpdf", y)
+        log_density = self._each(
+            "logpmf" if self.discrete else "logpdf", self._checked(y)
+        )
         if len(self.shape) == 2:
             log_density = log_density.sum(axis=-2)
         with np.errstate(divide="ignore"):
@@ -206,7 +210,7 @@ class MixtureDistribution:
         -------
         probability : ndarray of the broadcast shape
         """
-        return self._pool(self._each("cdf", y))
+        return self._pool(self._each("cdf", self._checked(y)))
 
     def sf(self, y):
         """Probability of a target above `y`, accurate where it is small.
@@ -220,7 +224,7 @@ class MixtureDistribution:
         -------
         probability : ndarray
         """
-        return self._pool(self._each("sf", y))
+        return self._pool(self._each("sf", self._checked(y)))
 
     def ppf(self, q):
         r"""Quantiles of the targets.
@@ -236,13 +240,14 @@ class MixtureDistribution:
             To a relative precision of about 1e-12. Of counts, the smallest whose `cdf`
             is not below the level.
         """
-        q = np.asarray(q, dtype=np.float64)
-        outside = q[~((q >= 0) & (q <= 1))]
-        if q.ndim > 1 or outside.size:
-            got = f"{outside.flat[0]!r}" if outside.size else f"shape {q.shape}"
+        levels = np.asarray(q)
+        numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
+        if not numbers or not np.all((levels >= 0) & (levels <= 1)):
             raise ValueError(
-                f"q must be a number between 0 and 1, or a list of such; got {got}."
+                f"Quantiles are asked for by a number between 0 and 1, or a list of "
+                f"such; got {q!r}."
             )
+        q = levels.astype(np.float64)
         if q.ndim:
             return np.stack([self.ppf(level) for level in q], axis=-1)
         if self.discrete:
@@ -262,7 +267,7 @@ class MixtureDistribution:
         interval : ndarray of shape (\*`shape`, 2)
             Lower and upper end.
         """
-        if not 0 <= coverage <= 1:
+        if not (isinstance(coverage, Real) and 0 <= coverage <= 1):
             raise ValueError(
                 f"coverage must be a number between 0 and 1; got {coverage!r}."
             )
@@ -315,6 +320,10 @@ class MixtureDistribution:
         draws : ndarray of shape (n_samples, \\*`shape`)
             The outputs of a draw come from one expert.
         """
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be a whole number above 0; got {n_samples!r}."
+            )
         rng = check_random_state(random_state)
         n_rows = len(self.weights)
         bounds = np.cumsum(self.weights, axis=1)
@@ -342,7 +351,8 @@ class MixtureDistribution:
             \int (F(t) - [y \le t])^2 \, dt
 
         In the units of the target; of a certain prediction it is the absolute error.
-        The integral is taken numerically, to about 1e-6 of the scale.
+        For gaussians there is a closed form. Else the integral is taken numerically, to
+        about 1e-6 of the scale.
 
         Parameters
         ----------
@@ -357,9 +367,11 @@ class MixtureDistribution:
         .. [1] T. Gneiting and A. E. Raftery (2007). Strictly proper scoring rules,
            prediction, and estimation. JASA 102(477), 359-378, equation 20.
         """
-        y = np.broadcast_to(np.asarray(y, dtype=np.float64), self.shape)
+        y = np.broadcast_to(self._checked(y), self.shape)
         if self.discrete:
             return self._count_crps(y)
+        if all(block.family is stats.norm for block in self.components):
+            return self._gaussian_crps(y)
         with np.errstate(invalid="ignore"):
             knots = np.concatenate(
                 [self._each("ppf", level) for level in _LOWER_LEVELS]
@@ -381,6 +393,19 @@ class MixtureDistribution:
 
     # How it is done
     # --------------
+
+    def _checked(self, y):
+        """Targets as numbers, broadcast against the rows."""
+        y = np.asarray(y, dtype=np.float64)
+        try:
+            np.broadcast_shapes(y.shape, self.shape)
+        except ValueError as error:
+            raise ValueError(
+                f"y must broadcast against targets of shape {self.shape}; got the "
+                f"shape {y.shape}. Points for every row are a column, of shape "
+                "(n_points, 1)."
+            ) from error
+        return y
 
     def _each(self, method, *arguments):
         """A method of SciPy's for every component, the last axis."""
@@ -458,6 +483,14 @@ class MixtureDistribution:
             lower = np.where(reached | (lower >= upper), lower, middle + 1)
             upper = np.where(reached, np.minimum(middle, upper), upper)
         return upper
+
+    def _gaussian_crps(self, y):
+        means, scales = self.means, self.scales
+        weights = np.broadcast_to(self._aligned_weights(), means.shape)
+        flat = (
+            array.reshape(-1, means.shape[-1]) for array in (weights, means, scales)
+        )
+        return kernels.gaussian_crps(*flat, y.ravel()).reshape(self.shape)
 
     def _count_crps(self, y):
         """The integral, which is a sum here."""

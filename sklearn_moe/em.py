@@ -218,6 +218,41 @@ def shared_weights(weights, sample_weight, sharing):
     return shared
 
 
+def fit_likelihood(likelihood, outputs, log_gate, responsibilities, sample_weight, tol):
+    """EM over the likelihood alone: experts and gate stay as they are.
+
+    Parameters
+    ----------
+    likelihood : object
+        As in `expectation_maximization`.
+    outputs : ndarray of shape (n_samples, n_experts, ...)
+        Answers of the experts.
+    log_gate : ndarray of shape (n_samples, n_experts)
+        Logarithm of the gate's weights.
+    responsibilities : ndarray of shape (n_samples, n_experts)
+        Where to begin.
+    sample_weight : ndarray of shape (n_samples,)
+    tol : float
+        Smallest change of the log-likelihood, per unit of weight, that is worth an
+        iteration.
+
+    Returns
+    -------
+    fitted : object
+        What the likelihood's `fit` returned last.
+    """
+    reached, improves = -np.inf, True
+    while improves:
+        weights = sample_weight[:, np.newaxis] * responsibilities
+        fitted, log_prob = likelihood.fit(outputs, weights)
+        responsibilities, _, log_likelihood = kernels.responsibilities(
+            log_gate, log_prob, sample_weight
+        )
+        improves = log_likelihood > reached + tol * sample_weight.sum()
+        reached = log_likelihood
+    return fitted
+
+
 class Starvation:
     """Watches over experts that lose their rows.
 

@@ -121,18 +121,31 @@ def test_a_quantile_of_counts_is_the_least_count_of_enough_probability(noise):
         assert np.all(distribution.cdf(count - 1) < q)
 
 
-@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]]])
+@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]], "median", [0.5, None]])
 def test_levels_that_are_none_are_refused(q):
     distribution = gaussians([1.0], [0.0], [1.0])
-    with pytest.raises(ValueError, match="q must be a number between 0 and 1"):
+    with pytest.raises(ValueError, match="a number between 0 and 1"):
         distribution.ppf(q)
 
 
-@pytest.mark.parametrize("coverage", [-0.1, 90])
+@pytest.mark.parametrize("coverage", [-0.1, 90, "all", None])
 def test_a_coverage_that_is_none_is_refused(coverage):
     mixture = fit()
     with pytest.raises(ValueError, match="coverage must be a number between 0 and 1"):
         mixture.predict_interval([[0.0]], coverage)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, None])
+def test_a_number_of_draws_that_is_none_is_refused(n_samples):
+    with pytest.raises(ValueError, match="n_samples must be a whole number above 0"):
+        fit().sample([[0.0]], n_samples)
+
+
+@pytest.mark.parametrize("method", ["pdf", "logpdf", "cdf", "sf", "crps"])
+def test_targets_of_another_number_of_rows_are_refused(method):
+    distribution = fit().predict_distribution([[0.0], [1.0], [2.0]])
+    with pytest.raises(ValueError, match=r"shape \(3,\); got the shape \(2,\)"):
+        getattr(distribution, method)([0.0, 1.0])
 
 
 # What the families have in common

@@ -1,6 +1,7 @@
 """The docstrings of the public names say all that numpydoc asks for."""
 
 import inspect
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from numpydoc.validate import validate
 from sklearn.linear_model import LinearRegression
 
 import sklearn_moe
+from sklearn_moe import model_selection
 from sklearn_moe.likelihoods import Noise
 
 # Not asked for: an extended summary everywhere, a verb as first word ("The ..." says
@@ -19,36 +21,42 @@ IGNORED = {"ES01", "PR07", "RT02", "RT03", "SS05"}
 # A method shares the examples and relatives of its class.
 IGNORED_OF_METHODS = IGNORED | {"EX01", "SA01"}
 
-NOISE_MODELS = [
-    name
-    for name in sklearn_moe.__all__
-    if issubclass(getattr(sklearn_moe, name), Noise)
-]
-ESTIMATORS = [
-    name
-    for name in sklearn_moe.__all__
-    if hasattr(getattr(sklearn_moe, name), "predict")
-]
-CLASSES = [f"sklearn_moe.{name}" for name in sklearn_moe.__all__]
+
+def named(path):
+    """What a dotted path names."""
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
 
 
-def own_methods(name):
+PUBLIC = [
+    *(f"sklearn_moe.{name}" for name in sklearn_moe.__all__),
+    *(f"sklearn_moe.model_selection.{name}" for name in model_selection.__all__),
+]
+CLASSES = [path for path in PUBLIC if inspect.isclass(named(path))]
+NOISE_MODELS = [path for path in CLASSES if issubclass(named(path), Noise)]
+ESTIMATORS = [path for path in CLASSES if hasattr(named(path), "predict")]
+
+
+def own_methods(path):
     """The public methods with a docstring of their own, written in this package."""
-    cls = getattr(sklearn_moe, name)
-    for method, function in inspect.getmembers(cls, inspect.isfunction):
+
+    def is_python(member):
+        return inspect.isfunction(member) or inspect.ismethod(member)
+
+    for method, function in inspect.getmembers(named(path), is_python):
         module = inspect.unwrap(function).__module__
         inherits = function.__doc__ is None and inspect.getdoc(function) is not None
         if method.startswith("_") or inherits:
             continue
         if module.startswith("sklearn_moe"):
-            yield f"sklearn_moe.{name}.{method}"
+            yield f"{path}.{method}"
 
 
-METHODS = [method for name in sklearn_moe.__all__ for method in own_methods(name)]
+METHODS = [method for path in CLASSES for method in own_methods(path)]
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_the_docstring_of_a_class_is_complete(name):
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_docstring_of_a_public_name_is_complete(name):
     errors = validate(name)["errors"]
     assert [error for error in errors if error[0] not in IGNORED] == []
 
@@ -60,10 +68,7 @@ def test_the_docstring_of_a_method_is_complete(name):
 
 
 def documented_attributes(name):
-    return {
-        attribute.name
-        for attribute in ClassDoc(getattr(sklearn_moe, name))["Attributes"]
-    }
+    return {attribute.name for attribute in ClassDoc(named(name))["Attributes"]}
 
 
 def learnt_attributes(fitted):
@@ -81,7 +86,7 @@ def rows_and_labels():
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_documented_attributes_are_those_of_a_fitted_estimator(name):
-    fitted = getattr(sklearn_moe, name)().fit(*rows_and_labels())
+    fitted = named(name)().fit(*rows_and_labels())
     # It exists where X has names.
     learnt = learnt_attributes(fitted) | {"feature_names_in_"}
     assert documented_attributes(name) == learnt
@@ -89,7 +94,7 @@ def test_the_documented_attributes_are_those_of_a_fitted_estimator(name):
 
 @pytest.mark.parametrize("name", NOISE_MODELS)
 def test_the_documented_attributes_are_those_of_a_fitted_noise_model(name):
-    noise = getattr(sklearn_moe, name)()
+    noise = named(name)()
     fitted = sklearn_moe.MixtureOfExpertsRegressor(
         LinearRegression(), n_experts=1, noise=noise
     ).fit(*rows_and_labels())

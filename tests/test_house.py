@@ -17,7 +17,7 @@ FLOORS = [
     {"inspection", "model_selection", "dask"},
     {"classifier", "regressor"},
     {"_mixture"},
-    {"_run"},
+    {"_criteria", "_run"},
     {"em"},
     {
         "distribution",
@@ -28,7 +28,7 @@ FLOORS = [
         "likelihoods",
         "routing",
     },
-    {"weighting"},
+    {"parameters", "weighting"},
     {"kernels"},
     {"_atomic", "_compat"},
 ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import logsumexp, softmax
 
@@ -220,6 +221,34 @@ def test_the_choice_of_the_experts_equals_numpy(shape, factor):
     for array, weight in zip(layouts(scores), layouts(sample_weight)):
         result = kernels.choose_rows(array, weight, capacity)
         np.testing.assert_array_equal(result, expected)
+
+
+def test_bracketed_newton_finds_every_root():
+    goals = np.array([-8.0, 1e-9, 1.0, 27.0, 1e12])
+    lower, upper = np.full(5, -1e5), np.full(5, 2e5)
+    search = np.stack([lower, upper, (lower + upper) / 2, upper - lower])
+    steps = 0
+    while np.any(search[0] < search[1]):
+        steps += 1
+        search = kernels.bracketed_newton(
+            search, search[2] ** 3 - goals, 3 * search[2] ** 2, np.cbrt(np.abs(goals))
+        )
+        assert steps < 200
+    np.testing.assert_allclose(search[2], np.cbrt(goals), rtol=1e-12)
+
+
+def test_the_crps_of_one_gaussian_is_the_known_one():
+    # Gneiting and Raftery (2007), equation 21.
+    rng = np.random.default_rng(0)
+    mean, scale, y = rng.normal(size=(3, 7))
+    scale = np.abs(scale)
+    z = (y - mean) / scale
+    known = scale * (
+        z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi)
+    )
+    halves = np.full((7, 2), 0.5)
+    twice = (np.column_stack([part, part]) for part in (mean, scale))
+    np.testing.assert_allclose(kernels.gaussian_crps(halves, *twice, y), known)
 
 
 def test_read_only_logits_are_not_overwritten():

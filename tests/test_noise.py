@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -26,7 +27,7 @@ from sklearn_moe import (
     SoftmaxGate,
     StudentTNoise,
 )
-from sklearn_moe.likelihoods import NOISES, NoiseLikelihood
+from sklearn_moe.likelihoods import NOISES, Noise, NoiseLikelihood
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR
 
 DATA = Path(__file__).parent / "data"
@@ -234,6 +235,56 @@ def test_the_parameters_of_a_noise_model_can_be_searched():
         cv=2,
     ).fit(X, y)
     assert search.best_estimator_.noise_.df_[0] in (2.0, 50.0)
+
+
+def test_a_parameter_of_a_noise_that_is_a_name_can_be_set():
+    mixture = MixtureOfExpertsRegressor(noise="student_t").set_params(noise__df=3.0)
+    assert mixture.noise.df == 3.0
+    mixture.set_params(noise="laplace", noise__reweight=False)
+    assert isinstance(mixture.noise, LaplaceNoise)
+    assert not mixture.noise.reweight
+
+
+def test_a_mixture_of_an_unknown_noise_can_be_drawn():
+    assert "MixtureOfExperts" in MixtureOfExpertsRegressor(noise="?")._repr_html_()
+
+
+def test_an_error_of_the_scale_estimator_says_so():
+    X, y, _, _ = problem(50)
+    X[3, 0] = np.nan
+    mixture = MixtureOfExpertsRegressor(
+        HistGradientBoostingRegressor(max_iter=2), noise=HeteroscedasticGaussian()
+    )
+    with pytest.raises(ValueError, match="NaN") as caught:
+        mixture.fit(X, y)
+    assert "scale_estimator" in caught.value.__notes__[0]
+
+
+class LogisticNoise(Noise):
+    """As a user may write it: the scale from the moments."""
+
+    distribution = stats.logistic
+
+    def fit(self, target, location, weights):
+        squares = (target.y[:, np.newaxis] - location) ** 2
+        variance = np.average(squares, axis=0, weights=weights)
+        self.scale_ = np.maximum(np.sqrt(3 * variance) / np.pi, target.floor)
+        return self
+
+    def parameters(self, location, X):
+        return {"loc": location, "scale": self.scale_}
+
+
+def test_a_noise_model_of_ones_own_is_as_good_as_any():
+    X, y, _, _ = problem(100)
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, noise=LogisticNoise(), tol=1e-3, random_state=0
+    ).fit(X, y)
+    distribution = mixture.predict_distribution(X)
+    np.testing.assert_allclose(distribution.logpdf(y), mixture.score_samples(X, y))
+    lower, upper = mixture.predict_interval(X, 0.8).T
+    assert 0.7 < np.mean((lower <= y) & (y <= upper)) <= 1
+    assert mixture.n_parameters() == 2 * (3 + 1) + 3
 
 
 # Outliers

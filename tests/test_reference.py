@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
@@ -77,3 +78,27 @@ def test_parameters_are_those_of_the_maximum(fit):
         *(softmax.coef_[second] - softmax.coef_[first]),
     ]
     np.testing.assert_allclose(against_first, gate, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "log_likelihood"),
+    [("tone_k2", 141.198), ("CO2_k2", -66.9398), ("NO_k2", 122.0384)],
+)
+def test_with_a_constant_gate_it_is_the_published_mixture_of_regressions(
+    name, log_likelihood
+):
+    case = REFERENCE[name]
+    data = pd.read_csv(DATA / case["data"])
+    mixture = MixtureOfExpertsRegressor(
+        LinearRegression(),
+        n_experts=2,
+        gate=DummyClassifier(),
+        cv=None,
+        sharing=0,
+        init="random",
+        n_init=3,
+        tol=1e-8,
+        max_iter=1000,
+        random_state=0,
+    ).fit(data[[case["expert_features"]]], data[case["target"]])
+    assert mixture.log_likelihood_ == pytest.approx(log_likelihood, rel=2e-5)

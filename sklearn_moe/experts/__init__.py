@@ -4,17 +4,20 @@ from sklearn_moe.experts.answers import (
     ClassAnswers,
     PointAnswers,
     has_own_density,
+    mixture_within,
     own_distribution,
 )
 from sklearn_moe.experts.memorization import find_memorizers
-from sklearn_moe.experts.pool import ExpertPool, expert_answers
+from sklearn_moe.experts.pool import ExpertPool, blamed_on, expert_answers
 
 __all__ = [
     "ClassAnswers",
     "ExpertPool",
     "PointAnswers",
+    "blamed_on",
     "expert_answers",
     "find_memorizers",
     "has_own_density",
+    "mixture_within",
     "own_distribution",
 ]

@@ -105,17 +105,17 @@ def has_own_density(expert):
 
 def own_log_density(expert, X, y):
     """Log density of the targets under an expert that has one."""
-    mixture, X = _mixture_within(expert, X)
+    mixture, X = mixture_within(expert, X)
     return mixture.score_samples(X, y)
 
 
 def own_distribution(expert, X):
     """Distribution of the targets under an expert that has one."""
-    mixture, X = _mixture_within(expert, X)
+    mixture, X = mixture_within(expert, X)
     return mixture.predict_distribution(X)
 
 
-def _mixture_within(expert, X):
+def mixture_within(expert, X):
     """The mixture at the end of an expert, and the rows that it sees."""
     expert = thawed(expert)
     if not isinstance(expert, Pipeline):

@@ -129,7 +129,8 @@ class ExpertPool:
         if tasks:
             if not self.specialize:
                 weights = np.tile(self.sample_weight[:, np.newaxis], len(members))
-            for k, member in zip(tasks, self._fit_members(tasks, weights, previous)):
+            fitted = self._fit_members(tasks, weights, previous, self.splits)
+            for k, member in zip(tasks, fitted):
                 members[k] = member
                 if not self.specialize:
                     self._settled[k] = member
@@ -181,9 +182,35 @@ class ExpertPool:
         """Answers of a fitted expert for some of the rows."""
         return self.answers(expert, safe_indexing(self.X, rows))
 
-    def _fit_members(self, tasks, weights, previous):
+    def out_of_fold(self, members, order, splits):
+        """Answers on the training rows as fitted without each row.
+
+        Parameters
+        ----------
+        members : list of Member
+            What an M-step returned; its weights are used again.
+        order : ndarray of shape (n_experts,)
+            In which the experts are wanted.
+        splits : list of (train, test)
+            Used where the members are not cross-fitted already.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
+        """
+        members = list(members)
+        if self.splits is None:
+            tasks = [k for k in order if not self.frozen[k]]
+            weights = np.stack([member.weights for member in members], axis=1)
+            for k, member in zip(
+                tasks, self._fit_members(tasks, weights, None, splits)
+            ):
+                members[k] = member
+        return _stacked([members[k] for k in order], [self.names[k] for k in order])
+
+    def _fit_members(self, tasks, weights, previous, splits):
         """Fit experts, the folds of each as well, side by side."""
-        splits = self.splits or [(None, None)]
+        folds = splits or [(None, None)]
         results = iter(
             Parallel(n_jobs=self.n_jobs)(
                 delayed(_fit_and_answer)(
@@ -199,15 +226,15 @@ class ExpertPool:
                     self._fit_arguments(k),
                 )
                 for k in tasks
-                for train, test in splits
+                for train, test in folds
             )
         )
         for k in tasks:
-            parts = [next(results) for _ in splits]
-            if self.splits is None:
+            parts = [next(results) for _ in folds]
+            if splits is None:
                 [(estimator, values, log_density)] = parts
             else:
-                order = np.argsort(np.concatenate([test for _, test in splits]))
+                order = np.argsort(np.concatenate([test for _, test in folds]))
                 estimator = None
                 values = np.concatenate([part[1] for part in parts])[order]
                 log_density = None
@@ -217,7 +244,7 @@ class ExpertPool:
 
     def _frozen_member(self, k):
         expert = self._experts[k]
-        with _blamed_on(self.names[k]):
+        with blamed_on(f"expert {self.names[k]!r}"):
             answer = _answer(expert, self.X, self.y, self.answers)
         return Member(self.sample_weight, expert, *answer)
 
@@ -239,7 +266,7 @@ def _fit_and_answer(
     name, expert, X, y, weights, train, test, answers, previous, arguments
 ):
     """One task: fit an expert to some rows, and ask it about others."""
-    with _blamed_on(name):
+    with blamed_on(f"expert {name!r}"):
         fitted = expert.fit(X, y, weights, rows=train, previous=previous, **arguments)
         if test is None:
             return fitted, *_answer(fitted, X, y, answers)
@@ -247,7 +274,7 @@ def _fit_and_answer(
 
 
 def _fit(name, expert, X, y, weights, **arguments):
-    with _blamed_on(name):
+    with blamed_on(f"expert {name!r}"):
         return expert.fit(X, y, weights, **arguments)
 
 
@@ -257,12 +284,12 @@ def _answer(expert, X, y, answers):
 
 
 @contextmanager
-def _blamed_on(name):
-    """Have an error say which expert it comes from."""
+def blamed_on(part):
+    """Have an error say which part of the mixture it comes from."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"This is about expert {name!r}.")
+        error.add_note(f"This is about {part}.")
         raise
 
 
@@ -300,7 +327,7 @@ def expert_answers(named_experts, X, y, answers):
     """
     members = []
     for name, expert in named_experts.items():
-        with _blamed_on(name):
+        with blamed_on(f"expert {name!r}"):
             members.append(Member(None, expert, *_answer(expert, X, y, answers)))
     return _stacked(members, named_experts)
 

@@ -5,12 +5,23 @@ A gate at work in EM has these methods: ``fit(responsibilities, previous)``,
 the attribute `features`, what the initialisation sees of the rows.
 """
 
+import numpy as np
+
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
-from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating
+from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, softmax_columns
+from sklearn_moe.parameters import count_parameters
 from sklearn_moe.weighting import last_step, seeded
 
-__all__ = ["GaussianGate", "SoftmaxGate", "gating", "log_weights", "needs_folds"]
+__all__ = [
+    "GaussianGate",
+    "SoftmaxGate",
+    "gating",
+    "log_weights",
+    "n_parameters",
+    "needs_folds",
+    "softmax_columns",
+]
 
 
 def gating(gate, X, sample_weight, *, random_state, splits, n_jobs):
@@ -59,3 +70,23 @@ def log_weights(gate, X, n_experts):
     if needs_folds(gate):
         return log_gate_weights(gate, X, n_experts)
     return gate.predict_log_proba(X)
+
+
+def n_parameters(gate, active):
+    """Number of free parameters of a fitted gate.
+
+    Parameters
+    ----------
+    gate : fitted estimator
+    active : ndarray of shape (n_experts,), bool
+        The weights of the others are not used; a softmax or gaussian gate has no
+        parameters for them.
+
+    Returns
+    -------
+    n_parameters : int
+    """
+    if needs_folds(gate):
+        return count_parameters(gate)
+    n_free = int(np.count_nonzero(active)) - 1
+    return n_free * last_step(gate)._n_parameters_of_class()

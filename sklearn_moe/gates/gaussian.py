@@ -25,6 +25,7 @@ from sklearn_moe.gates._features import (
     split_pipeline,
 )
 from sklearn_moe.gates._targets import check_targets
+from sklearn_moe.parameters import count_parameters
 
 
 class GaussianGate(ClassifierMixin, BaseEstimator):
@@ -186,6 +187,13 @@ class GaussianGate(ClassifierMixin, BaseEstimator):
         chosen = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[chosen]
 
+    def _n_parameters_of_class(self):
+        """Of its logit: the weights are ratios, of linear and quadratic terms."""
+        n_features = self.means_.shape[1]
+        full = self.covariance_type == "full"
+        n_squares = n_features * (n_features + 1) // 2 if full else n_features
+        return 1 + n_features + n_squares
+
     def _standardise(self, X, sample_weight):
         """Learn mean and spread of the features; return the standardised ones."""
         self.feature_mean_, self.feature_scale_ = mean_and_scale(X, sample_weight)
@@ -214,6 +222,12 @@ class GaussianGate(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+@count_parameters.register
+def _count_gate(gate: GaussianGate):
+    check_is_fitted(gate)
+    return (len(gate.classes_) - 1) * gate._n_parameters_of_class()
 
 
 @dataclass(frozen=True)

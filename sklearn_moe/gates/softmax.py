@@ -24,6 +24,7 @@ from sklearn_moe.gates._features import (
 )
 from sklearn_moe.gates._problem import SoftmaxProblem
 from sklearn_moe.gates._targets import check_targets
+from sklearn_moe.parameters import count_parameters
 from sklearn_moe.weighting import last_step
 
 # Newton steps of the gate in one M-step. They start where the last M-step ended, so
@@ -262,13 +263,14 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         """
         return self.classes_[kernels.argmax(self._logits(X))]
 
+    def _n_parameters_of_class(self):
+        return self.coef_.shape[1] + 1
+
     def _logits(self, X):
-        check_is_fitted(self)
-        X = clip_outliers(gate_features(self, X, reset=False), self.bounds_)
-        filled = fill_missing(X, self.feature_mean_)
-        logits = safe_sparse_dot(filled, self.coef_.T, dense_output=True)
+        columns = softmax_columns(self, X)
+        logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
         logits += self.intercept_
-        return logits.astype(X.dtype, copy=False)
+        return logits.astype(columns.dtype, copy=False)
 
     def _problem(self, X, sample_weight):
         """What is to be minimised, on validated rows."""
@@ -287,6 +289,30 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def softmax_columns(softmax, X):
+    """The columns to which the coefficients of a fitted softmax gate belong.
+
+    Parameters
+    ----------
+    softmax : SoftmaxGate
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    columns : {ndarray, CSR} of shape (n_samples, n_gate_features)
+        Encoded and clipped, without missing values.
+    """
+    check_is_fitted(softmax)
+    X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
+    return fill_missing(X, softmax.feature_mean_)
+
+
+@count_parameters.register
+def _count_gate(gate: SoftmaxGate):
+    check_is_fitted(gate)
+    return (len(gate.classes_) - 1) * gate._n_parameters_of_class()
 
 
 @dataclass(frozen=True)

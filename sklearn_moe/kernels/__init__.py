@@ -12,6 +12,7 @@ __all__ = [
     "assign_with_capacity",
     "bracketed_newton",
     "choose_rows",
+    "gaussian_crps",
     "log_softmax",
     "responsibilities",
     "softmax_cross_entropy",
@@ -139,6 +140,37 @@ def choose_rows(scores, sample_weight, capacity):
         _prepare(scores, np.float64),
         _prepare(sample_weight, np.float64),
         float(capacity),
+    )
+
+
+def gaussian_crps(weights, means, scales, y):
+    r"""Continuous ranked probability score of mixtures of gaussians [1]_.
+
+    .. math::
+        E|Y - y| - \tfrac{1}{2} E|Y - Y'|,
+
+    Y and Y' independent draws: the mean distance of a gaussian from zero has a closed
+    form.
+
+    Parameters
+    ----------
+    weights, means, scales : ndarray of shape (n_samples, n_components)
+    y : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    crps : ndarray of shape (n_samples,)
+
+    References
+    ----------
+    .. [1] E. P. Grimit, T. Gneiting, V. J. Berrocal and N. A. Johnson (2006). The
+       continuous ranked probability score for circular variables and its application
+       to mesoscale forecast ensemble verification. QJRMS 132, equation 5.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    return _compiled.gaussian_crps(
+        *(_prepare(array, np.float64) for array in (weights, means, scales, y))
     )
 
 

@@ -12,7 +12,7 @@ one number at a time, hence those of this module, which are right to one unit in
 last place.
 """
 
-from math import factorial, inf, log
+from math import erf, exp, factorial, inf, log, pi, sqrt
 
 import numpy as np
 from numba import njit
@@ -250,3 +250,27 @@ def bracketed_newton(search, excess, slope, size):
         search[1, i] = upper
         search[2, i] = new
         search[3, i] = step
+
+
+@_jit
+def mean_distance(mean, scale):
+    z = mean / scale
+    density = exp(-0.5 * z * z) / sqrt(2 * pi)
+    return scale * (2 * density + z * erf(z / sqrt(2.0)))
+
+
+@_jit
+def gaussian_crps(weights, means, scales, y):
+    n_samples, n_components = weights.shape
+    score = np.zeros(n_samples)
+    for i in range(n_samples):
+        for k in range(n_components):
+            if weights[i, k] == 0.0:
+                continue
+            distance = mean_distance(means[i, k] - y[i], scales[i, k])
+            score[i] += weights[i, k] * distance
+            for j in range(n_components):
+                scale = sqrt(scales[i, k] ** 2 + scales[i, j] ** 2)
+                distance = mean_distance(means[i, k] - means[i, j], scale)
+                score[i] -= 0.5 * weights[i, k] * weights[i, j] * distance
+    return score

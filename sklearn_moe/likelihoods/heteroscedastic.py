@@ -6,6 +6,7 @@ from sklearn.linear_model import Ridge
 
 from sklearn_moe.likelihoods.gaussian import gaussian_log_prob
 from sklearn_moe.likelihoods.noise import Noise, weighted_mean
+from sklearn_moe.parameters import count_parameters
 from sklearn_moe.weighting import WeightedFit
 
 # Minus the mean of the logarithm of a squared standard normal number.
@@ -74,9 +75,15 @@ class HeteroscedasticGaussian(Noise):
         self.log_factor_ = np.zeros(shape)
         unit = weights.sum() / len(weights)
         for part in np.ndindex(shape):
-            self.scale_estimators_[part] = estimator.fit(
-                target.X, log_squares[:, *part], weights[:, part[0]], unit=unit
-            )
+            try:
+                self.scale_estimators_[part] = estimator.fit(
+                    target.X, log_squares[:, *part], weights[:, part[0]], unit=unit
+                )
+            except Exception as error:
+                error.add_note(
+                    f"This is about the scale_estimator of the noise, {base!r}."
+                )
+                raise
         ratio = squares / self._scale(location, target.X) ** 2
         self.log_factor_ = np.log(np.maximum(weighted_mean(ratio, weights, 1.0), 1e-8))
         return self
@@ -86,6 +93,10 @@ class HeteroscedasticGaussian(Noise):
 
     def log_prob(self, y, location, X):
         return gaussian_log_prob(y, location, self._scale(location, X))
+
+    def n_parameters(self):
+        of_estimators = map(count_parameters, self.scale_estimators_.flat)
+        return sum(of_estimators) + self.log_factor_.size
 
     def _scale(self, location, X):
         log_variance = np.empty(location.shape)

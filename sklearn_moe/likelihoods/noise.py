@@ -174,6 +174,17 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         """
         return {name: value for name, value in vars(self).items() if name[-1] == "_"}
 
+    def n_parameters(self):
+        """Number of free parameters learnt, of all experts and outputs.
+
+        Returns
+        -------
+        n_parameters : int
+            A floor is none: it is not fitted to the errors.
+        """
+        learnt = self.fitted_parameters()
+        return sum(np.size(learnt[name]) for name in learnt if name != "floor_")
+
     def default_expert(self):
         """The regressor that maximises this likelihood, for ``experts=None``.
 

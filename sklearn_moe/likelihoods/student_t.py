@@ -87,6 +87,9 @@ class StudentTNoise(Noise):
     def parameters(self, location, X):
         return {"df": self.df_, "loc": location, "scale": self.scale_}
 
+    def n_parameters(self):
+        return self.scale_.size + (self.df_.size if self.df is None else 0)
+
     def emphasis(self, y, location):
         if not self.reweight:
             return 1.0
