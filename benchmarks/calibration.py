@@ -1,0 +1,421 @@
+"""How far predicted distributions and probabilities can be trusted.
+
+Mixtures of experts beside other regressors that predict a distribution or an interval:
+coverage of central intervals, CRPS, log score and interval score, on public tables and
+the same folds for all. Then class probabilities, beside those of single experts: log
+loss, Brier score and calibration. `python benchmarks/calibration.py`.
+"""
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _tables import CLASSIFICATION, REGRESSION, load, preprocessing
+from heterogeneous import CLASSIFIERS, REGRESSORS
+from mapie.regression import CrossConformalRegressor
+from ngboost import NGBRegressor
+from quantile_forest import RandomForestQuantileRegressor
+from scipy import stats
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+import sklearn_moe
+from sklearn_moe import (
+    HeteroscedasticGaussian,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ["scikit-learn", "numpy", "numba", "ngboost", "quantile-forest", "mapie"]
+
+COVERAGES = [0.5, 0.8, 0.9, 0.95]
+LEVELS = (np.arange(400) + 0.5) / 400
+N_BINS = 10
+
+# The bars.
+DEFAULTS = ["ridge", "unlike"]
+MOST_OFF = 0.03
+
+MIXTURES = {
+    "ridge": MixtureOfExpertsRegressor(random_state=0),
+    # Small, few and briefly, since each iteration of EM fits twelve of them.
+    "boosting": MixtureOfExpertsRegressor(
+        HistGradientBoostingRegressor(max_iter=50, max_leaf_nodes=8, random_state=0),
+        n_experts=2,
+        cv=5,
+        max_iter=5,
+        tol=1e-3,
+        random_state=0,
+    ),
+    "unlike": MixtureOfExpertsRegressor(REGRESSORS, random_state=0),
+    "unlike, t": MixtureOfExpertsRegressor(
+        REGRESSORS, noise="student_t", random_state=0
+    ),
+    "unlike, varying": MixtureOfExpertsRegressor(
+        REGRESSORS, noise=HeteroscedasticGaussian(), random_state=0
+    ),
+}
+PROBABILITIES = {
+    **dict(CLASSIFIERS),
+    "mixture, logistic": MixtureOfExpertsClassifier(random_state=0),
+    "mixture, unlike": MixtureOfExpertsClassifier(CLASSIFIERS, random_state=0),
+}
+LEGEND = """\
+ridge            MixtureOfExpertsRegressor(), all defaults: 4 ridge experts
+boosting         2 boosting experts that specialise, cv=5, 5 iterations of EM
+unlike           ridge, boosting, support vectors and neighbours; defaults else
+unlike, t        the same with Student's t noise
+unlike, varying  the same with HeteroscedasticGaussian()
+NGBoost          NGBRegressor(), all defaults: a gaussian for each row
+forest           RandomForestQuantileRegressor(); CRPS from 400 quantiles, no density
+process          gaussian process, constant * RBF + white, normalised target
+conformal        MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
+"""
+
+
+# Predicted distributions
+# -----------------------
+
+
+class Normal:
+    """A gaussian for each row."""
+
+    def __init__(self, mean, scale):
+        self.noise = stats.norm(mean, scale)
+
+    def interval(self, coverage):
+        """Lower and upper end for each row."""
+        return np.column_stack(self.noise.interval(coverage))
+
+    def logpdf(self, y):
+        """Logarithm of the density."""
+        return self.noise.logpdf(y)
+
+    def crps(self, y):
+        """The closed form (Gneiting and Raftery 2007, section 4.2)."""
+        scale = self.noise.std()
+        z = (y - self.noise.mean()) / scale
+        norm = stats.norm
+        return scale * (
+            z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi)
+        )
+
+
+class Quantiles:
+    """Quantiles of each row at any levels."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def interval(self, coverage):
+        """Lower and upper end for each row."""
+        return self.at([(1 - coverage) / 2, (1 + coverage) / 2])
+
+    def crps(self, y):
+        """Twice the mean pinball loss over all levels."""
+        error = y[:, np.newaxis] - self.at(list(LEVELS))
+        return 2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=1)
+
+
+class Intervals:
+    """Intervals of some coverages."""
+
+    def __init__(self, intervals):
+        self.intervals = dict(zip(COVERAGES, intervals))
+
+    def interval(self, coverage):
+        """Lower and upper end for each row."""
+        return self.intervals[coverage]
+
+
+def mixture(estimator):
+    def predict(X, y, X_test):
+        return clone(estimator).fit(X, y).predict_distribution(X_test)
+
+    return predict
+
+
+def ngboost(X, y, X_test):
+    fitted = NGBRegressor(random_state=0, verbose=False).fit(X, y)
+    return Normal(*map(fitted.pred_dist(X_test).params.get, ("loc", "scale")))
+
+
+def forest(X, y, X_test):
+    fitted = RandomForestQuantileRegressor(random_state=0).fit(X, y)
+    return Quantiles(lambda levels: fitted.predict(X_test, quantiles=levels))
+
+
+def process(X, y, X_test):
+    kernel = ConstantKernel() * RBF() + WhiteKernel()
+    fitted = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    return Normal(*fitted.fit(X, y).predict(X_test, return_std=True))
+
+
+def conformal(X, y, X_test):
+    fitted = CrossConformalRegressor(
+        HistGradientBoostingRegressor(random_state=0),
+        confidence_level=COVERAGES,
+        cv=5,
+        random_state=0,
+    ).fit_conformalize(X, y)
+    return Intervals(np.moveaxis(fitted.predict_interval(X_test)[1], 2, 0))
+
+
+CONTESTANTS = {
+    **{name: mixture(estimator) for name, estimator in MIXTURES.items()},
+    "NGBoost": ngboost,
+    "forest": forest,
+    "process": process,
+    "conformal": conformal,
+}
+
+
+def folds(name, arguments):
+    """Yield prepared training and test rows of a table."""
+    X, y = load(name, arguments.max_rows)
+    splitter = StratifiedKFold if name in CLASSIFICATION else KFold
+    for train, test in splitter(arguments.folds, shuffle=True, random_state=0).split(
+        X, y
+    ):
+        prepare = preprocessing().fit(X.iloc[train])
+        yield (
+            prepare.transform(X.iloc[train]),
+            y[train],
+            prepare.transform(X.iloc[test]),
+            y[test],
+        )
+
+
+def scores(predicted, y):
+    """Yield (measure, a score for each row)."""
+    for coverage in COVERAGES:
+        lower, upper = predicted.interval(coverage).T
+        yield f"coverage {coverage:.0%}", (lower <= y) & (y <= upper)
+        if coverage == 0.9:
+            outside = np.maximum(lower - y, 0) + np.maximum(y - upper, 0)
+            yield "width", upper - lower
+            yield "interval score", upper - lower + outside * 2 / (1 - coverage)
+    if hasattr(predicted, "crps"):
+        yield "CRPS", predicted.crps(y)
+    if hasattr(predicted, "logpdf"):
+        yield "log score", -predicted.logpdf(y)
+
+
+def measure_regression(name, arguments):
+    """Mean scores of all contestants on one table, as a list of rows."""
+    collected, seconds = defaultdict(list), defaultdict(list)
+    for X, y, X_test, y_test in folds(name, arguments):
+        for contestant, predict in CONTESTANTS.items():
+            begin = time.process_time()
+            predicted = predict(X, y, X_test)
+            seconds[contestant].append(time.process_time() - begin)
+            for measure, values in scores(predicted, y_test):
+                collected[contestant, measure].append(values)
+    for contestant, times in seconds.items():
+        collected[contestant, "seconds"] = [times]
+    return as_rows(name, collected)
+
+
+def as_rows(name, collected):
+    return [
+        {
+            "table": name,
+            "contestant": contestant,
+            "measure": measure,
+            "score": np.concatenate(values).mean(),
+        }
+        for (contestant, measure), values in collected.items()
+    ]
+
+
+def pivot(results, measure):
+    """Tables by contestants, in the order of the contest."""
+    part = results[results["measure"] == measure]
+    order = list(dict.fromkeys(part["contestant"]))
+    return part.pivot(index="table", columns="contestant", values="score")[order]
+
+
+def paragraph(title, frame, note="", digits=3):
+    shown = frame.rename_axis(index=None, columns=None)
+    text = shown.to_string(float_format=lambda value: f"{value:.{digits}f}")
+    return "\n".join([title, "=" * len(title), text, *([note] if note else []), ""])
+
+
+def mean_ranks(frame):
+    ranks = frame.rank(axis=1).mean().sort_values()
+    return "mean rank: " + ", ".join(f"{k} {rank:.1f}" for k, rank in ranks.items())
+
+
+def report_regression(results):
+    coverages = {f"coverage {c:.0%}": c for c in COVERAGES}
+    text = [
+        paragraph(title, frame := pivot(results, measure), mean_ranks(frame))
+        for title, measure in (
+            ("CRPS", "CRPS"),
+            ("Log score: mean negative log density", "log score"),
+            ("Interval score of 90 % intervals", "interval score"),
+            ("Width of 90 % intervals", "width"),
+        )
+    ]
+    frames = {nominal: pivot(results, name) for name, nominal in coverages.items()}
+    for nominal, frame in frames.items():
+        text.append(paragraph(f"Coverage of {nominal:.0%} intervals", frame))
+    text.append(
+        paragraph(
+            "Coverage: points off, median of the tables",
+            100 * off(frames).rename(index="{:.0%}".format),
+            digits=1,
+        )
+    )
+    seconds = pivot(results, "seconds").median().rename("seconds").to_frame().T
+    text.append(
+        paragraph("Fit and predict: processor seconds, median of the tables", seconds)
+    )
+    return text + bars(pivot(results, "CRPS"), off(frames))
+
+
+def off(frames):
+    """Median over the tables of the distance to the nominal coverage."""
+    return pd.DataFrame(
+        {
+            nominal: frame.sub(nominal).abs().median()
+            for nominal, frame in frames.items()
+        }
+    ).T
+
+
+def bars(crps, points):
+    lines = ["Bars", "===="]
+    for name in MIXTURES:
+        better = (crps[name] < crps["NGBoost"]).sum()
+        met = verdict(2 * better >= len(crps)) if name in DEFAULTS else "no bar"
+        lines.append(
+            f"CRPS of {name} better than NGBoost's: {better} of {len(crps)} tables; "
+            f"bar half: {met}"
+        )
+    for name in MIXTURES:
+        worst = points[name].max()
+        met = verdict(worst <= MOST_OFF) if name in DEFAULTS else "no bar"
+        lines.append(
+            f"coverage of {name} off by {100 * worst:.1f} points on the median table, "
+            f"at its worst level ({points[name].idxmax():.0%}); "
+            f"bar {100 * MOST_OFF:.0f}: {met}"
+        )
+    return [*lines, ""]
+
+
+def verdict(met):
+    return "met" if met else "MISSED"
+
+
+# Class probabilities
+# -------------------
+
+
+def measure_classification(name, arguments):
+    """Scores on one table, and what was predicted for each row beside what came."""
+    collected, curves = defaultdict(list), {}
+    predictions, came_true = defaultdict(list), []
+    for X, y, X_test, y_test in folds(name, arguments):
+        for contestant, estimator in PROBABILITIES.items():
+            fitted = clone(estimator).fit(X, y)
+            predictions[contestant].append(fitted.predict_proba(X_test)[:, 1])
+        came_true.append(y_test == fitted.classes_[1])
+    came_true = np.concatenate(came_true)
+    for contestant, parts in predictions.items():
+        predicted = np.concatenate(parts)
+        of_truth = np.where(came_true, predicted, 1 - predicted)
+        with np.errstate(divide="ignore"):
+            smallest = np.finfo(float).eps
+            collected[contestant, "log loss"] = [-np.log(of_truth.clip(smallest))]
+        collected[contestant, "Brier score"] = [(1 - of_truth) ** 2]
+        collected[contestant, "calibration"] = [[calibration(predicted, came_true)]]
+        curves[contestant] = predicted, came_true
+    return as_rows(name, collected), curves
+
+
+def calibration(predicted, came_true):
+    """Expected calibration error: bins of as many rows each."""
+    order = np.argsort(predicted, kind="stable")
+    return sum(
+        abs(np.sum(predicted[rows] - came_true[rows]))
+        for rows in np.array_split(order, N_BINS)
+    ) / len(predicted)
+
+
+def calibration_curves(curves):
+    """Frequency of what came true, all tables together, in bins of what was said."""
+    columns = {}
+    for contestant in curves[0]:
+        predicted, came_true = map(
+            np.concatenate, zip(*(curve[contestant] for curve in curves))
+        )
+        bins = np.minimum((predicted * N_BINS).astype(int), N_BINS - 1)
+        columns[contestant] = pd.Series(came_true).groupby(bins).mean()
+    frame = pd.DataFrame(columns)
+    frame.index = [f"{i / N_BINS:.1f} to {(i + 1) / N_BINS:.1f}" for i in frame.index]
+    return frame
+
+
+def report_classification(results, curves):
+    text = [
+        paragraph(title, frame := pivot(results, measure), mean_ranks(frame), digits=4)
+        for title, measure in (
+            ("Log loss", "log loss"),
+            ("Brier score", "Brier score"),
+            (
+                f"Expected calibration error, {N_BINS} bins of as many rows each",
+                "calibration",
+            ),
+        )
+    ]
+    title = "Calibration curves: how often it came true, all tables together"
+    return [*text, paragraph(title, calibration_curves(curves))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--max-rows", type=int, default=1500)
+    arguments = parser.parse_args()
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    text = [
+        f"{arguments.folds} folds, tables of up to {arguments.max_rows} rows, means "
+        f"over the rows that were not fitted; sklearn_moe {sklearn_moe.__version__}, "
+        f"{versions}, one thread",
+        "",
+        "Regression",
+        "----------",
+        LEGEND,
+    ]
+    regression, classification, curves = [], [], []
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        for name in REGRESSION:
+            regression += measure_regression(name, arguments)
+            print(f"{name}: done", flush=True)
+        for name in CLASSIFICATION:
+            rows, curve = measure_classification(name, arguments)
+            classification += rows
+            curves.append(curve)
+            print(f"{name}: done", flush=True)
+    text += report_regression(pd.DataFrame(regression))
+    text += ["Classification", "--------------", ""]
+    text += report_classification(pd.DataFrame(classification), curves)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "calibration.txt").write_text("\n".join(text), encoding="utf-8")
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
