@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._mixture import BaseMixtureOfExperts
-from sklearn_moe.experts import ClassAnswers
+from sklearn_moe.experts import ClassAnswers, distributions
 from sklearn_moe.likelihoods import CategoricalLikelihood, OwnDensity
 
 
@@ -234,7 +234,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to one.
         """
-        return self._pool(X)
+        # An expert or a gate that computes in single precision is off by 1e-7.
+        return distributions(self._pool(X))
 
     def predict_log_proba(self, X):
         """Logarithm of the probabilities of the classes.

@@ -15,8 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.mixture import GaussianMixture
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import (
@@ -644,6 +646,61 @@ def test_probabilities_sum_to_one_and_decide_the_class(combination):
     np.testing.assert_array_equal(
         mixture.predict(X), mixture.classes_[probabilities.argmax(axis=1)]
     )
+
+
+class SinglePrecision(LogisticRegression):
+    """It answers in single precision, as boosting of other libraries does."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X).astype(np.float32)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        LogisticRegression(),
+        GaussianNB(),
+        DecisionTreeClassifier(max_depth=2),
+        LinearSVC(),
+        SinglePrecision(),
+        [
+            ("line", LogisticRegression()),
+            ("votes", LinearSVC()),
+            ("bayes", GaussianNB()),
+        ],
+    ],
+    ids=["logistic", "bayes", "tree", "votes", "single precision", "unlike"],
+)
+def four_classes(request):
+    X = np.random.default_rng(0).uniform(-2, 2, (120, 2))
+    y = (X > 0) @ [2, 1]
+    mixture = MixtureOfExpertsClassifier(
+        request.param, n_experts=3, tol=1e-2, random_state=0
+    )
+    return mixture.fit(X, y)
+
+
+@given(
+    x=st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)),
+    dtype=st.sampled_from([np.float64, np.int64]),
+    combination=st.sampled_from(["weighted", "argmax"]),
+    top_k=st.sampled_from([None, 2]),
+)
+@settings(deadline=None, max_examples=50)
+def test_probabilities_sum_to_one_as_exactly_as_doubles_can(
+    four_classes, x, dtype, combination, top_k
+):
+    four_classes.set_params(combination=combination, top_k=top_k)
+    [probabilities] = four_classes.predict_proba(np.array([x]).astype(dtype))
+    assert probabilities.min() >= 0
+    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_double_probabilities_of_single_precision_rows_sum_to_one():
+    X, y = classification()
+    mixture = MixtureOfExpertsClassifier(LinearSVC(), n_experts=2, random_state=0)
+    probabilities = mixture.fit(X, y).predict_proba(X.astype(np.float32))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
 
 
 def test_the_log_of_an_impossible_class_is_minus_infinity():

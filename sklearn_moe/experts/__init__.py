@@ -3,6 +3,7 @@
 from sklearn_moe.experts.answers import (
     ClassAnswers,
     PointAnswers,
+    distributions,
     has_own_density,
     mixture_within,
     own_distribution,
@@ -15,6 +16,7 @@ __all__ = [
     "ExpertPool",
     "PointAnswers",
     "blamed_on",
+    "distributions",
     "expert_answers",
     "find_memorizers",
     "has_own_density",

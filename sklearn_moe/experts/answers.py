@@ -69,7 +69,7 @@ class ClassAnswers:
             predicted = np.asarray(expert.predict(X))
             _check_answers(predicted, X.shape[:1], "predict", kinds=None)
             votes = predicted[:, np.newaxis] == self.classes
-            return _distributions(votes.astype(np.float64))
+            return distributions(votes.astype(np.float64))
         probabilities = np.asarray(expert.predict_proba(X))
         known = np.asarray(expert.classes_)
         _check_answers(probabilities, (X.shape[0], *known.shape), "predict_proba")
@@ -79,11 +79,20 @@ class ClassAnswers:
         ours = np.isin(known, self.classes)
         columns = np.searchsorted(self.classes, known[ours])
         aligned[:, columns] = probabilities[:, ours]
-        return aligned if ours.all() else _distributions(aligned)
+        return aligned if ours.all() else distributions(aligned)
 
 
-def _distributions(shares):
-    """Divide rows by their sums; a row of zeros is shared equally."""
+def distributions(shares):
+    """Divide rows by their sums; a row of zeros is shared equally.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_samples, n_classes)
+    """
     sums = shares.sum(axis=1, keepdims=True)
     return np.where(sums > 0, shares / np.where(sums > 0, sums, 1), 1 / shares.shape[1])
 
