@@ -46,24 +46,26 @@ N_BINS = 10
 DEFAULTS = ["ridge", "unlike"]
 MOST_OFF = 0.03
 
+# Small and few, since cross-fitting costs twelve fits in each iteration of EM.
+BOOSTING = MixtureOfExpertsRegressor(
+    HistGradientBoostingRegressor(
+        learning_rate=0.2, max_iter=30, max_leaf_nodes=8, random_state=0
+    ),
+    n_experts=2,
+    max_iter=5,
+    random_state=0,
+)
+RIDGE = MixtureOfExpertsRegressor(random_state=0)
+UNLIKE = MixtureOfExpertsRegressor(REGRESSORS, random_state=0)
 MIXTURES = {
-    "ridge": MixtureOfExpertsRegressor(random_state=0),
-    # Small, few and briefly, since each iteration of EM fits twelve of them.
-    "boosting": MixtureOfExpertsRegressor(
-        HistGradientBoostingRegressor(max_iter=50, max_leaf_nodes=8, random_state=0),
-        n_experts=2,
-        cv=5,
-        max_iter=5,
-        tol=1e-3,
-        random_state=0,
-    ),
-    "unlike": MixtureOfExpertsRegressor(REGRESSORS, random_state=0),
-    "unlike, t": MixtureOfExpertsRegressor(
-        REGRESSORS, noise="student_t", random_state=0
-    ),
-    "unlike, varying": MixtureOfExpertsRegressor(
-        REGRESSORS, noise=HeteroscedasticGaussian(), random_state=0
-    ),
+    "ridge": RIDGE,
+    "ridge/c": clone(RIDGE).set_params(calibrate=True),
+    "boosting": clone(BOOSTING).set_params(cv=5),
+    "boosting/c": clone(BOOSTING).set_params(calibrate=True),
+    "unlike": UNLIKE,
+    "unlike/c": clone(UNLIKE).set_params(calibrate=True),
+    "unlike/t": clone(UNLIKE).set_params(noise="student_t"),
+    "unlike/v": clone(UNLIKE).set_params(noise=HeteroscedasticGaussian()),
 }
 PROBABILITIES = {
     **dict(CLASSIFIERS),
@@ -71,15 +73,18 @@ PROBABILITIES = {
     "mixture, unlike": MixtureOfExpertsClassifier(CLASSIFIERS, random_state=0),
 }
 LEGEND = """\
-ridge            MixtureOfExpertsRegressor(), all defaults: 4 ridge experts
-boosting         2 boosting experts that specialise, cv=5, 5 iterations of EM
-unlike           ridge, boosting, support vectors and neighbours; defaults else
-unlike, t        the same with Student's t noise
-unlike, varying  the same with HeteroscedasticGaussian()
-NGBoost          NGBRegressor(), all defaults: a gaussian for each row
-forest           RandomForestQuantileRegressor(); CRPS from 400 quantiles, no density
-process          gaussian process, constant * RBF + white, normalised target
-conformal        MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
+ridge       MixtureOfExpertsRegressor(), all defaults: 4 ridge experts
+ridge/c     the same, calibrate=True
+boosting    2 boosting experts that specialise in 5 iterations of EM, cv=5
+boosting/c  the same without cv, calibrate=True
+unlike      ridge, boosting, support vectors and neighbours, else defaults
+unlike/c    the same, calibrate=True
+unlike/t    the same, noise="student_t"
+unlike/v    the same, noise=HeteroscedasticGaussian()
+NGBoost     NGBRegressor(), all defaults: a gaussian for each row
+forest      RandomForestQuantileRegressor(); CRPS from 400 quantiles, no density
+process     gaussian process, constant * RBF + white, normalised target
+conformal   MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
 """
 
 
