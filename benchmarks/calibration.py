@@ -60,28 +60,31 @@ UNLIKE = MixtureOfExpertsRegressor(REGRESSORS, random_state=0)
 MIXTURES = {
     "ridge": RIDGE,
     "ridge/c": clone(RIDGE).set_params(calibrate=True),
-    "boosting": clone(BOOSTING).set_params(cv=5),
+    "boosting": clone(BOOSTING).set_params(cv=5, calibrate=False),
     "boosting/c": clone(BOOSTING).set_params(calibrate=True),
     "unlike": UNLIKE,
-    "unlike/c": clone(UNLIKE).set_params(calibrate=True),
-    "unlike/t": clone(UNLIKE).set_params(noise="student_t"),
-    "unlike/v": clone(UNLIKE).set_params(noise=HeteroscedasticGaussian()),
+    "unlike/e": clone(UNLIKE).set_params(calibrate=False),
+    "unlike/t": clone(UNLIKE).set_params(noise="student_t", calibrate=False),
+    "unlike/v": clone(UNLIKE).set_params(
+        noise=HeteroscedasticGaussian(), calibrate=False
+    ),
 }
 PROBABILITIES = {
     **dict(CLASSIFIERS),
-    "mixture, logistic": MixtureOfExpertsClassifier(random_state=0),
-    "mixture, unlike": MixtureOfExpertsClassifier(CLASSIFIERS, random_state=0),
+    "4 logistic": MixtureOfExpertsClassifier(random_state=0),
+    "unlike": MixtureOfExpertsClassifier(CLASSIFIERS, random_state=0),
 }
 LEGEND = """\
 ridge       MixtureOfExpertsRegressor(), all defaults: 4 ridge experts
 ridge/c     the same, calibrate=True
-boosting    2 boosting experts that specialise in 5 iterations of EM, cv=5
+boosting    2 boosting experts that specialise in 5 iterations, cv=5, noise of EM
 boosting/c  the same without cv, calibrate=True
-unlike      ridge, boosting, support vectors and neighbours, else defaults
-unlike/c    the same, calibrate=True
+unlike      ridge, boosting, support vectors and neighbours, all defaults
+unlike/e    the same, calibrate=False: the noise of EM
 unlike/t    the same, noise="student_t"
 unlike/v    the same, noise=HeteroscedasticGaussian()
 NGBoost     NGBRegressor(), all defaults: a gaussian for each row
+NGBoost/e   the same, early_stopping_rounds=20 on a tenth of the training rows
 forest      RandomForestQuantileRegressor(); CRPS from 400 quantiles, no density
 process     gaussian process, constant * RBF + white, normalised target
 conformal   MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
@@ -150,9 +153,12 @@ def mixture(estimator):
     return predict
 
 
-def ngboost(X, y, X_test):
-    fitted = NGBRegressor(random_state=0, verbose=False).fit(X, y)
-    return Normal(*map(fitted.pred_dist(X_test).params.get, ("loc", "scale")))
+def ngboost(**parameters):
+    def predict(X, y, X_test):
+        fitted = NGBRegressor(random_state=0, verbose=False, **parameters).fit(X, y)
+        return Normal(*map(fitted.pred_dist(X_test).params.get, ("loc", "scale")))
+
+    return predict
 
 
 def forest(X, y, X_test):
@@ -178,7 +184,8 @@ def conformal(X, y, X_test):
 
 CONTESTANTS = {
     **{name: mixture(estimator) for name, estimator in MIXTURES.items()},
-    "NGBoost": ngboost,
+    "NGBoost": ngboost(),
+    "NGBoost/e": ngboost(early_stopping_rounds=20),
     "forest": forest,
     "process": process,
     "conformal": conformal,

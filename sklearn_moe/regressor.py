@@ -93,13 +93,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
         classifier, and None else.
-    calibrate : bool, default=False
+    calibrate : bool or "auto", default="auto"
         Whether the noise is fitted anew after EM, around experts that have not seen the
         row, in five folds or those of `cv`, and with the responsibilities alone. In EM
         it is that of the training rows, which experts know too well, and that of the
         rows that `sharing` gives to an expert, which it knows too little: intervals may
         be too narrow or too wide. It costs as many fits of each expert as there are
-        folds; points are predicted as without.
+        folds; points are predicted as without. "auto" means True where it costs
+        nothing, since the experts are cross-fitted by `cv` already.
     init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
@@ -194,7 +195,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     _parameter_constraints: dict = {
         **BaseMixtureOfExperts._parameter_constraints,
-        "calibrate": ["boolean"],
+        "calibrate": ["boolean", StrOptions({"auto"})],
         "noise": [StrOptions(set(NOISES)), Noise],
     }
 
@@ -217,7 +218,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         sharing=0.05,
         specialize="auto",
         cv="auto",
-        calibrate=False,
+        calibrate="auto",
         init="tree",
         n_init=1,
         max_iter=100,
@@ -438,7 +439,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         )
 
     def _after_em(self, training, parts, members, order, random_state):
-        if not self.calibrate:
+        cross_fitted = parts["experts"].splits is not None
+        if not (cross_fitted if self.calibrate == "auto" else self.calibrate):
             return
         cv = "auto" if self.cv is None else self.cv
         splits = self._folds(cv, training, random_state)

@@ -93,11 +93,20 @@ def fits_of(**parameters):
 
 
 def test_it_costs_one_fit_of_each_expert_and_fold():
-    assert fits_of(calibrate=True) == fits_of() + 2 * 5
+    assert fits_of(calibrate=True) == fits_of(calibrate=False) + 2 * 5
 
 
 def test_experts_that_are_cross_fitted_already_are_not_fitted_again():
-    assert fits_of(calibrate=True, cv=3) == fits_of(cv=3)
+    assert fits_of(calibrate=True, cv=3) == fits_of(calibrate=False, cv=3)
+
+
+@pytest.mark.parametrize(("cv", "alike"), [(3, True), (None, False)])
+def test_by_default_it_is_done_where_it_costs_nothing(cv, alike):
+    X, y = two_regimes()
+    default, same = mixture(cv=cv), mixture(cv=cv, calibrate=alike)
+    np.testing.assert_array_equal(
+        default.fit(X, y).noise_.scale_, same.fit(X, y).noise_.scale_
+    )
 
 
 def test_frozen_experts_stay_as_they_are():
