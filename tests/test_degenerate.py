@@ -49,7 +49,8 @@ def fit(model, X, y, sample_weight=None):
         and not (MEMORIZED in str(warning.message) and X.shape[1] > len(X))
     ]
     assert others == []
-    unconverged = [w for w in caught if w.category is ConvergenceWarning]
+    # Experts may have trouble of their own with such rows.
+    unconverged = [w for w in caught if "EM did not converge" in str(w.message)]
     assert len(unconverged) == (not model.converged_)
     assert all("EM did not converge" in str(w.message) for w in unconverged)
     assert not any(word in str(w.message) for w in caught for word in ("nan", "inf "))

@@ -261,7 +261,8 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self.classes_[kernels.argmax(self._logits(X))]
+        chosen = kernels.argmax(self._logits(X))
+        return self.classes_[chosen]
 
     def _n_parameters_of_class(self):
         return self.coef_.shape[1] + 1
