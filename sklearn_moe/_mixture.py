@@ -717,7 +717,9 @@ class BaseMixtureOfExperts(
             return self._likelihood_.take([k]).predictive(outputs)[:, 0]
 
         if self.combination == "argmax":
-            return dispatch_to_one(self._most_trusted(X), len(names), ask)
+            single = getattr(X, "dtype", None) == np.float32
+            dtype = np.float32 if single else np.float64
+            return dispatch_to_one(self._most_trusted(X), len(names), ask, dtype)
         return dispatch(self._kept_weights(X), ask)
 
     def _most_trusted(self, X):

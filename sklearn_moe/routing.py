@@ -98,7 +98,7 @@ def dispatch(weights, ask):
     return pooled
 
 
-def dispatch_to_one(chosen, n_experts, ask):
+def dispatch_to_one(chosen, n_experts, ask, dtype):
     """Answer of one expert for each row, each asked about its own rows only.
 
     Parameters
@@ -108,6 +108,8 @@ def dispatch_to_one(chosen, n_experts, ask):
     n_experts : int
     ask : callable
         As in `dispatch`.
+    dtype : dtype
+        The least that holds the answers; more where an expert answers in more.
 
     Returns
     -------
@@ -116,14 +118,13 @@ def dispatch_to_one(chosen, n_experts, ask):
     # Small integers are sorted by radix, without comparing them.
     order = np.argsort(chosen.astype(np.min_scalar_type(n_experts)), kind="stable")
     ends = np.cumsum(np.bincount(chosen, minlength=n_experts))
-    answers = None
-    for k, rows in enumerate(np.split(order, ends[:-1])):
-        if not len(rows):
-            continue
-        expected = ask(k, rows)
-        if answers is None:
-            answers = np.empty((len(chosen), *expected.shape[1:]), expected.dtype)
-        answers[rows] = expected
+    own_rows = [(k, r) for k, r in enumerate(np.split(order, ends[:-1])) if len(r)]
+    parts = [ask(k, rows) for k, rows in own_rows]
+    answers = np.empty(
+        (len(chosen), *parts[0].shape[1:]), np.result_type(dtype, *parts)
+    )
+    for (_, rows), part in zip(own_rows, parts):
+        answers[rows] = part
     return answers
 
 

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.dummy import DummyRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -128,3 +130,22 @@ def test_a_search_can_choose_top_k(Mixture):
 def test_a_bad_top_k_is_refused(top_k):
     with pytest.raises(ValueError, match="The 'top_k' parameter"):
         fitted(MixtureOfExpertsRegressor, top_k=top_k)
+
+
+@pytest.mark.parametrize("combination", ["weighted", "argmax"])
+def test_answers_of_whole_numbers_do_not_round_those_of_other_experts(combination):
+    X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    y = np.where(X[:, 0] < 0, 3, X[:, 0])
+    three = DummyRegressor(strategy="constant", constant=3).fit(X, [3] * 40)
+    whole = FrozenEstimator(three)
+    assert three.predict(X).dtype.kind == "i"
+    mixture = MixtureOfExpertsRegressor(
+        [("whole", whole), ("line", LinearRegression())],
+        specialize=True,
+        cv=None,
+        init=(X[:, 0] > 0).astype(int),
+        combination=combination,
+        random_state=0,
+    ).fit(X, y)
+    predictions = mixture.predict([[-0.5], [0.5]])
+    np.testing.assert_allclose(predictions, [3, 0.5], atol=0.1)

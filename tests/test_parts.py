@@ -81,7 +81,7 @@ def test_one_kept_weight_gives_the_output_of_the_trusted_expert(tail):
 def test_dispatch_to_one_gives_the_output_of_the_chosen_expert(tail, chosen):
     chosen, asked = np.array(chosen), {}
     outputs = np.random.default_rng(0).random((4, 4, *tail))
-    answers = dispatch_to_one(chosen, 4, ask_about(outputs, asked))
+    answers = dispatch_to_one(chosen, 4, ask_about(outputs, asked), np.float64)
     np.testing.assert_array_equal(answers, outputs[np.arange(4), chosen])
     assert {k: rows.tolist() for k, rows in asked.items()} == {
         k: np.flatnonzero(chosen == k).tolist() for k in np.unique(chosen)
