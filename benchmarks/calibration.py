@@ -81,8 +81,8 @@ boosting    2 boosting experts that specialise in 5 iterations, cv=5, noise of E
 boosting/c  the same without cv, calibrate=True
 unlike      ridge, boosting, support vectors and neighbours, all defaults
 unlike/e    the same, calibrate=False: the noise of EM
-unlike/t    the same, noise="student_t"
-unlike/v    the same, noise=HeteroscedasticGaussian()
+unlike/t    the same, noise="student_t", calibrate=False
+unlike/v    the same, noise=HeteroscedasticGaussian(), calibrate=False
 NGBoost     NGBRegressor(), all defaults: a gaussian for each row
 NGBoost/e   the same, early_stopping_rounds=20 on a tenth of the training rows
 forest      RandomForestQuantileRegressor(); CRPS from 400 quantiles, no density
