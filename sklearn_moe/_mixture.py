@@ -121,6 +121,7 @@ class BaseMixtureOfExperts(
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "acceleration": [StrOptions({"squarem"}), None],
         "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -299,6 +300,12 @@ class BaseMixtureOfExperts(
                 f"capacity_factor={self.capacity_factor!r} limits the rows of an "
                 "expert, but assignment='soft' trains every expert on every row. Set "
                 "assignment='hard' or 'expert_choice', or capacity_factor=None."
+            )
+        if self.acceleration is not None and self.assignment != "soft":
+            raise ValueError(
+                f"acceleration={self.acceleration!r} extrapolates responsibilities, "
+                f"but assignment={self.assignment!r} trains experts on chosen rows, "
+                "which change by leaps. Set assignment='soft' or acceleration=None."
             )
         named_experts = self._named_experts()
         gate = self._gate()
@@ -515,6 +522,7 @@ class BaseMixtureOfExperts(
             sharing=self.sharing,
             tol=self.tol,
             route=Router(self.assignment, self.capacity_factor, self.overflow),
+            acceleration=self.acceleration,
         )
         fitted_attributes = partial(self._fitted_attributes, parts, weights)
         hooks = {

@@ -91,6 +91,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Largest number of EM iterations of a start.
     tol : float, default=1e-4
         EM stops when the objective changes by less than this, in nats a row.
+    acceleration : {"squarem"}, default=None
+        "squarem" extrapolates the responsibilities from two iterations of EM in every
+        third [3]_, whatever the experts are, and goes back where the objective would
+        fall: slow EM needs fewer iterations. It may end at another local optimum, a
+        better or a worse one. Only for ``assignment="soft"``.
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
     n_jobs : int, default=None
@@ -150,6 +155,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
        mixtures of local experts. Neural Computation 3(1), 79-87.
     .. [2] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts and
        the EM algorithm. Neural Computation 6(2), 181-214.
+    .. [3] R. Varadhan and C. Roland (2008). Simple and globally convergent methods for
+       accelerating the convergence of any EM algorithm. Scandinavian Journal of
+       Statistics 35(2), 335-353.
 
     Examples
     --------
@@ -183,6 +191,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         n_init=1,
         max_iter=100,
         tol=1e-4,
+        acceleration=None,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -203,6 +212,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.acceleration = acceleration
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state

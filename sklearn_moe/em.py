@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_moe import kernels
+from sklearn_moe.acceleration import squarem
 from sklearn_moe.routing import Router, exclude
 
 # An expert whose part of the rows is below this part of an even share is starved.
@@ -34,7 +35,6 @@ PATIENCE = 5
 
 # How often one starved expert is given new rows before it is retired.
 MAX_REVIVALS = 2
-
 
 # Textbook EM: every expert is trained on every row.
 BY_RESPONSIBILITY = Router()
@@ -59,14 +59,20 @@ class Iteration:
     objective : float
         The penalised log-likelihood that EM climbs.
     change : float
-        Growth of the objective in this iteration, per unit of weight; infinite in the
-        first one and where an expert was given new rows.
+        Growth of the objective since the iteration that this one went on from, per unit
+        of weight; infinite in the first one and where an expert was given new rows.
     converged : bool
         Whether the change is below the tolerance, or the objective has stopped rising.
     load : ndarray of shape (n_experts,)
         Part of the weight of all rows that each expert was trained on.
     overflow_fraction : float
         Part of the weight of all rows that trained no expert.
+    emphasis : float or ndarray of shape (n_samples, n_experts)
+        Factor on the weights of the next fit of the experts.
+    row_log_likelihood : ndarray of shape (n_samples,) or None
+        Log-likelihood of each row; None before the first iteration.
+    relieved : bool
+        Whether starved experts were given rows, or retired, before this iteration.
     """
 
     n_iter: int
@@ -81,6 +87,9 @@ class Iteration:
     converged: bool
     load: np.ndarray
     overflow_fraction: float
+    emphasis: Any
+    row_log_likelihood: Any
+    relieved: bool
 
 
 def expectation_maximization(
@@ -95,6 +104,7 @@ def expectation_maximization(
     route=BY_RESPONSIBILITY,
     first_gate=None,
     first_emphasis=1.0,
+    acceleration=None,
 ):
     r"""Iterate EM until it converges.
 
@@ -130,6 +140,8 @@ def expectation_maximization(
         The `previous` of the gate's first fit.
     first_emphasis : float or ndarray of shape (n_samples, n_experts), default=1
         The `emphasis` of the experts' first fit.
+    acceleration : {"squarem"}, default=None
+        How to need fewer iterations; see `squarem`. None means EM as it is.
 
     Yields
     ------
@@ -140,29 +152,98 @@ def expectation_maximization(
     if route.assignment != "soft":
         # An expert that is given its own rows only has no part of the others.
         sharing = 0.0
-    total_weight = sample_weight.sum()
-    sharing_penalty = sharing / (n_experts * (1 - sharing))
-    starvation = Starvation(n_experts)
-    row_log_likelihood, revived = None, False
-    fitted_experts, fitted_gate, emphasis = None, first_gate, first_emphasis
-    objective, best, n_iter, n_stale, converged = -np.inf, -np.inf, 0, 0, False
+    step = Step(experts, likelihood, gate, sample_weight, sharing, tol, route)
+    start = Iteration(
+        n_iter=0,
+        experts=None,
+        likelihood=None,
+        gate=first_gate,
+        active=np.ones(n_experts, dtype=bool),
+        responsibilities=responsibilities,
+        log_likelihood=-np.inf,
+        objective=-np.inf,
+        change=np.inf,
+        converged=False,
+        load=None,
+        overflow_fraction=0.0,
+        emphasis=first_emphasis,
+        row_log_likelihood=None,
+        relieved=False,
+    )
+    for iteration in (squarem if acceleration == "squarem" else plain)(step, start):
+        yield iteration
+        if iteration.converged:
+            break
 
-    while not converged:
-        n_iter += 1
-        if row_log_likelihood is not None:
-            responsibilities, revived = starvation.relieve(
-                responsibilities, sample_weight, row_log_likelihood
-            )
-        active = starvation.active
+
+def plain(step, state):
+    """One EM iteration after the other.
+
+    Parameters
+    ----------
+    step : Step
+    state : Iteration
+        Where to begin.
+
+    Yields
+    ------
+    iteration : Iteration
+    """
+    while True:
+        state = step(state)
+        yield state
+
+
+class Step:
+    """One EM iteration: what all ways to iterate have in common.
+
+    Parameters
+    ----------
+    experts, likelihood, gate, sample_weight, sharing, tol, route : object
+        As in `expectation_maximization`.
+    """
+
+    def __init__(self, experts, likelihood, gate, sample_weight, sharing, tol, route):
+        self.experts, self.likelihood, self.gate = experts, likelihood, gate
+        self.sample_weight = sample_weight
+        self.sharing = sharing
+        self.tol = tol
+        self.route = route
+        self._starvation = None
+        self._n_iter, self._n_stale, self._best = 0, 0, -np.inf
+
+    def __call__(self, previous, ahead=None):
+        """Iterate once.
+
+        Parameters
+        ----------
+        previous : Iteration
+            The one to go on from; it is left as it is.
+        ahead : ndarray of shape (n_samples, n_experts), default=None
+            Responsibilities in the place of those of `previous`. No expert is given
+            rows or retired because of them, and EM does not converge there.
+
+        Returns
+        -------
+        iteration : Iteration
+        """
+        sample_weight, sharing = self.sample_weight, self.sharing
+        total_weight = sample_weight.sum()
+        n_experts = len(previous.active)
+        responsibilities, relieved, revived = ahead, False, False
+        if ahead is None:
+            responsibilities, relieved, revived = self._relieve(previous)
+        active = self._starvation.active
 
         # M-step
-        routed = route(responsibilities, sample_weight)
+        routed = self.route(responsibilities, sample_weight)
         weights = shared_weights(routed.weights, sample_weight, sharing)
+        emphasis = previous.emphasis
         emphasised = weights * emphasis if np.ndim(emphasis) else weights
-        fitted_experts, outputs = experts.fit(emphasised, active, fitted_experts)
-        fitted_likelihood, log_prob = likelihood.fit(outputs, weights)
-        emphasis = likelihood.emphasis(fitted_likelihood, outputs)
-        fitted_gate, log_gate = gate.fit(routed.targets, fitted_gate)
+        experts, outputs = self.experts.fit(emphasised, active, previous.experts)
+        likelihood, log_prob = self.likelihood.fit(outputs, weights)
+        emphasis = self.likelihood.emphasis(likelihood, outputs)
+        gate, log_gate = self.gate.fit(routed.targets, previous.gate)
 
         # E-step
         log_gate = exclude(log_gate, active)
@@ -170,28 +251,56 @@ def expectation_maximization(
             log_gate, log_prob, sample_weight
         )
 
-        previous, best = (-np.inf, -np.inf) if revived else (objective, best)
-        objective = log_likelihood - total_weight * gate.penalty(fitted_gate)
+        objective = log_likelihood - total_weight * self.gate.penalty(gate)
         if sharing:
-            objective += sharing_penalty * (sample_weight @ log_prob[:, active]).sum()
-        change = (objective - previous) / total_weight
-        n_stale = 0 if objective > best + tol * total_weight else n_stale + 1
-        best = max(best, objective)
-        converged = abs(change) < tol or n_stale >= PATIENCE
-        yield Iteration(
-            n_iter,
-            fitted_experts,
-            fitted_likelihood,
-            fitted_gate,
+            penalty = sharing / (n_experts * (1 - sharing))
+            objective += penalty * (sample_weight @ log_prob[:, active]).sum()
+        reached = previous.objective
+        if revived:
+            reached = self._best = -np.inf
+        change = (objective - reached) / total_weight
+        improves = objective > self._best + self.tol * total_weight
+        self._n_stale = 0 if improves else self._n_stale + 1
+        self._best = max(self._best, objective)
+        self._n_iter += 1
+        return Iteration(
+            self._n_iter,
+            experts,
+            likelihood,
+            gate,
             active,
             responsibilities,
             log_likelihood,
             objective,
             change,
-            converged,
+            (ahead is None and abs(change) < self.tol) or self._n_stale >= PATIENCE,
             routed.load,
             routed.overflow_fraction,
+            emphasis,
+            row_log_likelihood,
+            relieved,
         )
+
+    def _relieve(self, previous):
+        """Responsibilities to go on with, whether changed, whether to a new start."""
+        given = previous.responsibilities
+        if previous.row_log_likelihood is None:
+            # Every expert is fitted once at least.
+            self._starvation = Starvation(len(previous.active))
+            return given, False, False
+        responsibilities, revived = self._starvation.relieve(
+            given, self.sample_weight, previous.row_log_likelihood
+        )
+        return responsibilities, responsibilities is not given, revived
+
+    def starves(self, responsibilities):
+        """Whether an expert would have next to no rows."""
+        return self._starvation.starved(responsibilities, self.sample_weight).any()
+
+    def norm(self, logits):
+        """Length of a difference of logits; a shift of a row means nothing."""
+        centred = logits - logits.mean(axis=1, keepdims=True)
+        return np.sqrt(self.sample_weight @ (centred**2).sum(axis=1))
 
 
 def shared_weights(weights, sample_weight, sharing):
@@ -268,6 +377,11 @@ class Starvation:
         self.active = np.ones(n_experts, dtype=bool)
         self._revivals = np.zeros(n_experts, dtype=int)
 
+    def starved(self, responsibilities, sample_weight):
+        """Which experts have next to no rows, the retired ones aside."""
+        share = sample_weight @ responsibilities / sample_weight.sum()
+        return self.active & (share < STARVED_SHARE / len(self.active))
+
     def relieve(self, responsibilities, sample_weight, row_log_likelihood):
         """Give rows to the starved experts, or retire them.
 
@@ -285,8 +399,7 @@ class Starvation:
             Whether an expert was given rows, so that the objective may have fallen.
         """
         n_experts = len(self.active)
-        share = sample_weight @ responsibilities / sample_weight.sum()
-        starved = self.active & (share < STARVED_SHARE / n_experts)
+        starved = self.starved(responsibilities, sample_weight)
         if not starved.any():
             return responsibilities, False
         worst_rows = self._worst_rows(starved.sum(), sample_weight, row_log_likelihood)

@@ -20,6 +20,7 @@ FLOORS = [
     {"_criteria", "_run"},
     {"em"},
     {
+        "acceleration",
         "distribution",
         "experts",
         "folds",
