@@ -332,7 +332,7 @@ class BaseMixtureOfExperts(
                 parts["first_emphasis"] = parts["likelihood"].emphasis(
                     self._likelihood_, outputs
                 )
-                starts = [self.responsibilities(training.X, training.y)]
+                starts = [[self.responsibilities(training.X, training.y)]]
             self._run_em(starts, n_starts, starts_jobs, training, parts, random_state)
         return self
 
@@ -490,7 +490,7 @@ class BaseMixtureOfExperts(
                 )
 
     def _starts(self, training, parts, random_state):
-        """Yield the responsibilities with which each start of EM begins."""
+        """Yield the responsibilities with which each start of EM begins, in a list."""
         init = self.init
         if hasattr(init, "fit_predict"):
             init = seeded(init, random_state)
@@ -499,17 +499,20 @@ class BaseMixtureOfExperts(
         elif self._gate_is_frozen():
             # It will not follow the experts: they begin where it trusts them.
             n_experts = len(parts["experts"].names)
-            init = np.exp(gates.log_weights(self.gate, training.X, n_experts))
+            even = np.full((training.X.shape[0], n_experts), 1 / n_experts)
+            init = np.exp(parts["gate"].fit(even, None)[1])
         for start in starting_points(init, self.n_init):
-            yield initial_responsibilities(
-                start,
-                parts["gate"].features,
-                training.encoded_y,
-                len(parts["experts"].names),
-                training.sample_weight,
-                random_state,
-                classification=is_classifier(self),
-            )
+            yield [
+                initial_responsibilities(
+                    start,
+                    parts["gate"].features,
+                    training.encoded_y,
+                    len(parts["experts"].names),
+                    training.sample_weight,
+                    random_state,
+                    classification=is_classifier(self),
+                )
+            ]
 
     def _run_em(self, starts, n_starts, n_jobs, training, parts, random_state):
         """Run EM from every start; set the fitted attributes of the best iterate."""
@@ -593,10 +596,7 @@ class BaseMixtureOfExperts(
         if named or init_names_them:
             return np.arange(len(iteration.experts))
         share = weights @ iteration.responsibilities
-        means = [
-            weights @ member.values.reshape(len(weights), -1)[:, 0]
-            for member in iteration.experts
-        ]
+        means = [member.mean for member in iteration.experts]
         return np.lexsort([means, -np.round(share / weights.sum(), 8)])
 
     def _warn_of_the_end(self, last, memorizes):
@@ -734,7 +734,7 @@ class BaseMixtureOfExperts(
         """The expert of the largest weight, for each row."""
         if self._active_.all() and not gates.needs_folds(self.gate_):
             # The largest logit says it as well, without a softmax.
-            return self.gate_.predict(X)
+            return gates.most_trusted(self.gate_, X)
         return kernels.argmax(self._log_gate(X))
 
     def _kept_weights(self, X):

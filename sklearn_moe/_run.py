@@ -43,8 +43,8 @@ def best_run(starts, *, max_iter, n_jobs, context, **told):
 
     Parameters
     ----------
-    starts : iterable of ndarray
-        Responsibilities to begin with.
+    starts : iterable of list of one ndarray
+        Responsibilities to begin with; see `run_start`.
     max_iter : int
         Largest number of iterations of a start.
     n_jobs : int or None
@@ -89,8 +89,9 @@ def run_start(
     ----------
     start : CallbackContext
         The task of this start.
-    responsibilities : ndarray of shape (n_samples, n_experts)
-        Where it begins.
+    responsibilities : list of one ndarray of shape (n_samples, n_experts)
+        Where it begins. The list is emptied: a caller who holds it does not hold the
+        array when EM is beyond it.
     iterate : callable
         ``iterate(responsibilities=...)`` yields the iterations of EM until it
         converges.
@@ -110,7 +111,7 @@ def run_start(
     start.call_on_fit_task_begin(**hooks)
     run = Run()
     begin = time.perf_counter()
-    iterations = iterate(responsibilities=responsibilities)
+    iterations = iterate(responsibilities=responsibilities.pop())
     for task, iteration in zip(_tasks(start, hooks), iterations):
         run.record(iteration)
         if printed_name is not None:

@@ -3,13 +3,14 @@
 Experts, likelihood and gate are known here by these methods only, so that anything
 that has them can take part:
 
-- ``experts.fit(weights, active, previous)`` returns what was fitted and the outputs,
+- ``experts.fit(weights, active, previous)`` returns what was fitted and the outputs;
+  the weights are `TrainingWeights`, an array where one is asked for,
 - ``likelihood.fit(outputs, weights)`` returns what was fitted and the log densities of
   the targets; ``likelihood.emphasis(fitted, outputs)`` is a factor on the weights of
   the next fit of the experts, 1 unless the noise has heavy tails,
 - ``gate.fit(responsibilities, previous)`` returns what was fitted and the logarithm of
-  the gate's weights; ``gate.penalty(fitted)`` is its part of the objective, per unit of
-  weight.
+  the gate's weights, a new array; ``gate.penalty(fitted)`` is its part of the
+  objective, per unit of weight.
 
 References
 ----------
@@ -17,7 +18,7 @@ References
    algorithm. Neural Computation 6(2), 181-214, section 3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,10 @@ def expectation_maximization(
         row_log_likelihood=None,
         relieved=False,
     )
-    for iteration in (squarem if acceleration == "squarem" else plain)(step, start):
+    iterations = (squarem if acceleration == "squarem" else plain)(step, start)
+    # Large, and of no use after the first iteration.
+    del responsibilities, start
+    for iteration in iterations:
         yield iteration
         if iteration.converged:
             break
@@ -237,24 +241,25 @@ class Step:
 
         # M-step
         routed = self.route(responsibilities, sample_weight)
-        weights = shared_weights(routed.weights, sample_weight, sharing)
-        emphasis = previous.emphasis
-        emphasised = weights * emphasis if np.ndim(emphasis) else weights
+        weights = TrainingWeights(routed.weights, sample_weight, sharing)
+        emphasised = replace(weights, emphasis=previous.emphasis)
         experts, outputs = self.experts.fit(emphasised, active, previous.experts)
         likelihood, log_prob = self.likelihood.fit(outputs, weights)
         emphasis = self.likelihood.emphasis(likelihood, outputs)
+        # Memory is counted in arrays of this size: let go of it before the next.
+        del outputs
         gate, log_gate = self.gate.fit(routed.targets, previous.gate)
 
         # E-step
         log_gate = exclude(log_gate, active)
         responsibilities, row_log_likelihood, log_likelihood = kernels.responsibilities(
-            log_gate, log_prob, sample_weight
+            log_gate, log_prob, sample_weight, overwrite_gate=True
         )
 
         objective = log_likelihood - total_weight * self.gate.penalty(gate)
         if sharing:
             penalty = sharing / (n_experts * (1 - sharing))
-            objective += penalty * (sample_weight @ log_prob[:, active]).sum()
+            objective += penalty * (sample_weight @ log_prob)[active].sum()
         reached = previous.objective
         if revived:
             reached = self._best = -np.inf
@@ -303,28 +308,41 @@ class Step:
         return np.sqrt(self.sample_weight @ (centred**2).sum(axis=1))
 
 
-def shared_weights(weights, sample_weight, sharing):
-    """Weights of the rows for each expert.
+@dataclass(frozen=True)
+class TrainingWeights:
+    """Weights of the rows for each expert, made when they are asked for.
 
-    Parameters
+    Attributes
     ----------
-    weights : ndarray of shape (n_samples, n_experts)
+    parts : ndarray of shape (n_samples, n_experts)
         Part of each row that each expert trains on.
     sample_weight : ndarray of shape (n_samples,)
     sharing : float
         Part of each row that is divided evenly.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples, n_experts)
-        The weights of each expert are one piece of memory, as its fit takes them.
+    emphasis : float or ndarray of shape (n_samples, n_experts), default=1
+        A factor on all.
     """
-    shared = np.empty(weights.shape, order="F")
-    own = ((1 - sharing) * sample_weight)[:, np.newaxis]
-    np.multiply(weights, own, out=shared)
-    if sharing:
-        shared += (sharing / weights.shape[1] * sample_weight)[:, np.newaxis]
-    return shared
+
+    parts: np.ndarray
+    sample_weight: np.ndarray
+    sharing: float
+    emphasis: Any = 1.0
+
+    def of(self, k):
+        """Weights of the rows for one expert, shape (n_samples,)."""
+        weights = self.parts[:, k] * ((1 - self.sharing) * self.sample_weight)
+        if self.sharing:
+            weights += self.sharing / self.parts.shape[1] * self.sample_weight
+        if np.ndim(self.emphasis):
+            weights *= self.emphasis[:, k]
+        return weights
+
+    def __array__(self, dtype=None, copy=None):
+        """Weights for all, shape (n_samples, n_experts)."""
+        weights = np.empty(self.parts.shape, dtype, order="F")
+        for k in range(self.parts.shape[1]):
+            weights[:, k] = self.of(k)
+        return weights
 
 
 def fit_likelihood(likelihood, outputs, log_gate, responsibilities, sample_weight, tol):

@@ -66,6 +66,8 @@ class WeightedFit:
         A clone, seeded.
     way : {"direct", "routed", "steps", "resample"}
         How the weights reach the estimator.
+    overwrites : bool
+        Whether it may overwrite the rows that it is given.
 
     References
     ----------
@@ -77,6 +79,7 @@ class WeightedFit:
         self.estimator = seeded(estimator, random_state)
         self.offset = random_state.uniform()
         self.way = _way_of_weights(self.estimator)
+        self.overwrites = _overwrites(self.estimator)
 
     def fit(
         self, X, y, weights, *, unit=1.0, rows=None, previous=None, fit_params=None
@@ -104,7 +107,8 @@ class WeightedFit:
         -------
         fitted : estimator
         """
-        rows = np.arange(len(weights)) if rows is None else rows
+        n_given = len(weights)
+        rows = np.arange(n_given) if rows is None else rows
         weights = weights[rows]
         if not weights.any():
             weights = np.ones(len(rows))
@@ -125,17 +129,18 @@ class WeightedFit:
                 names = _weights_of_steps(self.estimator)
             arguments = dict.fromkeys(names, handed)
         rows = rows[chosen]
-        X_rows, y_rows = safe_indexing(X, rows), y[rows]
-        if labels is not None and (y_rows == y_rows[0]).all():
-            # Many classifiers refuse a single class. This one knows what to say of it.
-            return DummyClassifier(strategy="prior").fit(X_rows, y_rows)
         arguments.update(select_params(X, fit_params or {}, rows))
+        if self.overwrites or not np.array_equal(rows, np.arange(n_given)):
+            X, y = safe_indexing(X, rows), y[rows]
+        if labels is not None and (y == y[0]).all():
+            # Many classifiers refuse a single class. This one knows what to say of it.
+            return DummyClassifier(strategy="prior").fit(X, y)
         # Some that take weights directly refuse them where routing is enabled.
         routed = self.way == "routed" or bool(fit_params and routing_enabled())
         with config_context(enable_metadata_routing=routed):
             if previous is not None:
-                return _go_on(previous, self.estimator, X_rows, y_rows, arguments)
-            return clone(self.estimator).fit(X_rows, y_rows, **arguments)
+                return _go_on(previous, self.estimator, X, y, arguments)
+            return clone(self.estimator).fit(X, y, **arguments)
 
 
 class CannotGoOnError(ValueError):
@@ -266,6 +271,26 @@ def seeded(estimator, random_state):
         if part.get_params(deep=False).get("random_state", "none") is None:
             part.set_params(random_state=random_state.randint(np.iinfo(np.int32).max))
     return estimator
+
+
+def spared(X, estimator):
+    """The rows, or a copy of them where an estimator may overwrite what it is given.
+
+    Parameters
+    ----------
+    X : array-like or frame of shape (n_samples, n_features)
+    estimator : estimator
+    """
+    return safe_indexing(X, np.arange(X.shape[0])) if _overwrites(estimator) else X
+
+
+def _overwrites(estimator):
+    return any(
+        value is False
+        for part in _parts_of(thawed(estimator))
+        for name, value in part.get_params(deep=False).items()
+        if name.lower() in ("copy", "copy_x")
+    )
 
 
 def _way_of_weights(estimator):

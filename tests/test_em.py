@@ -198,7 +198,7 @@ def test_a_revived_expert_is_given_the_rows_explained_worst():
 
     class Watched(Lines):
         def fit(self, weights, active, previous):
-            received.append(weights[:, 1])
+            received.append(weights.of(1))
             return super().fit(weights, active, previous)
 
     iterations = expectation_maximization(

@@ -278,3 +278,11 @@ def test_a_frozen_gate_of_other_labels_is_refused(labels):
     gate = FrozenEstimator(SoftmaxGate().fit(ROWS, labels))
     with pytest.raises(ValueError, match=r"numbers of experts, 0 to 1; got \["):
         fitted(gate)
+
+
+def test_a_frozen_gate_may_come_after_steps_that_are_not_fitted():
+    scaler = StandardScaler().fit(ROWS)
+    last = LogisticRegression().fit(scaler.transform(ROWS), RIGHT.astype(int))
+    mixture = fitted(make_pipeline(StandardScaler(), FrozenEstimator(last)))
+    assert mixture.gate_[-1].estimator is last
+    assert mixture.score(ROWS, Y) > 0.9

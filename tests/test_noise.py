@@ -396,6 +396,22 @@ def test_the_width_of_the_noise_is_learnt(scale_estimator):
     np.testing.assert_allclose(np.mean(((y - 2 * X[:, 0]) / std) ** 2), 1, atol=0.1)
 
 
+def test_far_from_all_rows_the_width_is_none_that_was_never_seen():
+    X, y, _ = widening()
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=1, noise=HeteroscedasticGaussian(), random_state=0
+    )
+    far = [[-100.0], [100.0]]
+    (narrow, wide), log_factor = (
+        mixture.fit(X, y).predict(far, return_std=True)[1],
+        mixture.noise_.log_factor_[0],
+    )
+    # Harvey's constant makes of a squared error what it is the mean of.
+    factor = np.exp((np.euler_gamma + np.log(2) + log_factor) / 2)
+    assert wide == pytest.approx(factor * np.abs(y - mixture.predict(X)).max())
+    assert narrow == pytest.approx(factor * mixture.noise_.floor_[0])
+
+
 def test_the_width_is_reproducible():
     X, y, _ = widening(200)
     noise = HeteroscedasticGaussian(DecisionTreeRegressor(splitter="random"))

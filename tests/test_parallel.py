@@ -90,7 +90,9 @@ class Witness(Ridge):
         return super().fit(X, y, sample_weight)
 
     def predict(self, X):
-        self.read_only_ = not X.flags.writeable
+        # Asked for the first time: later it may be in another process.
+        if not hasattr(self, "read_only_"):
+            self.read_only_ = not X.flags.writeable
         return super().predict(X)
 
 

@@ -41,16 +41,17 @@ def find_memorizers(pool, members, misfit, random_state):
     halves = KFold(2, shuffle=True, random_state=random_state)
     seen, unseen = next(halves.split(everything))
     for k, member in enumerate(members):
-        if pool.frozen[k] or _n_effective(member.weights) < ENOUGH_ROWS:
+        weights = pool.weights(member)
+        if pool.frozen[k] or _n_effective(weights) < ENOUGH_ROWS:
             continue
-        if misfit(member.values, everything, member.weights) > SUSPICIOUS:
+        if misfit(pool.ask(member.estimator, seen), seen, weights[seen]) > SUSPICIOUS:
             continue
         with warnings.catch_warnings():
             # They would be about an expert that nobody will have.
             warnings.simplefilter("ignore")
-            expert = pool.refit(k, member.weights, seen)
+            expert = pool.refit(k, weights, seen)
         values = pool.ask(expert, unseen)
-        memorizes[k] = misfit(values, unseen, member.weights[unseen]) > REVEALING
+        memorizes[k] = misfit(values, unseen, weights[unseen]) > REVEALING
     return memorizes
 
 

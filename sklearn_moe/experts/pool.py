@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -10,7 +10,21 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._compat import safe_indexing
 from sklearn_moe.experts.answers import Outputs, has_own_density, own_log_density
-from sklearn_moe.weighting import WeightedFit
+from sklearn_moe.weighting import WeightedFit, spared
+
+
+class Answer(NamedTuple):
+    """What one expert says of some rows.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, ...)
+    log_density : ndarray of shape (n_samples,) or None
+        Of the targets, where it has a density of its own.
+    """
+
+    values: np.ndarray
+    log_density: Any
 
 
 @dataclass(frozen=True)
@@ -19,20 +33,23 @@ class Member:
 
     Attributes
     ----------
-    weights : ndarray of shape (n_samples,)
-        With which it was fitted.
     estimator : estimator or None
         None where it is cross-fitted: it is fitted to all rows only when it is needed.
-    values : ndarray of shape (n_samples, ...)
-        Its answers on the training rows.
-    log_density : ndarray of shape (n_samples,) or None
-        Of the training targets, where it has a density of its own.
+    mean : float
+        Of its answers on the training rows.
+    position : int
+        Its place among the experts.
+    training_weights : TrainingWeights or None
+        Of all experts in its last fit; None for the weights of the rows themselves.
+    answer : Answer or None
+        On the training rows; None where it is in the way: large, and not needed again.
     """
 
-    weights: np.ndarray
     estimator: Any
-    values: np.ndarray
-    log_density: Any
+    mean: float
+    position: int
+    training_weights: Any = None
+    answer: Any = None
 
 
 class ExpertPool:
@@ -103,7 +120,8 @@ class ExpertPool:
 
         Parameters
         ----------
-        weights : ndarray of shape (n_samples, n_experts)
+        weights : TrainingWeights
+            ``weights.of(k)`` are those of expert k.
         active : ndarray of shape (n_experts,), bool
             An expert that is not active is left as it was.
         previous : list of Member or None
@@ -115,26 +133,33 @@ class ExpertPool:
         outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
             Their answers on the training rows.
         """
-        members = [None] * len(self.names)
-        tasks = []
+        members, answers, tasks = [None] * len(self.names), {}, {}
         for k in range(len(members)):
             if k in self._settled:
                 members[k] = self._settled[k]
             elif not active[k]:
                 members[k] = previous[k]
+                if members[k].answer is None:
+                    # Once more as it was: nobody has kept what it said.
+                    tasks[k] = members[k].training_weights
             elif self.frozen[k]:
                 members[k] = self._settled[k] = self._frozen_member(k)
             else:
-                tasks.append(k)
-        if tasks:
+                tasks[k] = weights if self.specialize else None
+        for k, estimator, answer in self._fit_members(tasks, previous, self.splits):
+            again = active[k] and self.specialize and self.splits is None
+            members[k] = self._member(
+                k, estimator, answer, tasks[k], kept=None if again else answer
+            )
+            answers[k] = answer
             if not self.specialize:
-                weights = np.tile(self.sample_weight[:, np.newaxis], len(members))
-            fitted = self._fit_members(tasks, weights, previous, self.splits)
-            for k, member in zip(tasks, fitted):
-                members[k] = member
-                if not self.specialize:
-                    self._settled[k] = member
-        return members, _stacked(members, self.names)
+                self._settled[k] = members[k]
+        answers = [answers.get(k, member.answer) for k, member in enumerate(members)]
+        return members, _stacked(answers, self.names)
+
+    def weights(self, member):
+        """Weights of the rows in the last fit of an expert, shape (n_samples,)."""
+        return self._weights(member.position, member.training_weights)
 
     def estimators(self, members, order):
         """The experts of an M-step, fitted to all rows.
@@ -156,7 +181,7 @@ class ExpertPool:
                 self._experts[k],
                 self.X,
                 self.y,
-                members[k].weights,
+                self.weights(members[k]),
                 **self._fit_arguments(k),
             )
             for k in pending
@@ -198,18 +223,31 @@ class ExpertPool:
         -------
         outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
         """
-        members = list(members)
+        answers = [member.answer for member in members]
         if self.splits is None:
-            tasks = [k for k in order if not self.frozen[k]]
-            weights = np.stack([member.weights for member in members], axis=1)
-            for k, member in zip(
-                tasks, self._fit_members(tasks, weights, None, splits)
-            ):
-                members[k] = member
-        return _stacked([members[k] for k in order], [self.names[k] for k in order])
+            tasks = {
+                k: members[k].training_weights for k in order if not self.frozen[k]
+            }
+            for k, _, answer in self._fit_members(tasks, None, splits):
+                answers[k] = answer
+        return _stacked([answers[k] for k in order], [self.names[k] for k in order])
 
-    def _fit_members(self, tasks, weights, previous, splits):
-        """Fit experts, the folds of each as well, side by side."""
+    def _fit_members(self, tasks, previous, splits):
+        """Fit experts, the folds of each as well, side by side.
+
+        Parameters
+        ----------
+        tasks : dict
+            The training weights of each expert that is to be fitted.
+        previous : list of Member or None
+        splits : list of (train, test) or None
+
+        Yields
+        ------
+        k : int
+        estimator : estimator or None
+        answer : Answer
+        """
         folds = splits or [(None, None)]
         results = iter(
             Parallel(n_jobs=self.n_jobs)(
@@ -218,35 +256,51 @@ class ExpertPool:
                     self._experts[k],
                     self.X,
                     self.y,
-                    weights[:, k],
+                    self._weights(k, weights),
                     train,
                     test,
                     self.answers,
                     self._predecessor(k, previous),
                     self._fit_arguments(k),
                 )
-                for k in tasks
+                for k, weights in tasks.items()
                 for train, test in folds
             )
         )
         for k in tasks:
             parts = [next(results) for _ in folds]
             if splits is None:
-                [(estimator, values, log_density)] = parts
+                [(estimator, answer)] = parts
             else:
                 order = np.argsort(np.concatenate([test for _, test in folds]))
-                estimator = None
-                values = np.concatenate([part[1] for part in parts])[order]
-                log_density = None
-                if has_own_density(self._experts[k].estimator):
-                    log_density = _joined_densities(parts)[order]
-            yield Member(weights[:, k], estimator, values, log_density)
+                estimator, answer = None, self._joined(k, parts, order)
+            yield k, estimator, answer
+
+    def _weights(self, k, training_weights):
+        return (
+            self.sample_weight if training_weights is None else training_weights.of(k)
+        )
+
+    def _joined(self, k, parts, order):
+        """The answers of all folds of one expert, in the order of the rows."""
+        answers = [answer for _, answer in parts]
+        values = np.concatenate([answer.values for answer in answers])[order]
+        log_density = None
+        if has_own_density(self._experts[k].estimator):
+            # A fold of one class gets an expert that has none.
+            log_density = np.concatenate([_density(a) for a in answers])[order]
+        return Answer(values, log_density)
 
     def _frozen_member(self, k):
         expert = self._experts[k]
         with blamed_on(f"expert {self.names[k]!r}"):
             answer = _answer(expert, self.X, self.y, self.answers)
-        return Member(self.sample_weight, expert, *answer)
+        return self._member(k, expert, answer, None, kept=answer)
+
+    def _member(self, k, estimator, answer, training_weights, kept):
+        values = answer.values.reshape(len(self.sample_weight), -1)[:, 0]
+        mean = np.average(values, weights=self.sample_weight)
+        return Member(estimator, mean, k, training_weights, kept)
 
     def _predecessor(self, k, previous):
         """The last fit of a mixture, which it goes on from."""
@@ -269,8 +323,8 @@ def _fit_and_answer(
     with blamed_on(f"expert {name!r}"):
         fitted = expert.fit(X, y, weights, rows=train, previous=previous, **arguments)
         if test is None:
-            return fitted, *_answer(fitted, X, y, answers)
-        return None, *_answer(fitted, safe_indexing(X, test), y[test], answers)
+            return fitted, _answer(fitted, X, y, answers)
+        return None, _answer(fitted, safe_indexing(X, test), y[test], answers)
 
 
 def _fit(name, expert, X, y, weights, **arguments):
@@ -280,7 +334,8 @@ def _fit(name, expert, X, y, weights, **arguments):
 
 def _answer(expert, X, y, answers):
     scored = y is not None and has_own_density(expert)
-    return answers(expert, X), own_log_density(expert, X, y) if scored else None
+    log_density = own_log_density(expert, spared(X, expert), y) if scored else None
+    return Answer(answers(expert, spared(X, expert)), log_density)
 
 
 @contextmanager
@@ -293,14 +348,11 @@ def blamed_on(part):
         raise
 
 
-def _joined_densities(parts):
-    """Log densities of all folds; a fold of one class gets an expert that has none."""
-    return np.concatenate(
-        [
-            np.full(len(values), np.nan) if log_density is None else log_density
-            for _, values, log_density in parts
-        ]
-    )
+def _density(answer):
+    """Log densities; NaN where there are none."""
+    if answer.log_density is None:
+        return np.full(len(answer.values), np.nan)
+    return answer.log_density
 
 
 def expert_answers(named_experts, X, y, answers):
@@ -325,26 +377,22 @@ def expert_answers(named_experts, X, y, answers):
     ValueError
         If an expert predicts NaN or infinity.
     """
-    members = []
+    given = []
     for name, expert in named_experts.items():
         with blamed_on(f"expert {name!r}"):
-            members.append(Member(None, expert, *_answer(expert, X, y, answers)))
-    return _stacked(members, named_experts)
+            given.append(_answer(expert, X, y, answers))
+    return _stacked(given, named_experts)
 
 
-def _stacked(members, names):
-    for name, member in zip(names, members):
-        if not np.isfinite(member.values).all():
+def _stacked(answers, names):
+    for name, answer in zip(names, answers):
+        if not np.isfinite(answer.values).all():
             raise ValueError(
                 f"Expert {name!r} predicted NaN or infinity. Scale its features, "
                 "regularise it, or choose another estimator."
             )
     # The values of each expert stay in one piece.
-    values = np.stack([member.values for member in members]).swapaxes(0, 1)
-    if all(member.log_density is None for member in members):
+    values = np.stack([answer.values for answer in answers]).swapaxes(0, 1)
+    if all(answer.log_density is None for answer in answers):
         return values
-    log_density = [
-        np.full(len(values), np.nan) if m.log_density is None else m.log_density
-        for m in members
-    ]
-    return Outputs(values, np.stack(log_density, axis=1))
+    return Outputs(values, np.stack([_density(answer) for answer in answers], axis=1))

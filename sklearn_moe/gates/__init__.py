@@ -11,13 +11,14 @@ from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
 from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, softmax_columns
 from sklearn_moe.parameters import count_parameters
-from sklearn_moe.weighting import last_step, seeded
+from sklearn_moe.weighting import last_step, seeded, spared
 
 __all__ = [
     "GaussianGate",
     "SoftmaxGate",
     "gating",
     "log_weights",
+    "most_trusted",
     "n_parameters",
     "needs_folds",
     "softmax_columns",
@@ -69,7 +70,15 @@ def log_weights(gate, X, n_experts):
     """Logarithm of a fitted gate's weights, shape (n_samples, n_experts)."""
     if needs_folds(gate):
         return log_gate_weights(gate, X, n_experts)
-    return gate.predict_log_proba(X)
+    return gate.predict_log_proba(spared(X, gate))
+
+
+def most_trusted(gate, X):
+    """The expert of the largest weight for each row, without a softmax.
+
+    Only for a gate that does not `needs_folds`.
+    """
+    return gate.predict(spared(X, gate))
 
 
 def n_parameters(gate, active):

@@ -10,6 +10,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sklearn_moe.weighting import spared
+
 FLOATS = (np.float64, np.float32)
 
 # More categories than this share one column: a gate learns little from rare ones.
@@ -209,7 +211,7 @@ def split_pipeline(gate, X):
     if len(gate) == 1:
         return gate[:-1], gate[-1], X
     head = gate[:-1]
-    return head, gate[-1], head.fit_transform(X)
+    return head, gate[-1], head.fit_transform(spared(X, head))
 
 
 def join_pipeline(gate, head, last):

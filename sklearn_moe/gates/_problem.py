@@ -96,11 +96,13 @@ class SoftmaxProblem:
         self.mean, self.scale = mean_and_scale(X, sample_weight)
         self.shift = self.mean if centred else np.zeros(X.shape[1])
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
-        ones = np.ones((X.shape[0], 1))
         if centred:
-            self.design = np.hstack([(filled - self.shift) / self.scale, ones])
+            self.design = np.ones((X.shape[0], X.shape[1] + 1))
+            np.subtract(filled, self.shift, out=self.design[:, :-1])
+            self.design[:, :-1] /= self.scale
         else:
             scaled = filled @ sparse.diags_array(1 / self.scale)
+            ones = np.ones((X.shape[0], 1))
             self.design = sparse.hstack([scaled, ones], format="csr")
         self.sample_weight = sample_weight / sample_weight.sum()
         self.alpha = alpha
@@ -139,7 +141,9 @@ class SoftmaxProblem:
         """
         shape = targets.shape[1], self.design.shape[1]
         parameters = np.zeros(shape) if start is None else start
-        point = self.at(parameters, targets)
+        # Of all rows there is one array: a point that is left behind has lost its own.
+        log_weights = np.empty(targets.shape)
+        point = self.at(parameters, targets, log_weights)
         if shape[0] == 1:
             return Solution(point, 0, True)
         tol = max(tol, rtol * np.abs(point.gradient).max())
@@ -151,23 +155,28 @@ class SoftmaxProblem:
             slope = np.vdot(point.gradient, direction)
             step = 1.0
             while True:
-                candidate = self.at(point.parameters + step * direction, targets)
+                candidate = self.at(
+                    point.parameters + step * direction, targets, log_weights
+                )
                 if candidate.loss <= point.loss + 1e-4 * step * slope:
                     break
                 step /= 2
                 if step < 1e-6:
                     # Floating point numbers cannot tell better from worse any more.
+                    point = self.at(point.parameters, targets, log_weights)
                     return Solution(point, n_iter, True)
             point = candidate
         return Solution(point, max_iter, bool(np.abs(point.gradient).max() <= tol))
 
-    def at(self, parameters, targets):
+    def at(self, parameters, targets, log_weights):
         """The objective at some parameters, in one pass over the rows.
 
         Parameters
         ----------
         parameters : ndarray of shape (n_classes, n_features + 1)
         targets : ndarray of shape (n_samples, n_classes)
+        log_weights : ndarray of shape (n_samples, n_classes)
+            Where to write those of the point.
 
         Returns
         -------
@@ -177,7 +186,6 @@ class SoftmaxProblem:
         penalty = 0.5 * np.sum(ridge * parameters**2)
         gradient = ridge * parameters
         cross_entropy = 0.0
-        log_weights = np.empty(targets.shape)
         load = self._load(targets)
         for rows in gen_batches(len(targets), BATCH_SIZE):
             design, weight = self.design[rows], self.sample_weight[rows]

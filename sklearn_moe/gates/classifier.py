@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._compat import safe_indexing
-from sklearn_moe.weighting import WeightedFit
+from sklearn_moe.weighting import WeightedFit, spared
 
 # Part of the weight that is shared by all experts. A tree says "never" after a few
 # rows, and an expert that is never trusted never learns.
@@ -160,7 +160,7 @@ def log_gate_weights(classifier, X, n_experts):
             f"{n_experts - 1}; got {np.asarray(classifier.classes_).tolist()}. Fit it "
             "to such labels."
         )
-    probabilities = np.asarray(classifier.predict_proba(X))
+    probabilities = np.asarray(classifier.predict_proba(spared(X, classifier)))
     weights = np.zeros((len(probabilities), n_experts), probabilities.dtype)
     weights[:, classifier.classes_.astype(np.intp)] = probabilities
     return np.log((1 - GATE_SHARING) * weights + GATE_SHARING / n_experts)

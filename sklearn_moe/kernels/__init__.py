@@ -195,7 +195,7 @@ def log_softmax(logits):
     return log_weights
 
 
-def responsibilities(log_gate, log_likelihood, sample_weight):
+def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=False):
     r"""E-step: posterior of the experts and log-likelihood, in one pass.
 
     .. math::
@@ -214,6 +214,8 @@ def responsibilities(log_gate, log_likelihood, sample_weight):
         as good as C order.
     sample_weight : ndarray of shape (n_samples,)
         Weight of each row in the total.
+    overwrite_gate : bool, default=False
+        Whether the responsibilities may take the memory of `log_gate`.
 
     Returns
     -------
@@ -228,7 +230,9 @@ def responsibilities(log_gate, log_likelihood, sample_weight):
 
     dtype = _float_dtype(log_gate, log_likelihood)
     log_gate = _prepare(log_gate, dtype)
-    posterior, row_log_likelihood = np.empty_like(log_gate), np.empty(len(log_gate))
+    in_place = overwrite_gate and log_gate.flags.writeable
+    posterior = log_gate if in_place else np.empty_like(log_gate)
+    row_log_likelihood = np.empty(len(log_gate))
     total = _compiled.responsibilities(
         log_gate,
         _prepare(log_likelihood, dtype, "A"),

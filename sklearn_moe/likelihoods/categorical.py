@@ -42,7 +42,8 @@ class Categorical:
         """
         chosen = np.take_along_axis(outputs, y[:, np.newaxis, np.newaxis], axis=2)
         probability = self._with_errors(chosen[:, :, 0], outputs.shape[2])
-        return np.log(np.maximum(probability, SMALLEST_PROBABILITY))
+        np.maximum(probability, SMALLEST_PROBABILITY, out=probability)
+        return np.log(probability, out=probability)
 
     def predictive(self, outputs):
         """Class probabilities, mistakes reckoned with."""
@@ -81,7 +82,7 @@ class CategoricalLikelihood:
         ----------
         outputs : ndarray of shape (n_samples, n_experts, n_classes)
             Class probabilities of the experts.
-        weights : ndarray of shape (n_samples, n_experts)
+        weights : array-like of shape (n_samples, n_experts)
             The weights with which the experts were fitted.
 
         Returns
@@ -95,6 +96,7 @@ class CategoricalLikelihood:
         votes = np.all(certain.all(axis=2) | abstains, axis=0)
         wrong = outputs[np.arange(len(self.y)), :, self.y] == 0
         error_rate = np.zeros(outputs.shape[1])
+        weights = np.asarray(weights) if votes.any() else None
         for k in np.flatnonzero(votes):
             total = weights[~abstains[:, k], k].sum()
             if total > 0:

@@ -36,10 +36,18 @@ class GaussianNoise(Noise):
     distribution = stats.norm
 
     def fit(self, target, location, weights):
-        squares = target.y[:, np.newaxis] - location
-        np.square(squares, out=squares)
-        # An expert without rows knows nothing better than the spread of y.
-        variance = weighted_mean(squares, weights, target.spread**2)
+        # An expert without rows knows nothing better than the spread of y. One expert
+        # at a time: the errors of all would be the largest array around.
+        variance = np.concatenate(
+            [
+                weighted_mean(
+                    np.square(target.y[:, np.newaxis] - location[:, [k]]),
+                    weights[:, [k]],
+                    target.spread**2,
+                )
+                for k in range(location.shape[1])
+            ]
+        )
         self.scale_ = np.maximum(np.sqrt(variance), target.floor)
         return self
 

@@ -30,8 +30,11 @@ class HeteroscedasticGaussian(Noise):
     ----------
     scale_estimators_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         The fitted estimators of the logarithm of the variance.
+    log_bounds_ : ndarray of shape (n_experts, 2) or (n_experts, 2, n_outputs)
+        The smallest and the largest value that they have learnt from; their predictions
+        are clipped to these, since no mean is beyond what it is the mean of.
     log_factor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        What is added to their predictions.
+        What is added to the predictions.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Smallest standard deviation.
 
@@ -71,6 +74,9 @@ class HeteroscedasticGaussian(Noise):
         # Open seeds are those of the mixture; a resample is always the same.
         estimator = WeightedFit(base, np.random.RandomState(0))
         self.scale_estimators_ = np.empty(shape, dtype=object)
+        self.log_bounds_ = np.stack(
+            [log_squares.min(axis=0), log_squares.max(axis=0)], axis=1
+        )
         self.floor_ = floor.copy()
         self.log_factor_ = np.zeros(shape)
         unit = weights.sum() / len(weights)
@@ -101,5 +107,7 @@ class HeteroscedasticGaussian(Noise):
     def _scale(self, location, X):
         log_variance = np.empty(location.shape)
         for part in np.ndindex(self.scale_estimators_.shape):
-            log_variance[:, *part] = self.scale_estimators_[part].predict(X)
+            predicted = self.scale_estimators_[part].predict(X)
+            lower, upper = self.log_bounds_[part[0], :, *part[1:]]
+            log_variance[:, *part] = np.clip(predicted, lower, upper)
         return np.maximum(np.exp(0.5 * (log_variance + self.log_factor_)), self.floor_)

@@ -281,14 +281,14 @@ class NoiseLikelihood:
         outputs : ndarray of shape (n_samples, n_experts) or \
                 (n_samples, n_experts, n_outputs)
             Predictions of the experts.
-        weights : ndarray of shape (n_samples, n_experts)
+        weights : array-like of shape (n_samples, n_experts)
 
         Returns
         -------
         noise : Noise
         log_prob : ndarray of shape (n_samples, n_experts)
         """
-        noise = clone(self.noise).fit(self.target, outputs, weights)
+        noise = clone(self.noise).fit(self.target, outputs, np.asarray(weights))
         return noise, noise.log_prob(self.target.y, outputs, self.target.X)
 
     def emphasis(self, noise, outputs):

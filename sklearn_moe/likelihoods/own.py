@@ -59,7 +59,7 @@ class OwnDensityLikelihood:
         Parameters
         ----------
         outputs : Outputs
-        weights : ndarray of shape (n_samples, n_experts)
+        weights : array-like of shape (n_samples, n_experts)
 
         Returns
         -------
