@@ -6,7 +6,6 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array
@@ -130,6 +129,9 @@ def _tree_leaves(features, y, n_experts, sample_weight, random_state, classifica
 
 
 def _clusters(features, y, n_experts, sample_weight, random_state, classification):
+    # Here, since few need it and it takes a while to load.
+    from sklearn.cluster import KMeans
+
     kmeans = KMeans(
         n_experts, random_state=random_state.randint(np.iinfo(np.int32).max)
     )
