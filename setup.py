@@ -36,6 +36,7 @@ DOCS = [
     "sphinx-gallery>=0.17",
 ]
 BENCHMARKS = [
+    "cgmm>=0.5.1",
     "mapie>=1.0",
     "ngboost>=0.5",
     "pandas>=2.2",
