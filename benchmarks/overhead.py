@@ -1,0 +1,183 @@
+"""How much of the time of a fit is not the experts' own.
+
+The reference is what the experts take alone: the sum of their own `fit` and `predict`
+with the weights that EM gives them, as many times as there are iterations. What a fit
+of the mixture takes beyond that is ours: `python benchmarks/overhead.py`.
+"""
+
+import argparse
+import time
+import warnings
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from _parts import FIT, watched
+from _problems import gated_lines
+from _report import header, verdict, write
+from _stopwatch import Stopwatch
+from sklearn.base import clone, is_classifier
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
+
+from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+EXPERTS = {
+    "ridge": Ridge(),
+    "logistic": LogisticRegression(),
+    "forest": RandomForestRegressor(
+        n_estimators=10, max_depth=8, max_features=1 / 3, random_state=0
+    ),
+    "boosting": HistGradientBoostingRegressor(
+        max_iter=30, max_bins=63, early_stopping=False, random_state=0
+    ),
+}
+# Largest part of the time that may be ours.
+BARS = {"ridge": 0.30, "forest": 0.05, "boosting": 0.05}
+
+SHARING = 0.05
+
+
+def problem(n_rows, n_features, n_experts, classification):
+    """Rows and targets."""
+    X, y, _ = gated_lines(n_rows, n_features, n_experts)
+    return X, (y > np.median(y)).astype(int) if classification else y
+
+
+def mixture_of(expert, n_experts, n_iter):
+    """A mixture that iterates so many times, judged on the rows it is fitted to."""
+    kind = MixtureOfExpertsRegressor
+    if is_classifier(expert):
+        kind = MixtureOfExpertsClassifier
+    return kind(
+        expert,
+        n_experts,
+        sharing=SHARING,
+        cv=None,
+        max_iter=n_iter,
+        tol=0,
+        random_state=0,
+    )
+
+
+def answer_of(expert):
+    """Name of the method that a mixture asks."""
+    return "predict_proba" if is_classifier(expert) else "predict"
+
+
+def timed(call):
+    begin = time.process_time()
+    call()
+    return time.process_time() - begin
+
+
+def fit_alone(expert, X, y, weights):
+    """The own fits and answers of the experts in one iteration."""
+    for weight in weights:
+        fitted = clone(expert).fit(X, y, sample_weight=weight)
+        getattr(fitted, answer_of(expert))(X)
+
+
+def parts_of_fit(expert, X, y, n_experts, n_iter):
+    """Seconds of each part in a fit of its own, by a stopwatch."""
+    stopwatch = Stopwatch()
+    expert = watched(expert, stopwatch, "experts", ["fit", answer_of(expert)])
+    mixture = mixture_of(expert, n_experts, n_iter)
+    with stopwatch.watch(FIT), stopwatch.part("rest"):
+        mixture.fit(X, y)
+    return {part: stopwatch.seconds[part] for part in ["experts", *FIT, "rest"]}
+
+
+def measure(name, n_rows, n_features, n_experts, n_iter, n_repeats):
+    """Medians of runs that take turns; parts of the fit in percent of it."""
+    expert = EXPERTS[name]
+    X, y = problem(n_rows, n_features, n_experts, is_classifier(expert))
+    mixture = mixture_of(expert, n_experts, n_iter)
+    times = {"fit": [], "alone": []}
+    for _ in range(n_repeats):
+        times["fit"].append(timed(partial(mixture.fit, X, y)))
+        own = mixture.responsibilities(X, y).T
+        weights = np.ascontiguousarray((1 - SHARING) * own + SHARING / n_experts)
+        times["alone"].append(timed(partial(fit_alone, expert, X, y, weights)))
+    seconds = np.median(times["fit"])
+    alone = mixture.n_iter_ * np.median(times["alone"])
+    parts = parts_of_fit(expert, X, y, n_experts, n_iter)
+    total = sum(parts.values())
+    percent = {part: 100 * taken / total for part, taken in parts.items()}
+    return {
+        "expert": name,
+        "experts": n_experts,
+        "fit s": seconds,
+        "alone s": alone,
+        "ours %": 100 * (1 - alone / seconds),
+        "ours % inside": 100 - percent.pop("experts"),
+        **{f"{part} %": share for part, share in percent.items()},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--features", type=int, default=10)
+    parser.add_argument("--experts", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--kinds", nargs="+", default=list(EXPERTS), choices=EXPERTS)
+    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    rows = []
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        for name in arguments.kinds:
+            # Numba compiles.
+            measure(name, 500, 2, 3, 2, 1)
+            for n_experts in arguments.experts:
+                rows.append(
+                    measure(
+                        name,
+                        arguments.rows,
+                        arguments.features,
+                        n_experts,
+                        arguments.iterations,
+                        arguments.repeats,
+                    )
+                )
+                print(name, n_experts, "done", flush=True)
+    frame = pd.DataFrame(rows)
+    formats = {
+        column: ("{:.3f}" if column.endswith(" s") else "{:.1f}").format
+        for column in frame.columns[2:]
+    }
+    packages = header("scikit-learn", "numpy", "scipy", "numba")
+    lines = [
+        f"{packages}, one thread",
+        "",
+        f"{arguments.rows} rows, {arguments.features} features, "
+        f"{arguments.iterations} iterations: processor time in seconds, medians of "
+        f"{arguments.repeats} runs that take turns.",
+        "'alone' is what the experts' own fits and answers take, all iterations, with "
+        "the weights of EM. 'ours' is what",
+        "is left of the fit; below zero the mixture is quicker than the experts' own "
+        "fits. 'inside' is the same by a",
+        "stopwatch around the experts in one fit. The other parts of that fit follow; "
+        "'around experts' is what is done for",
+        "them beside their own fits and answers. There they are of a subclass, which "
+        "is taken by no short cut for their kind.",
+        "",
+        frame.to_string(index=False, formatters=formats),
+        "",
+        "Bars",
+        "====",
+    ]
+    for name, bar in BARS.items():
+        ours = frame.loc[frame["expert"] == name, "ours %"]
+        if not ours.empty:
+            lines.append(
+                f"{name}: at most {ours.max():.1f} % ours; bar {100 * bar:.0f} %: "
+                f"{verdict(ours.max() <= 100 * bar)}"
+            )
+    write("overhead", lines)
+
+
+if __name__ == "__main__":
+    main()
