@@ -1,0 +1,173 @@
+"""How long it takes to begin: the import, and the first fit of a process.
+
+Each measurement is a fresh process. The first fit of an installation compiles; the
+first fit of any other process loads what was compiled: `python benchmarks/start.py`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _report import header, verdict, write
+
+import sklearn_moe
+
+ALONE = "import sklearn"
+PARTS = (
+    "from sklearn.ensemble import StackingRegressor; "
+    "from sklearn.linear_model import Ridge"
+)
+PACKAGE = "import sklearn_moe"
+ESTIMATOR = "from sklearn_moe import MixtureOfExpertsRegressor"
+
+# (what is imported before the clock starts, what is timed)
+IMPORTS = {
+    ALONE: ("", ALONE),
+    PARTS: ("", PARTS),
+    PACKAGE: ("", PACKAGE),
+    ESTIMATOR: ("", ESTIMATOR),
+    f"{ESTIMATOR}, after the second": (PARTS, ESTIMATOR),
+}
+IMPORT = """
+import json, time
+{before}
+begin = time.perf_counter()
+{timed}
+print(json.dumps({{"seconds": time.perf_counter() - begin}}))
+"""
+FIT = """
+import json, time
+begin = time.perf_counter()
+import numpy as np
+from sklearn_moe import {mixture}
+taken = {{"import": time.perf_counter() - begin}}
+rng = np.random.default_rng(0)
+X = rng.standard_normal((1000, 4))
+y = np.abs(X[:, 0]) + 0.1 * rng.standard_normal(1000)
+y = y > 1 if "{mixture}".endswith("Classifier") else y
+for name in ("first fit", "second fit", "third fit"):
+    begin = time.perf_counter()
+    {mixture}(random_state=0, max_iter=20, tol=0).fit(X, y)
+    taken[name] = time.perf_counter() - begin
+print(json.dumps(taken))
+"""
+MIXTURES = ("MixtureOfExpertsRegressor", "MixtureOfExpertsClassifier")
+
+# In seconds.
+MOST_OVER_IMPORT = 0.030
+MOST_FOR_FIRST_FIT = 5.0
+MOST_OVER_STEADY = 0.5
+
+
+def run(code, cache):
+    """What a fresh process prints, with a folder for what Numba compiles."""
+    path = [str(Path(sklearn_moe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            **dict.fromkeys(threads, "1"),
+            "NUMBA_CACHE_DIR": cache,
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        },
+    )
+    return json.loads(done.stdout)
+
+
+def measure_imports(n_repeats):
+    """Median seconds of each import."""
+    taken = defaultdict(list)
+    with tempfile.TemporaryDirectory() as cache:
+        # The first round reads from the disk, and writes bytecode.
+        for repeat in range(n_repeats + 1):
+            for name, (before, timed) in IMPORTS.items():
+                seconds = run(IMPORT.format(before=before, timed=timed), cache)
+                if repeat:
+                    taken[name].append(seconds["seconds"])
+    return {name: np.median(seconds) for name, seconds in taken.items()}
+
+
+def measure_fits(n_repeats):
+    """Median seconds of the fits of a process, with a cold and a warm cache."""
+    taken = defaultdict(list)
+    for _ in range(n_repeats):
+        for mixture in MIXTURES:
+            with tempfile.TemporaryDirectory() as cache:
+                for state in ("cold", "warm"):
+                    seconds = run(FIT.format(mixture=mixture), cache)
+                    taken[mixture, state].append(seconds)
+        print("a round of fits done", flush=True)
+    return pd.DataFrame(
+        [
+            {"mixture": mixture, "cache": state, **pd.DataFrame(runs).median()}
+            for (mixture, state), runs in taken.items()
+        ]
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=11, help="of the imports")
+    parser.add_argument("--fit-repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    imports = measure_imports(arguments.repeats)
+    print("imports done", flush=True)
+    fits = measure_fits(arguments.fit_repeats)
+    packages = header("scikit-learn", "numpy", "scipy", "numba")
+    lines = [
+        f"{packages}, Python {sys.version.split()[0]}, one thread",
+        "",
+        f"Seconds, medians of {arguments.repeats} fresh processes for each import and "
+        f"{arguments.fit_repeats} for the fits, which take turns.",
+        "Fits are of 1000 rows, 4 features and 4 linear experts, 20 iterations. A cold "
+        "cache is an empty folder for what",
+        "Numba compiles; Python's own bytecode is there.",
+        "",
+        "Imports",
+        "=======",
+        *(f"{seconds:6.3f}  {name}" for name, seconds in imports.items()),
+        "",
+        "Fits",
+        "====",
+        fits.to_string(index=False, float_format="{:.3f}".format),
+        "",
+        "Bars",
+        "====",
+    ]
+    for ours in (PACKAGE, ESTIMATOR):
+        for rival in (ALONE, PARTS):
+            over = imports[ours] - imports[rival]
+            lines.append(
+                f"{ours!r} over {rival!r}: {1000 * over:.0f} ms; bar "
+                f"{1000 * MOST_OVER_IMPORT:.0f}: {verdict(over <= MOST_OVER_IMPORT)}"
+            )
+    for row in fits.to_dict("records"):
+        name, first = f"{row['mixture']}, {row['cache']} cache", row["first fit"]
+        if row["cache"] == "cold":
+            met = first <= MOST_FOR_FIRST_FIT
+            lines.append(
+                f"{name}, first fit: {first:.2f} s; bar {MOST_FOR_FIRST_FIT:.0f}: "
+                f"{verdict(met)}"
+            )
+        else:
+            over = first - row["second fit"]
+            lines.append(
+                f"{name}, first fit over the second: {over:.2f} s; bar "
+                f"{MOST_OVER_STEADY:.1f}: {verdict(over <= MOST_OVER_STEADY)}"
+            )
+    write("start", lines)
+
+
+if __name__ == "__main__":
+    main()
