@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
+from sklearn.tree import DecisionTreeRegressor
 
+from sklearn_moe import initialization
 from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
@@ -207,3 +209,24 @@ def test_further_starts_differ_in_kind():
     assert starting_points("tree", 1) == ["tree"]
     assert starting_points("tree", 4) == ["tree", "kmeans", "random", "random"]
     assert starting_points("random", 3) == ["random", "tree", "kmeans"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "estimator"), [("tree", DecisionTreeRegressor), ("kmeans", KMeans)]
+)
+def test_of_many_rows_some_settle_where_em_begins(kind, estimator, monkeypatch):
+    group = np.arange(3000) % 2
+    X = group[:, np.newaxis] + 0.1 * np.random.default_rng(0).standard_normal((3000, 1))
+    n_seen = []
+
+    def fit(self, X, *args, **kwargs):
+        n_seen.append(len(X))
+        return original(self, X, *args, **kwargs)
+
+    original = estimator.fit
+    monkeypatch.setattr(estimator, "fit", fit)
+    monkeypatch.setattr(initialization, "START_ROWS", 300)
+    first, second = (start(kind, X, 1.0 * group, 2) for _ in range(2))
+    assert n_seen == [300, 300]
+    assert same_partition(first, group)
+    np.testing.assert_array_equal(first, second)
