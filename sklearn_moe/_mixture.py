@@ -775,7 +775,19 @@ class BaseMixtureOfExperts(
 
     def _sk_visual_block_(self):
         names, parts = zip(*self._parts())
+        if hasattr(self, "experts_"):
+            parts = [self.gate_, *self.experts_]
+            names = ["gate"] + [
+                f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}"
+                for k, (name, share) in enumerate(
+                    zip(self.named_experts_, self.expert_share_)
+                )
+            ]
         return VisualBlock("parallel", parts, names=names)
+
+    def _noise_in_words(self, k):
+        """What is said of the noise of an expert where the mixture is shown."""
+        return ""
 
     def get_metadata_routing(self):
         """Get the metadata routing of this object.

@@ -475,6 +475,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         tags.target_tags.positive_only = any(part.positive_only for part in targets)
         return tags
 
+    def _noise_in_words(self, k):
+        learnt = self.noise_.take([k]).fitted_parameters()
+        learnt.pop("floor_", None)
+        if any(value.size > 1 or value.dtype == object for value in learnt.values()):
+            return ""
+        return "".join(
+            f", {name.rstrip('_')} {value.item():.3g}" for name, value in learnt.items()
+        )
+
     def _n_noise_parameters(self, experts):
         return self.noise_.take(experts).n_parameters()
 

@@ -311,10 +311,12 @@ def test_the_html_shows_gate_and_experts(Mixture, as_list, fitted):
     assert Mixture.__name__ in html
     assert html.count("<div><div>SoftmaxGate</div>") == 1
     expert_name = type(expert[-1]).__name__
-    assert html.count(f"<div><div>{expert_name}</div>") == (2 if as_list else 1)
-    names = ["gate", "careful", "daring"] if as_list else ["gate", "experts"]
-    for name in names:
-        assert f"<label>{name}</label>" in html
+    shows_both = as_list or fitted
+    assert html.count(f"<div><div>{expert_name}</div>") == (2 if shows_both else 1)
+    unnamed = ["expert0", "expert1"] if fitted else ["experts"]
+    for name in ["careful", "daring"] if as_list else unnamed:
+        assert f"<label>{name}{': ' if fitted else '</label>'}" in html
+    assert "<label>gate</label>" in html
 
 
 @both

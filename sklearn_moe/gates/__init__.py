@@ -7,6 +7,7 @@ the attribute `features`, what the initialisation sees of the rows.
 
 import numpy as np
 
+from sklearn_moe.gates._features import numbers_of
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
 from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, softmax_columns
@@ -21,6 +22,7 @@ __all__ = [
     "most_trusted",
     "n_parameters",
     "needs_folds",
+    "numbers_of",
     "softmax_columns",
 ]
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -56,6 +57,30 @@ def gate_features(gate, X, y="no_validation", *, reset, accept_sparse="csr"):
     if reset:
         gate.encoder_ = encoder
     return features
+
+
+def numbers_of(X):
+    """The rows as a gate sees them: the categories of a frame as numbers.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    numbers : {ndarray, CSR} of shape (n_samples, n_columns)
+        Some may be NaN.
+    names : list of str
+    """
+    look = BaseEstimator()
+    numbers = gate_features(look, X, reset=True)
+    if look.encoder_ is not None:
+        names = look.encoder_.get_feature_names_out()
+    elif hasattr(X, "columns"):
+        names = X.columns
+    else:
+        names = [f"x{j}" for j in range(numbers.shape[1])]
+    return numbers, [str(name) for name in names]
 
 
 def _frame_encoder(X):
