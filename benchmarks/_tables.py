@@ -33,6 +33,62 @@ CLASSIFICATION = {
     "titanic": ("carData", "TitanicSurvival", "survived", [], None),
     "two classes": ("modeldata", "two_class_dat", "Class", [], None),
 }
+# More of both, for the benchmark of accuracy.
+MORE_REGRESSION = {
+    "ames": ("modeldata", "ames", "Sale_Price", [], np.log),
+    "athletes": ("DAAG", "ais", "pcBfat", ["sport"], None),
+    "car prices": ("modeldata", "car_prices", "Price", [], np.log),
+    "carseats": ("ISLR", "Carseats", "Sales", [], None),
+    "check times": (
+        "modeldata",
+        "check_times",
+        "check_time",
+        ["package", "status"],
+        np.log,
+    ),
+    "computers": ("Ecdat", "Computers", "price", [], None),
+    "credit balance": ("ISLR", "Credit", "Balance", ["ID"], None),
+    "deliveries": ("modeldata", "deliveries", "time_to_delivery", [], None),
+    "house prices": ("AER", "HousePrices", "price", [], np.log),
+    "mileage": ("ggplot2", "mpg", "hwy", ["cty", "model"], None),
+    "penguin mass": ("modeldata", "penguins", "body_mass_g", [], None),
+    "quakes": ("datasets", "quakes", "stations", [], np.log),
+    "sacramento": ("modeldata", "Sacramento", "price", ["zip"], np.log),
+    "salaries": ("carData", "Salaries", "salary", [], np.log),
+    "saratoga": ("mosaicData", "SaratogaHouses", "price", [], np.log),
+    "school scores": ("AER", "CASchools", "math", ["district", "school"], None),
+    "texas": ("ggplot2", "txhousing", "median", ["volume"], np.log),
+    "wages 1985": ("AER", "CPS1985", "wage", [], np.log),
+    "wages Canada": ("carData", "SLID", "wages", [], np.log),
+}
+MORE_CLASSIFICATION = {
+    "biopsy": ("MASS", "biopsy", "class", ["ID"], None),
+    "card": ("AER", "CreditCard", "card", ["expenditure", "share"], None),
+    "caravan": ("ISLR", "Caravan", "Purchase", [], None),
+    "crackers": ("Ecdat", "Cracker", "choice", ["id"], None),
+    "default": ("ISLR", "Default", "default", [], None),
+    "diabetes Pima": ("MASS", "Pima.te", "type", [], None),
+    "election": ("carData", "BEPS", "vote", [], None),
+    "email": ("openintro", "email", "spam", ["time"], None),
+    "jobs": ("AER", "BankWages", "job", [], None),
+    "labour": ("carData", "Mroz", "lfp", [], None),
+    "lending": ("modeldata", "lending_club", "Class", [], None),
+    "parabolic": ("modeldata", "parabolic", "class", [], None),
+    "plebiscite": ("carData", "Chile", "vote", [], None),
+    "poverty": ("carData", "WVS", "poverty", [], None),
+    "processes": ("modeldata", "hpc_data", "class", [], None),
+    "remote": ("modeldata", "stackoverflow", "Remote", [], None),
+    "segmentation": ("modeldata", "bivariate_train", "Class", [], None),
+    "smoking": ("AER", "SmokeBan", "smoker", [], None),
+    "Swiss labour": ("AER", "SwissLabor", "participation", [], None),
+    "taxi": ("modeldata", "taxi", "tip", [], None),
+    "travel": ("Ecdat", "Mode", "choice", [], None),
+}
+
+
+def is_classification(name):
+    """Whether a table is about classes."""
+    return name in CLASSIFICATION or name in MORE_CLASSIFICATION
 
 
 def load(name, max_rows):
@@ -41,7 +97,7 @@ def load(name, max_rows):
     Parameters
     ----------
     name : str
-        A key of `REGRESSION` or `CLASSIFICATION`.
+        A key of `REGRESSION`, `CLASSIFICATION`, or of more of them.
     max_rows : int
         A larger table is sampled, always the same way.
 
@@ -50,7 +106,8 @@ def load(name, max_rows):
     X : DataFrame
     y : ndarray
     """
-    source, table, target, dropped, transform = {**REGRESSION, **CLASSIFICATION}[name]
+    tables = REGRESSION | CLASSIFICATION | MORE_REGRESSION | MORE_CLASSIFICATION
+    source, table, target, dropped, transform = tables[name]
     if callable(source):
         frame, target = source(as_frame=True).frame, "target"
     else:
