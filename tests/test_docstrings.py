@@ -10,7 +10,7 @@ from numpydoc.validate import validate
 from sklearn.linear_model import LinearRegression
 
 import sklearn_moe
-from sklearn_moe import model_selection
+from sklearn_moe import inspection, model_selection
 from sklearn_moe.likelihoods import Noise
 
 # Not asked for: an extended summary everywhere, a verb as first word ("The ..." says
@@ -30,6 +30,7 @@ def named(path):
 
 PUBLIC = [
     *(f"sklearn_moe.{name}" for name in sklearn_moe.__all__),
+    *(f"sklearn_moe.inspection.{name}" for name in inspection.__all__),
     *(f"sklearn_moe.model_selection.{name}" for name in model_selection.__all__),
 ]
 CLASSES = [path for path in PUBLIC if inspect.isclass(named(path))]
