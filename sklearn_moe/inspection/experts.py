@@ -201,7 +201,8 @@ class ExpertDisplay:
         feature : int or str
             By position or name; x0, x1, ... where X has no names.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets of the rows, drawn as points. None draws no points.
+            Targets of the rows, drawn as points, wherever the other features of a row
+            are. None draws no points.
         target : int, str or class label, default=None
             The class whose probability is drawn, or the number of the output. It may be
             None if there are two classes, of which the second is drawn, or if there is
