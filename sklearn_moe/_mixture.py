@@ -579,6 +579,7 @@ class BaseMixtureOfExperts(
             "overflow_fraction_": np.array(run.overflow_path),
             "log_likelihood_": float(best.log_likelihood),
             "objective_path_": np.array(run.path),
+            "objective_paths_": [np.array(path) for path in run.paths],
             "n_iter_": run.last.n_iter,
             "converged_": run.last.converged,
         }
