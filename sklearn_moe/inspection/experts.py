@@ -238,17 +238,13 @@ class ExpertDisplay:
         predictions = predictions.reshape(n_values, len(names), -1)
         if is_classifier(mixture):
             targets = mixture.classes_.tolist()
-            chosen = _position(
-                target, targets, default=1 if len(targets) == 2 else None
-            )
+            chosen = _position(target, targets, n_clear=2)
             target_name = f"Probability of {targets[chosen]}"
             prediction = mixture.predict_proba(along)
             interval = coverage = None
         else:
             targets = list(range(predictions.shape[2]))
-            chosen = _position(
-                target, targets, default=0 if len(targets) == 1 else None
-            )
+            chosen = _position(target, targets, n_clear=1)
             name = getattr(y, "name", None) or "target"
             target_name = name if len(targets) == 1 else f"output {chosen}"
             prediction = mixture.predict(along).reshape(n_values, -1)
@@ -314,10 +310,10 @@ class ExpertDisplay:
         self.ax_.autoscale_view()
 
 
-def _position(target, targets, default):
-    """Position of a class or an output among all of them."""
-    if target is None and default is not None:
-        return default
+def _position(target, targets, n_clear):
+    """Position of a class or an output; of `n_clear` the last need not be named."""
+    if target is None and len(targets) == n_clear:
+        return n_clear - 1
     if target not in targets:
         raise ValueError(f"'target' must be one of {targets}; got {target!r}.")
     return targets.index(target)
