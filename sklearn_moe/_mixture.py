@@ -581,7 +581,7 @@ class BaseMixtureOfExperts(
             "objective_path_": np.array(run.path),
             "objective_paths_": [np.array(path) for path in run.paths],
             "n_iter_": run.last.n_iter,
-            "converged_": run.last.converged,
+            "converged_": bool(run.last.converged),
         }
 
     def _order(self, iteration, weights):

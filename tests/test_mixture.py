@@ -250,7 +250,7 @@ any_init = pytest.mark.parametrize("init", INITS)
 def test_every_init_leads_to_a_mixture_of_all_experts(Mixture, init):
     X, y = PROBLEMS[Mixture]()
     mixture = Mixture(n_experts=2, init=INITS[init](X), random_state=0).fit(X, y)
-    assert mixture.converged_
+    assert mixture.converged_ is True
     assert mixture.expert_share_.min() > 0.1
     assert np.isfinite(answers(mixture, X)).all()
 
