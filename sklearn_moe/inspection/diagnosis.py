@@ -61,6 +61,10 @@ class Diagnosis:
         Of the errors of the experts on all rows.
     collapsed : list of str
         Experts that are retired or have next to no rows.
+
+    See Also
+    --------
+    diagnose : Makes one, and has an example.
     """
 
     verdict: list
