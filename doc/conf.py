@@ -22,6 +22,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "**sg_execution_times.rst"]
 templates_path = ["_templates"]
+html_static_path = ["_static"]
 
 autosummary_generate = True
 # The template of a class lists its members.
@@ -39,7 +40,11 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_moe {version}"
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
 html_show_sourcelink = False
 
 # What the docstrings that are inherited from scikit-learn refer to.
