@@ -821,3 +821,24 @@ class BaseMixtureOfExperts(
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
         tags.input_tags.positive_only = any(part.positive_only for part in inputs)
         return tags
+
+
+def check_fitted_mixture(estimator, caller):
+    """Raise an error where an estimator is no mixture, or is not fitted.
+
+    Parameters
+    ----------
+    estimator : object
+    caller : str
+        Name of the function that needs one, for the message.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+    """
+    if not isinstance(estimator, BaseMixtureOfExperts):
+        raise TypeError(
+            f"{caller} needs a mixture of experts; got {estimator!r}. Of a pipeline or "
+            "a search, give it the fitted mixture inside and the rows that it sees."
+        )
+    check_is_fitted(estimator)

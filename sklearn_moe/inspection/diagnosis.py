@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._compat import check_sample_weight, safe_indexing
+from sklearn_moe._mixture import check_fitted_mixture
 from sklearn_moe.weighting import WeightedFit, last_step
 
 # A difference of so many standard errors is one.
@@ -128,6 +129,8 @@ def diagnose(
     ------
     NotFittedError
         If the mixture is not fitted.
+    TypeError
+        If it is none.
 
     See Also
     --------
@@ -161,6 +164,7 @@ def diagnose(
     >>> print(diagnosis.verdict[0].partition(";")[0])
     Worth it: score 0.915 by cross-validation, -0.0271 of Ridge alone
     """
+    check_fitted_mixture(mixture, "diagnose")
     X = mixture._checked_X(X)
     check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
