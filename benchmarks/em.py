@@ -178,6 +178,10 @@ def table(name):
     return Problem(name, X, y, start, family)
 
 
+# A rival that takes longer for one fit has failed.
+PATIENCE = 120
+
+
 class RivalFailedError(Exception):
     """A rival has no fit to show."""
 
@@ -191,12 +195,16 @@ def run_r(program, problem):
         frame.to_csv(data, index=False)
         script.write_text(R_BEGIN + program + R_END)
         told = [data, problem.n_experts, problem.family, TOLERANCE]
-        run = subprocess.run(
-            ["Rscript", script, *map(str, told)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        try:
+            run = subprocess.run(
+                ["Rscript", script, *map(str, told)],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RivalFailedError(f"not done in {PATIENCE} seconds") from error
     if run.returncode:
         raise RivalFailedError(run.stderr.strip())
     return json.loads(run.stdout.splitlines()[-1])

@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _parts import FIT, watched
+from _parts import FIT
 from _problems import gated_lines
 from _report import header, write
 from _stopwatch import Stopwatch
@@ -29,6 +29,7 @@ from sklearn_moe import (
     gates,
     kernels,
 )
+from sklearn_moe.experts.linear import LeastSquares
 from sklearn_moe.gates._problem import SoftmaxProblem
 from sklearn_moe.gates.softmax import SoftmaxGating
 
@@ -77,18 +78,12 @@ def apart(call, parts, rest):
 
 def fit_path(expert, X, y, n_experts, n_iter):
     """A fit of so many iterations."""
-
-    def call(stopwatch):
-        mixture = MixtureOfExpertsRegressor(
-            watched(expert, stopwatch, "experts", ["fit", "predict"]),
-            n_experts,
-            max_iter=n_iter,
-            tol=0,
-            random_state=0,
-        )
-        mixture.fit(X, y)
-
-    return apart(call, FIT, "rest")
+    mixture = MixtureOfExpertsRegressor(
+        expert, n_experts, max_iter=n_iter, tol=0, random_state=0
+    )
+    kind = type(expert)
+    experts = [(kind, "fit"), (kind, "predict"), (LeastSquares, "fit")]
+    return apart(lambda _: mixture.fit(X, y), FIT | {"experts": experts}, "rest")
 
 
 def predict_path(mixture, X, combination):

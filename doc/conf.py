@@ -22,6 +22,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "**sg_execution_times.rst"]
 templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 
 autosummary_generate = True
 # The template of a class lists its members.
@@ -39,8 +41,18 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_moe {version}"
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+# A sidebar where a page has others below it, and no empty one elsewhere.
+html_sidebars = {
+    page: []
+    for page in ("index", "tour", "comparison", "developing", "install", "changelog")
+}
 html_show_sourcelink = False
+toc_object_entries_show_parents = "hide"
 
 # What the docstrings that are inherited from scikit-learn refer to.
 SCIKIT_LEARN = "https://scikit-learn.org/stable/"

@@ -12,6 +12,7 @@ from sklearn.utils._optional_dependencies import (
     check_pandas_support,
 )
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
@@ -23,6 +24,7 @@ fit_context = _fit_context
 raise_for_params = _raise_for_params
 routing_enabled = _routing_enabled
 select_params = _check_method_params
+validate_style_kwargs = _validate_style_kwargs
 
 
 def safe_indexing(X, rows):
@@ -56,4 +58,5 @@ __all__ = [
     "routing_enabled",
     "safe_indexing",
     "select_params",
+    "validate_style_kwargs",
 ]

@@ -579,8 +579,9 @@ class BaseMixtureOfExperts(
             "overflow_fraction_": np.array(run.overflow_path),
             "log_likelihood_": float(best.log_likelihood),
             "objective_path_": np.array(run.path),
+            "objective_paths_": [np.array(path) for path in run.paths],
             "n_iter_": run.last.n_iter,
-            "converged_": run.last.converged,
+            "converged_": bool(run.last.converged),
         }
 
     def _order(self, iteration, weights):
@@ -820,3 +821,24 @@ class BaseMixtureOfExperts(
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
         tags.input_tags.positive_only = any(part.positive_only for part in inputs)
         return tags
+
+
+def check_fitted_mixture(estimator, caller):
+    """Raise an error where an estimator is no mixture, or is not fitted.
+
+    Parameters
+    ----------
+    estimator : object
+    caller : str
+        Name of the function that needs one, for the message.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+    """
+    if not isinstance(estimator, BaseMixtureOfExperts):
+        raise TypeError(
+            f"{caller} needs a mixture of experts; got {estimator!r}. Of a pipeline or "
+            "a search, give it the fitted mixture inside and the rows that it sees."
+        )
+    check_is_fitted(estimator)

@@ -14,6 +14,9 @@ class Run:
     ----------
     path : list of float
         Objective after each iteration.
+    paths : list of list of float
+        Those of all starts that count, in their order; before the end of the last of
+        them that of this one alone.
     overflow_path : list of float
         Part of the rows that trained no expert, in each iteration.
     last : Iteration
@@ -25,6 +28,7 @@ class Run:
 
     def __init__(self):
         self.path = []
+        self.paths = [self.path]
         self.overflow_path = []
         self.last = None
         self.best = None
@@ -71,12 +75,14 @@ def best_run(starts, *, max_iter, n_jobs, context, **told):
         results = Parallel(n_jobs=n_jobs)(
             [delayed(run_start)(*start, **told) for start in begun]
         )
-    best = None
+    best, paths = None, []
     for run, stop in results:
+        paths.append(run.path)
         if best is None or run.best.objective > best.best.objective:
             best = run
         if stop:
             break
+    best.paths = paths
     return best
 
 

@@ -131,6 +131,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         not seen them.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
+    objective_paths_ : list of ndarray
+        The same for each start, in their order.
     n_iter_ : int
         Number of iterations of the best start.
     converged_ : bool

@@ -328,13 +328,24 @@ class TrainingWeights:
     sharing: float
     emphasis: Any = 1.0
 
-    def of(self, k):
-        """Weights of the rows for one expert, shape (n_samples,)."""
-        weights = self.parts[:, k] * ((1 - self.sharing) * self.sample_weight)
+    def of(self, k, rows=slice(None)):
+        """Weights of the rows for one expert, or, one below the other, for several.
+
+        Parameters
+        ----------
+        k : int or list of int
+        rows : slice, default=slice(None)
+
+        Returns
+        -------
+        weights : ndarray of shape (n_rows,) or (len(k), n_rows)
+        """
+        sample_weight = self.sample_weight[rows]
+        weights = self.parts.T[k, rows] * ((1 - self.sharing) * sample_weight)
         if self.sharing:
-            weights += self.sharing / self.parts.shape[1] * self.sample_weight
+            weights += self.sharing / self.parts.shape[1] * sample_weight
         if np.ndim(self.emphasis):
-            weights *= self.emphasis[:, k]
+            weights *= self.emphasis.T[k, rows]
         return weights
 
     def __array__(self, dtype=None, copy=None):

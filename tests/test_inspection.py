@@ -24,7 +24,7 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.inspection import describe, diagnose, gate_importance
+from sklearn_moe.inspection import describe, diagnose, gate_importance, summary
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -161,10 +161,23 @@ def test_a_description_needs_pandas(regressor, monkeypatch):
         describe(regressor, X, Y)
 
 
-@pytest.mark.parametrize("inspect", [describe, diagnose])
+@pytest.mark.parametrize("inspect", [describe, diagnose, gate_importance, summary])
 def test_a_mixture_that_is_not_fitted_has_nothing_to_tell(inspect):
     with pytest.raises(NotFittedError):
         inspect(MixtureOfExpertsRegressor(), X, Y)
+
+
+@pytest.mark.parametrize("inspect", [describe, diagnose, gate_importance, summary])
+def test_what_is_no_mixture_is_refused(inspect):
+    name = inspect.__name__
+    with pytest.raises(TypeError, match=rf"{name} needs a mixture of experts; got Ri"):
+        inspect(Ridge().fit(X, Y), X, Y)
+
+
+@pytest.mark.parametrize("inspect", [describe, diagnose])
+def test_targets_of_another_number_are_refused(inspect, regressor):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[240, 9"):
+        inspect(regressor, X, Y[:9])
 
 
 @pytest.mark.parametrize("name", ["regressor", "classifier"])

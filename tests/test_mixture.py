@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -249,7 +250,7 @@ any_init = pytest.mark.parametrize("init", INITS)
 def test_every_init_leads_to_a_mixture_of_all_experts(Mixture, init):
     X, y = PROBLEMS[Mixture]()
     mixture = Mixture(n_experts=2, init=INITS[init](X), random_state=0).fit(X, y)
-    assert mixture.converged_
+    assert mixture.converged_ is True
     assert mixture.expert_share_.min() > 0.1
     assert np.isfinite(answers(mixture, X)).all()
 
@@ -338,6 +339,26 @@ def test_the_start_with_the_best_objective_is_kept(Mixture, capsys):
     assert max(objectives) == pytest.approx(mixture.objective_path_.max(), rel=1e-5)
     first = [float(objective) for start, objective in printed if start == "1"]
     assert max(objectives) > max(first)
+
+
+@both
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_the_path_of_every_start_is_kept(Mixture, n_jobs, capsys):
+    X, y = PROBLEMS[Mixture](n_samples=60)
+    mixture = Mixture(
+        n_experts=3, init="random", n_init=3, random_state=0, tol=1e-3, n_jobs=n_jobs
+    )
+    with joblib.parallel_config(backend="threading"):
+        mixture.set_params(verbose=1).fit(X, y)
+    printed = capsys.readouterr().out
+    for start, path in enumerate(mixture.objective_paths_, start=1):
+        objectives = re.findall(rf"start {start}, .*objective ([-\d.e+]+)", printed)
+        np.testing.assert_allclose(path, np.array(objectives, float), rtol=1e-5)
+    assert len(mixture.objective_paths_) == 3
+    best = np.argmax([path.max() for path in mixture.objective_paths_])
+    np.testing.assert_array_equal(
+        mixture.objective_paths_[best], mixture.objective_path_
+    )
 
 
 @both

@@ -200,6 +200,7 @@ def test_a_callback_stops_starts_that_run_at_the_same_time(task, backend):
         stopped = fit(2)
     np.testing.assert_array_equal(stopped.objective_path_, expected.objective_path_)
     assert not np.array_equal(stopped.objective_path_, free.objective_path_)
+    assert len(stopped.objective_paths_) == len(expected.objective_paths_)
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])

@@ -2,14 +2,23 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._compat import safe_indexing
-from sklearn_moe.experts.answers import Outputs, has_own_density, own_log_density
+from sklearn_moe.experts.answers import (
+    Outputs,
+    PointAnswers,
+    has_own_density,
+    own_log_density,
+)
+from sklearn_moe.experts.linear import LeastSquares, is_least_squares
 from sklearn_moe.weighting import WeightedFit, spared
 
 
@@ -121,7 +130,8 @@ class ExpertPool:
         Parameters
         ----------
         weights : TrainingWeights
-            ``weights.of(k)`` are those of expert k.
+            ``weights.of(k)`` are those of expert k, ``weights.of([k, l], rows)`` those
+            of several in some of the rows, one row for each expert.
         active : ndarray of shape (n_experts,), bool
             An expert that is not active is left as it was.
         previous : list of Member or None
@@ -146,7 +156,11 @@ class ExpertPool:
                 members[k] = self._settled[k] = self._frozen_member(k)
             else:
                 tasks[k] = weights if self.specialize else None
-        for k, estimator, answer in self._fit_members(tasks, previous, self.splits):
+        solved = list(self._solve(tasks, weights, previous))
+        done = {k for k, *_ in solved}
+        rest = {k: own for k, own in tasks.items() if k not in done}
+        fitted = self._fit_members(rest, previous, self.splits)
+        for k, estimator, answer in chain(solved, fitted):
             again = active[k] and self.specialize and self.splits is None
             members[k] = self._member(
                 k, estimator, answer, tasks[k], kept=None if again else answer
@@ -231,6 +245,38 @@ class ExpertPool:
             for k, _, answer in self._fit_members(tasks, None, splits):
                 answers[k] = answer
         return _stacked([answers[k] for k in order], [self.names[k] for k in order])
+
+    def _solve(self, tasks, weights, previous):
+        """Fit the linear experts together, as far as nothing but the time tells.
+
+        Yields what `_fit_members` does. The first fit of each is the estimator's own:
+        it has checked the rows.
+        """
+        if previous is None or self.splits is not None:
+            return
+        estimators = {
+            k: previous[k].estimator
+            for k in tasks
+            if tasks[k] is weights and self._is_linear(k)
+        }
+        if estimators:
+            fitted, values = self._least_squares.fit(estimators, weights)
+            for (k, estimator), own in zip(fitted.items(), values):
+                yield k, estimator, Answer(own, None)
+
+    def _is_linear(self, k):
+        return (
+            is_least_squares(self._experts[k].estimator)
+            and self._experts[k].way == "direct"
+            and not self._fit_params.get(self.names[k])
+            and isinstance(self.answers, PointAnswers)
+            and self.y.ndim == 1
+            and not issparse(self.X)
+        )
+
+    @cached_property
+    def _least_squares(self):
+        return LeastSquares(self.X, self.y, self.sample_weight)
 
     def _fit_members(self, tasks, previous, splits):
         """Fit experts, the folds of each as well, side by side.

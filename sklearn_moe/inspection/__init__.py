@@ -1,8 +1,24 @@
 """What a fitted mixture tells about itself."""
 
+from sklearn_moe.inspection.convergence import ConvergenceDisplay
 from sklearn_moe.inspection.description import describe
 from sklearn_moe.inspection.diagnosis import Diagnosis, diagnose
+from sklearn_moe.inspection.experts import ExpertDisplay
+from sklearn_moe.inspection.gate import GateDisplay
 from sklearn_moe.inspection.importance import gate_importance
+from sklearn_moe.inspection.load import ExpertLoadDisplay
+from sklearn_moe.inspection.responsibilities import ResponsibilityDisplay
 from sklearn_moe.inspection.uncertainty import summary
 
-__all__ = ["Diagnosis", "describe", "diagnose", "gate_importance", "summary"]
+__all__ = [
+    "ConvergenceDisplay",
+    "Diagnosis",
+    "ExpertDisplay",
+    "ExpertLoadDisplay",
+    "GateDisplay",
+    "ResponsibilityDisplay",
+    "describe",
+    "diagnose",
+    "gate_importance",
+    "summary",
+]

@@ -4,8 +4,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import check_consistent_length
 
 from sklearn_moe._compat import check_pandas_support, check_sample_weight
+from sklearn_moe._mixture import check_fitted_mixture
 from sklearn_moe.gates import numbers_of
 from sklearn_moe.weighting import last_step
 
@@ -51,6 +53,8 @@ def describe(mixture, X, y, sample_weight=None):
         If pandas is not installed.
     NotFittedError
         If the mixture is not fitted.
+    TypeError
+        If it is none.
 
     See Also
     --------
@@ -69,7 +73,9 @@ def describe(mixture, X, y, sample_weight=None):
     'x0 +0.6'
     """
     pd = check_pandas_support("describe")
+    check_fitted_mixture(mixture, "describe")
     X = mixture._checked_X(X)
+    check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     gate_weights = mixture.predict_gate(X)
     own = mixture.apply(X)[:, np.newaxis] == np.arange(gate_weights.shape[1])

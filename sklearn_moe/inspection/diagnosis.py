@@ -1,6 +1,7 @@
 """Whether a mixture was worth it."""
 
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 from scipy.stats import entropy
@@ -11,6 +12,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._compat import check_sample_weight, safe_indexing
+from sklearn_moe._mixture import check_fitted_mixture
 from sklearn_moe.weighting import WeightedFit, last_step
 
 # A difference of so many standard errors is one.
@@ -60,6 +62,10 @@ class Diagnosis:
         Of the errors of the experts on all rows.
     collapsed : list of str
         Experts that are retired or have next to no rows.
+
+    See Also
+    --------
+    diagnose : Makes one, and has an example.
     """
 
     verdict: list
@@ -76,7 +82,7 @@ class Diagnosis:
     collapsed: list
 
     def __str__(self):
-        return "\n".join(self.verdict)
+        return "\n".join(fill(sentence, 80) for sentence in self.verdict)
 
 
 def diagnose(
@@ -123,6 +129,8 @@ def diagnose(
     ------
     NotFittedError
         If the mixture is not fitted.
+    TypeError
+        If it is none.
 
     See Also
     --------
@@ -156,6 +164,7 @@ def diagnose(
     >>> print(diagnosis.verdict[0].partition(";")[0])
     Worth it: score 0.915 by cross-validation, -0.0271 of Ridge alone
     """
+    check_fitted_mixture(mixture, "diagnose")
     X = mixture._checked_X(X)
     check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.inspection import permutation_importance
 
+from sklearn_moe._mixture import check_fitted_mixture
+
 
 def gate_importance(
     mixture,
@@ -49,6 +51,13 @@ def gate_importance(
           the repetitions;
         - `importances`: ndarray of shape (n_features, n_repeats).
 
+    Raises
+    ------
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If it is none.
+
     See Also
     --------
     describe : By what the rows of each expert differ.
@@ -68,6 +77,7 @@ def gate_importance(
     >>> gate_importance(moe, X, random_state=0).importances_mean.round(1)
     array([0.4, 0. ])
     """
+    check_fitted_mixture(mixture, "gate_importance")
     return permutation_importance(
         mixture,
         X,

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 
 from sklearn_moe._compat import check_sample_weight
+from sklearn_moe._mixture import check_fitted_mixture
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
 
@@ -165,6 +166,7 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
         raise ValueError(
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
+    check_fitted_mixture(mixture, "summary")
     X, y = mixture._checked_X(X), mixture._encode_y(y)
     responsibilities = mixture.responsibilities(X, mixture._decode_y(y)).astype(
         np.float64

@@ -16,7 +16,7 @@ from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
 from sklearn_moe.likelihoods.gaussian import GaussianNoise
 from sklearn_moe.likelihoods.heteroscedastic import HeteroscedasticGaussian
 from sklearn_moe.likelihoods.laplace import LaplaceNoise
-from sklearn_moe.likelihoods.noise import Noise, NoiseLikelihood
+from sklearn_moe.likelihoods.noise import Noise, NoiseLikelihood, Target
 from sklearn_moe.likelihoods.own import OwnDensity, OwnDensityLikelihood
 from sklearn_moe.likelihoods.positive import GammaNoise, LogNormalNoise
 from sklearn_moe.likelihoods.student_t import StudentTNoise
@@ -48,4 +48,5 @@ __all__ = [
     "OwnDensityLikelihood",
     "PoissonNoise",
     "StudentTNoise",
+    "Target",
 ]

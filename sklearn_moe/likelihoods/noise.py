@@ -28,6 +28,10 @@ class Target:
         Weighted mean and standard deviation.
     floor : ndarray of shape () or (n_outputs,)
         Smallest scale of noise.
+
+    See Also
+    --------
+    Noise : Its `fit` is given one.
     """
 
     X: Any
@@ -38,7 +42,18 @@ class Target:
 
     @classmethod
     def of(cls, X, y, sample_weight):
-        """Look at the training targets."""
+        """Look at the training targets.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        target : Target
+        """
         mean = np.average(y, axis=0, weights=sample_weight)
         spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
         eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
@@ -58,6 +73,42 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
     Its parameters are those of the user; `fit` learns the others, one value for each
     expert and output, in attributes that end in an underscore. A model of your own
     needs `fit` and `parameters`, and `distribution`.
+
+    See Also
+    --------
+    GaussianNoise : The default.
+    LaplaceNoise : The model to follow, with an `emphasis`.
+
+    Examples
+    --------
+    Gaussian noise of one scale for all experts:
+
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.likelihoods import Noise
+    >>> class CommonNoise(Noise):
+    ...     distribution = stats.norm
+    ...
+    ...     def fit(self, target, location, weights):
+    ...         squares = (target.y[:, np.newaxis] - location) ** 2
+    ...         variance = np.average(squares, weights=weights)
+    ...         scale = max(np.sqrt(variance), target.floor)
+    ...         self.scale_ = np.full(location.shape[1], scale)
+    ...         return self
+    ...
+    ...     def parameters(self, location, X):
+    ...         return {"loc": location, "scale": self.scale_}
+    ...
+    ...     def n_parameters(self):
+    ...         return 1
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).normal(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, noise=CommonNoise(), sharing=0, random_state=0
+    ... )
+    >>> moe.fit(X, y).noise_.scale_.round(1)
+    array([0.3, 0.3])
     """
 
     # The distribution of scipy.stats.

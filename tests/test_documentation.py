@@ -1,0 +1,92 @@
+"""The documents: complete, found, and their code executed."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from test_docstrings import PUBLIC
+
+ROOT = Path(__file__).resolve().parents[1]
+# But what Sphinx writes.
+PAGES = sorted({*(ROOT / "doc").glob("*.rst")} - {ROOT / "doc/sg_execution_times.rst"})
+DOCUMENTS = sorted([*ROOT.glob("*.rst"), *PAGES])
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+def parsed(path):
+    """The tree of a document; docutils alone does not know all directives of Sphinx."""
+    settings = {"report_level": 5, "halt_level": 5, "file_insertion_enabled": False}
+    return publish_doctree(read(path), str(path), settings_overrides=settings)
+
+
+def entries(directive, text):
+    """What stands below all directives of a name, a line each."""
+    for match in re.finditer(rf"^\.\. {directive}::\n((?: .*\n|\n)+)", text, re.M):
+        for line in match[1].split("\n"):
+            if line.strip() and not line.strip().startswith(":"):
+                yield line.strip()
+
+
+def is_python(code):
+    """Whether text is a program, and not words that happen to be Python."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return False
+    programs = (ast.Import, ast.ImportFrom, ast.Assign, ast.Call, ast.FunctionDef)
+    return any(isinstance(node, programs) for node in ast.walk(tree))
+
+
+def test_the_reference_lists_the_public_names_and_no_others():
+    listed = list(entries("autosummary", read(ROOT / "doc" / "api.rst")))
+    public = [name.removeprefix("sklearn_moe.") for name in PUBLIC]
+    assert sorted(listed) == sorted(public)
+
+
+def test_all_pages_are_in_the_navigation():
+    reached = {
+        re.sub(r".* <(.*)>", r"\1", entry)
+        for page in PAGES
+        for entry in entries("toctree", read(page))
+    }
+    expected = {page.stem for page in PAGES} - {"index"} | {"auto_examples/index"}
+    assert reached == expected
+
+
+@each_document
+def test_the_doctests_of_a_document_are_collected(path):
+    config = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["pytest"]
+    patterns = config["ini_options"]["testpaths"]
+    assert any(path in ROOT.glob(pattern) for pattern in patterns)
+
+
+@each_document
+def test_python_in_a_document_is_a_doctest(path):
+    blocks = parsed(path).findall(nodes.literal_block)
+    unexecuted = [
+        block.astext()
+        for block in blocks
+        if "python" in block["classes"] or is_python(block.astext())
+    ]
+    assert unexecuted == []
+
+
+@each_document
+def test_a_picture_is_there_and_can_be_told_in_words(path):
+    for image in parsed(path).findall(nodes.image):
+        assert (path.parent / image["uri"]).stat().st_size < 80_000
+        assert image.get("alt")
+
+
+def test_the_readme_needs_nothing_but_docutils():
+    # As package indexes render it: a warning is an error.
+    settings = {"halt_level": 2, "report_level": 2, "file_insertion_enabled": False}
+    publish_doctree(read(ROOT / "README.rst"), settings_overrides=settings)
