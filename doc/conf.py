@@ -36,6 +36,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "doc_module": "sklearn_moe",
     "download_all_examples": False,
+    "remove_config_comments": True,
     "show_memory": False,
 }
 

@@ -13,6 +13,8 @@ it predicts far better, and one can still read it.
    artificial neural networks. Cement and Concrete Research 28(12), 1797-1808.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/mixture.png'
+
 # %%
 # The data. Many recipes were tested at several ages. New concrete has a new recipe, so
 # that a recipe must never be in the training rows and in the test rows at once.
