@@ -5,6 +5,9 @@ been computed is kept in `results/accuracy.csv`, so that the program goes on whe
 was stopped; delete lines of it to compute them anew. A third of the tables, chosen by
 the hash of their names, is held out: no default may be chosen by them.
 `python benchmarks/accuracy.py`.
+
+Trees of linear models and DESlib run on today's scikit-learn with a little help; see
+`_rivals.py`. TabPFN is left out: it loads its weights from the network.
 """
 
 import argparse
@@ -14,9 +17,15 @@ import time
 import warnings
 from functools import cache, lru_cache
 
+import _ranks
 import numpy as np
 import pandas as pd
 from _report import RESULTS, header, verdict, write
+from _rivals import (
+    DynamicSelection,
+    LinearClassificationTree,
+    LinearRegressionTree,
+)
 from _tables import (
     CLASSIFICATION,
     MORE_CLASSIFICATION,
@@ -27,8 +36,8 @@ from _tables import (
     preprocessing,
 )
 from heterogeneous import CLASSIFIERS, REGRESSORS
+from lightgbm import LGBMClassifier, LGBMRegressor
 from rich.progress import track
-from scipy.stats import studentized_range, wilcoxon
 from sklearn.base import clone
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -46,7 +55,7 @@ from sklearn.linear_model import (
     Ridge,
     RidgeCV,
 )
-from sklearn.metrics import log_loss, r2_score
+from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     RepeatedKFold,
@@ -58,11 +67,14 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
-FIELDS = ["table", "fold", "contestant", "score", "crps", "fit", "predict"]
+FIELDS = [
+    *["table", "fold", "contestant"],
+    *["score", "crps", "accuracy", "fit", "predict"],
+]
 CACHE = RESULTS / "accuracy.csv"
 SEARCHED = {
-    "n_experts": [2, 4, 8],
-    "gate__alpha": [1e-3, 1e-2, 1e-1],
+    "n_experts": [1, 2, 4, 8],
+    "gate__alpha": ["auto", 1e-3],
 }
 BOOSTING_GRID = {
     "learning_rate": [0.03, 0.1],
@@ -80,9 +92,9 @@ def is_held_out(name):
 
 
 def search(estimator, grid, classification):
-    """A grid search on five folds inside the training rows."""
+    """A grid search on three folds inside the training rows."""
     scoring = "neg_log_loss" if classification else "r2"
-    return GridSearchCV(estimator, grid, scoring=scoring, cv=5)
+    return GridSearchCV(estimator, grid, scoring=scoring, cv=3)
 
 
 def regressors():
@@ -93,11 +105,16 @@ def regressors():
     return {
         "ridge": Ridge(),
         "ridge, tuned": RidgeCV(np.logspace(-3, 3, 13)),
+        "linear tree": LinearRegressionTree(Ridge()),
         "mixture": mixture,
-        "mixture, searched": search(mixture, SEARCHED, False),
+        "mixture, searched": search(
+            clone(mixture).set_params(tol=1e-3), SEARCHED, False
+        ),
         "mixture of splines": clone(mixture).set_params(experts=splines, n_experts=2),
         "mixture of boosting": clone(mixture).set_params(
-            experts=clone(boosting).set_params(max_iter=50),
+            experts=LGBMRegressor(
+                n_estimators=50, n_jobs=1, random_state=0, verbose=-1
+            ),
             n_experts=2,
             cv=5,
             max_iter=5,
@@ -122,17 +139,23 @@ def classifiers():
         "logistic, tuned": LogisticRegressionCV(
             Cs=7, l1_ratios=(0,), scoring="neg_log_loss", max_iter=1000
         ),
+        "linear tree": LinearClassificationTree(logistic, max_bins=10),
         "mixture": mixture,
-        "mixture, searched": search(mixture, SEARCHED, True),
+        "mixture, searched": search(
+            clone(mixture).set_params(tol=1e-3), SEARCHED, True
+        ),
         "mixture of splines": clone(mixture).set_params(experts=splines, n_experts=2),
         "mixture of boosting": clone(mixture).set_params(
-            experts=clone(boosting).set_params(max_iter=50),
+            experts=LGBMClassifier(
+                n_estimators=50, n_jobs=1, random_state=0, verbose=-1
+            ),
             n_experts=2,
             cv=5,
             max_iter=5,
         ),
         "mixture, unlike": MixtureOfExpertsClassifier(CLASSIFIERS, random_state=0),
         "stacking, unlike": StackingClassifier(CLASSIFIERS),
+        "DESlib, unlike": DynamicSelection(CLASSIFIERS),
         "bagged logistic": BaggingClassifier(logistic, 20, random_state=0),
         "forest": RandomForestClassifier(random_state=0),
         "boosting": boosting,
@@ -159,13 +182,14 @@ def folds(name, max_rows, n_folds, n_repeats):
 
 
 def measure(estimator, X, y, X_test, y_test, classification):
-    """Score, CRPS and seconds of one fit."""
+    """Scores and seconds of one fit."""
     begin = time.process_time()
     fitted = clone(estimator).fit(X, y)
     middle = time.process_time()
-    crps = ""
+    crps = accuracy = ""
     if classification:
         probabilities = fitted.predict_proba(X_test)
+        accuracy = accuracy_score(y_test, fitted.classes_[probabilities.argmax(axis=1)])
         score = -log_loss(y_test, probabilities, labels=fitted.classes_)
     else:
         score = r2_score(y_test, fitted.predict(X_test))
@@ -176,6 +200,7 @@ def measure(estimator, X, y, X_test, y_test, classification):
     return {
         "score": score,
         "crps": crps,
+        "accuracy": accuracy,
         "fit": middle - begin,
         "predict": end - middle,
     }
@@ -228,101 +253,87 @@ def paragraph(title, text):
     return [title, "=" * len(title), text, ""]
 
 
+def mean_scores(results, field="score"):
+    """Mean over the folds: a row for each table, a column for each contestant."""
+    order = list(dict.fromkeys(results["contestant"]))
+    scores = results.pivot_table(field, "table", "contestant")
+    scores = scores[[name for name in order if name in scores]].dropna()
+    return scores.rename_axis(index=None, columns=None)
+
+
+def starred(scores):
+    """The tables that are held out, marked."""
+    return scores.rename(lambda name: f"{name} *" if is_held_out(name) else name)
+
+
 def report(title, results):
     """The tables of one kind of task, as lines."""
-    order = list(dict.fromkeys(results["contestant"]))
-    scores = results.pivot_table("score", "table", "contestant")[order].dropna()
-    ranks = scores.rank(axis=1, ascending=False)
+    scores = mean_scores(results)
     seconds = results.pivot_table(["fit", "predict"], "contestant", aggfunc="median")
+    held_out = scores[scores.index.map(is_held_out)]
     summary = pd.DataFrame(
         {
-            "mean rank": ranks.mean().round(2),
+            "mean rank": _ranks.mean_ranks(scores).round(2),
+            "held out": _ranks.mean_ranks(held_out).round(2),
             "fit s": seconds["fit"].round(3),
             "predict s": seconds["predict"].round(4),
         }
-    ).loc[order]
-    names = [f"{name}{' *' if is_held_out(name) else ''}" for name in scores.index]
-    shown = scores.set_axis(names).rename_axis(index=None, columns=None)
-    crps = results.pivot_table("crps", "table", "contestant")
+    )
     lines = [
-        *paragraph(title, shown.round(3).to_string()),
+        *paragraph(title, starred(scores).round(3).to_string()),
         *paragraph(
             f"{title}: mean ranks and medians of seconds",
             summary.rename_axis(index=None).sort_values("mean rank").to_string(),
         ),
         f"critical difference of mean ranks (Nemenyi, 5 %): "
-        f"{critical_difference(ranks):.2f}",
+        f"{_ranks.critical_difference(*scores.shape):.2f}; on the tables held out "
+        f"{_ranks.critical_difference(*held_out.shape):.2f}",
         "",
         *paragraph(
             f"{title}: the row better than the column, of {len(scores)} tables; in "
             "brackets p of Wilcoxon's test",
-            pairwise(scores).to_string(),
+            _ranks.pairwise(scores).to_string(),
         ),
     ]
-    if crps.size:
-        columns = [name for name in order if name in crps]
-        shown = crps[columns].rename_axis(index=None, columns=None)
-        lines += paragraph(f"{title}: CRPS", shown.round(4).to_string())
+    for field, name in (("crps", "CRPS"), ("accuracy", "Accuracy")):
+        if results[field].notna().any():
+            shown = starred(mean_scores(results, field))
+            lines += paragraph(name, shown.round(4).to_string())
     return lines
-
-
-def critical_difference(ranks):
-    """Mean ranks closer than this cannot be told apart (Demsar, 2006)."""
-    n_tables, n_contestants = ranks.shape
-    quantile = studentized_range.ppf(0.95, n_contestants, np.inf) / np.sqrt(2)
-    return quantile * np.sqrt(n_contestants * (n_contestants + 1) / (6 * n_tables))
-
-
-def pairwise(scores):
-    """How often each contestant is better than each other."""
-    cells = {}
-    for column in scores:
-        cells[column] = {
-            row: "" if row == column else _versus(scores[row] - scores[column])
-            for row in scores
-        }
-    return pd.DataFrame(cells)
-
-
-def _versus(difference):
-    p = wilcoxon(difference).pvalue if difference.any() else 1.0
-    return f"{(difference > 0).sum()} ({p:.2f})"
 
 
 def bars(results, held_out):
     """What was asked for, on the tables held out or on the others."""
     chosen = results[results["table"].map(is_held_out) == held_out]
-    scores = chosen.pivot_table("score", "table", "contestant")
-    numbers = ~scores.index.map(is_classification)
-    expert = scores["ridge"].where(numbers, scores["logistic"])
+    classes = chosen["table"].map(is_classification)
+    kinds = mean_scores(chosen[~classes]), mean_scores(chosen[classes])
+    scores = pd.concat(kinds)
+    expert = pd.concat([kinds[0]["ridge"], kinds[1]["logistic"]])
     better = (scores["mixture"] > expert).mean()
     loss = (expert - scores["mixture"]) / expert.abs()
-    small = scores.index[[size(name) < SMALL for name in scores.index]]
-    searched = (
-        scores.loc[small, "mixture, searched"] >= scores.loc[small, "boosting"]
-    ).mean()
-    ranks = scores[["mixture, unlike", "stacking, unlike"]].rank(
-        axis=1, ascending=False
-    )
-    mixture, stacking = ranks.mean()
+    worse = loss[loss > TOLERANCE].sort_values(ascending=False)
+    small = scores[[size(name) < SMALL for name in scores.index]]
+    searched = (small["mixture, searched"] >= small["boosting"]).mean()
+    ranks = pd.concat([kind.rank(axis=1, ascending=False) for kind in kinds]).mean()
+    lines = [
+        f"mixture better than its expert alone: {better:.0%} of tables; bar 90 %: "
+        f"{verdict(better >= 0.9)}",
+        f"worse by more than {TOLERANCE:.0%} of the expert's score: "
+        + (", ".join(f"{name} {part:.1%}" for name, part in worse.items()) or "nowhere")
+        + f"; bar nowhere: {verdict(not len(worse))}",
+        _ahead(ranks, "mixture", "linear tree"),
+        f"mixture, searched, at least as good as default boosting, tables under "
+        f"{SMALL} rows: {searched:.0%}; bar 50 %: {verdict(searched >= 0.5)}",
+        _ahead(ranks, "mixture, unlike", "stacking, unlike"),
+    ]
     where = "held out" if held_out else "not held out"
-    title = f"Bars, on the {len(scores)} tables {where}"
-    return paragraph(
-        title,
-        "\n".join(
-            [
-                f"mixture better than its expert alone: {better:.0%} of tables; bar "
-                f"90 %: {verdict(better >= 0.9)}",
-                f"... worse by more than {TOLERANCE:.0%} of its score: "
-                f"{', '.join(loss.index[loss > TOLERANCE]) or 'nowhere'}; bar nowhere: "
-                f"{verdict((loss <= TOLERANCE).all())}",
-                f"mixture, searched, at least as good as default boosting, tables "
-                f"under {SMALL} rows: {searched:.0%}; bar 50 %: "
-                f"{verdict(searched >= 0.5)}",
-                f"mean rank of unlike experts: mixture {mixture:.2f}, stacking "
-                f"{stacking:.2f}; bar better: {verdict(mixture < stacking)}",
-            ]
-        ),
+    return paragraph(f"Bars, on the {len(scores)} tables {where}", "\n".join(lines))
+
+
+def _ahead(ranks, ours, rival):
+    return (
+        f"mean rank of {ours} {ranks[ours]:.2f}, of {rival} {ranks[rival]:.2f}; bar "
+        f"better: {verdict(ranks[ours] < ranks[rival])}"
     )
 
 
@@ -346,6 +357,13 @@ def main():
         compute(arguments)
     results = read()
     numbers = ~results["table"].map(is_classification)
+    _ranks.save(
+        RESULTS / "accuracy.svg",
+        {
+            "R2": mean_scores(results[numbers]),
+            "log loss": mean_scores(results[~numbers]),
+        },
+    )
     write(
         "accuracy",
         [

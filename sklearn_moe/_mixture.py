@@ -70,6 +70,9 @@ from sklearn_moe.weighting import CannotGoOnError, last_step, seeded, thawed
 # What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
 
+# The largest part of a row that is shared automatically.
+LARGEST_SHARED_PART = 0.5
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -114,7 +117,7 @@ class BaseMixtureOfExperts(
         "assignment": [StrOptions({"soft", "hard", "expert_choice"})],
         "capacity_factor": [Interval(Real, 0, None, closed="right"), None],
         "overflow": [StrOptions({"drop", "reroute"})],
-        "sharing": [Interval(Real, 0, 1, closed="left")],
+        "sharing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "specialize": ["boolean", StrOptions({"auto"})],
         "cv": [StrOptions({"auto"}), "cv_object"],
         "init": [StrOptions(set(KINDS)), HasMethods("fit_predict"), "array-like"],
@@ -381,6 +384,16 @@ class BaseMixtureOfExperts(
     def _gate_is_frozen(self):
         return isinstance(last_step(self.gate), FrozenEstimator)
 
+    def _shared_part(self, training, n_experts):
+        """The part of each row that all experts share equally.
+
+        Automatically each gets as much as so many rows as a plane has coefficients.
+        """
+        if self.sharing != "auto":
+            return self.sharing
+        wanted = n_experts * (training.X.shape[1] + 1)
+        return min(wanted / training.sample_weight.sum(), LARGEST_SHARED_PART)
+
     def _specializes(self):
         """Whether EM fits the experts to their own rows."""
         return not self._unlike() if self.specialize == "auto" else self.specialize
@@ -522,7 +535,7 @@ class BaseMixtureOfExperts(
             expectation_maximization,
             **parts,
             sample_weight=weights,
-            sharing=self.sharing,
+            sharing=self._shared_part(training, len(pool.names)),
             tol=self.tol,
             route=Router(self.assignment, self.capacity_factor, self.overflow),
             acceleration=self.acceleration,

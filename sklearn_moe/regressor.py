@@ -77,10 +77,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     overflow : {"drop", "reroute"}, default="drop"
         Whether a row that finds no room with "hard" assignment trains no expert in this
         iteration, or the next best that has room.
-    sharing : float, default=0.05
+    sharing : float or "auto", default="auto"
         Part of the weight of each row that is shared equally by all experts, in [0, 1).
         It keeps experts from fitting few rows too closely; 0 is textbook EM. Only for
-        ``assignment="soft"``.
+        ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
+        sum(sample_weight)``, and no more than 0.5: each expert is held to the rest by
+        as many rows as a linear one has coefficients, which matters less the more rows
+        there are.
     specialize : bool or "auto", default="auto"
         Whether EM fits the experts, each to its own rows. If not, they are fitted once,
         to all rows, and only the gate and the noise are learnt by EM, which then tells
@@ -225,7 +228,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         assignment="soft",
         capacity_factor=None,
         overflow="drop",
-        sharing=0.05,
+        sharing="auto",
         specialize="auto",
         cv="auto",
         calibrate="auto",

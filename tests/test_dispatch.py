@@ -10,7 +10,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from sklearn_moe import (
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
 
 ROWS = np.random.default_rng(0).uniform(-1, 1, (120, 3))
 TARGETS = {
@@ -141,6 +145,8 @@ def test_answers_of_whole_numbers_do_not_round_those_of_other_experts(combinatio
     assert three.predict(X).dtype.kind == "i"
     mixture = MixtureOfExpertsRegressor(
         [("whole", whole), ("line", LinearRegression())],
+        gate=SoftmaxGate(1e-3),
+        sharing=0.05,
         specialize=True,
         cv=None,
         init=(X[:, 0] > 0).astype(int),

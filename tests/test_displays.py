@@ -454,7 +454,8 @@ def test_a_missing_entry_is_a_category_and_no_number():
         experts=make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()),
     )
     [values] = GateDisplay.from_estimator(moe, frame[["town"]], "town").grid
-    assert list(values) == ["Bern", "Oslo", "nan"]
+    # What pandas calls a missing string depends on its version.
+    assert list(values) == sorted(["Bern", "Oslo", str(frame.loc[3, "town"])])
     [numbers] = GateDisplay.from_estimator(
         of_frame(frame.fillna({"x": 0})), frame, "x"
     ).grid

@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -302,6 +303,8 @@ def test_a_mixture_learns_bounded_regions(covariance_type):
 def test_a_pipeline_may_end_in_it(iris):
     X, y = iris
     gate = make_pipeline(StandardScaler(), GaussianGate("full"))
-    mixture = MixtureOfExpertsClassifier(n_experts=2, gate=gate, random_state=0)
+    mixture = MixtureOfExpertsClassifier(
+        LogisticRegression(max_iter=1000), n_experts=2, gate=gate, random_state=0
+    )
     assert mixture.fit(X, y).score(X, y) > 0.95
     assert isinstance(mixture.gate_[-1], GaussianGate)

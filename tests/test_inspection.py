@@ -37,7 +37,9 @@ WEIGHTS = rng.integers(0, 3, 240).astype(float)
 
 @pytest.fixture(scope="module")
 def regressor():
-    return MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, Y)
+    return MixtureOfExpertsRegressor(
+        n_experts=2, gate=SoftmaxGate(1e-3), random_state=0
+    ).fit(X, Y)
 
 
 @pytest.fixture(scope="module")

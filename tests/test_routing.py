@@ -190,7 +190,8 @@ def test_an_expert_trains_on_no_more_rows_than_its_capacity():
     ],
 )
 def test_every_routing_finds_the_two_regimes(Mixture, params):
-    mixture = fitted(Mixture, n_experts=2, init=SIDE, **params)
+    gate = SoftmaxGate(1e-3)
+    mixture = fitted(Mixture, n_experts=2, init=SIDE, gate=gate, **params)
     assert mixture.score(ROWS, TARGETS[Mixture]) > 0.9
     assert len(mixture.overflow_fraction_) == mixture.n_iter_
     assert np.isfinite(mixture.objective_path_).all()

@@ -13,7 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._compat import Interval, check_sample_weight, fit_context
+from sklearn_moe._compat import (
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
 from sklearn_moe.gates._features import (
     bounds_of,
     clip_outliers,
@@ -35,6 +40,9 @@ STEPS_PER_M_STEP = 2
 # One is enough where it leaves so small a part of the gradient.
 GRADIENT_PER_M_STEP = 0.1
 
+# The strongest penalty that is chosen automatically.
+LARGEST_ALPHA = 0.1
+
 
 class SoftmaxGate(ClassifierMixin, BaseEstimator):
     r"""Multinomial logistic regression on hard labels or soft targets.
@@ -55,9 +63,10 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
-        Strength of the L2 penalty, relative to the mean cross-entropy. It does not
-        depend on the number of rows.
+    alpha : float or "auto", default="auto"
+        Strength of the L2 penalty, relative to the mean cross-entropy. "auto" means
+        ``n_features / 2 / sum(sample_weight)``, and no more than 0.1: a prior on the
+        coefficients that many rows outweigh.
     clip : float, default=None
         A number that lies farther from the mean of its column than this many standard
         deviations counts as lying just there, in `fit` as in predictions: a row far
@@ -92,6 +101,8 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     encoder_ : ColumnTransformer or None
         Turns the columns of a frame that do not hold numbers into numbers; None where
         there were none. The columns of `coef_` are those of its output.
+    alpha_ : float
+        Strength of the penalty.
     bounds_ : ndarray of shape (2, n_features)
         Least and largest number of each column that is not clipped.
     feature_mean_ : ndarray of shape (n_features,)
@@ -123,12 +134,12 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
     >>> trust = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
     >>> gate = SoftmaxGate().fit(X, trust)
     >>> gate.predict_proba([[0.0], [3.0]]).round(2)
-    array([[0.93, 0.07],
-           [0.1 , 0.9 ]])
+    array([[0.82, 0.18],
+           [0.23, 0.77]])
     """
 
     _parameter_constraints: dict = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "load_balance": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -138,7 +149,7 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        alpha=1e-3,
+        alpha="auto",
         *,
         clip=None,
         load_balance=0.0,
@@ -277,7 +288,10 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         """What is to be minimised, on validated rows."""
         self.bounds_ = bounds_of(X, sample_weight, self.clip)
         X = clip_outliers(X, self.bounds_)
-        return SoftmaxProblem(X, sample_weight, self.alpha, self.load_balance)
+        self.alpha_ = self.alpha
+        if self.alpha == "auto":
+            self.alpha_ = min(X.shape[1] / 2 / sample_weight.sum(), LARGEST_ALPHA)
+        return SoftmaxProblem(X, sample_weight, self.alpha_, self.load_balance)
 
     def _set_solution(self, problem, parameters, n_iter):
         self.coef_, self.intercept_ = problem.to_input_units(parameters)

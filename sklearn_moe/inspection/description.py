@@ -70,7 +70,7 @@ def describe(mixture, X, y, sample_weight=None):
     >>> y = np.abs(X[:, 0])
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> describe(moe, X, y).loc["expert0", "trusted_where"]
-    'x0 +0.6'
+    'x0 +0.7'
     """
     pd = check_pandas_support("describe")
     check_fitted_mixture(mixture, "describe")

@@ -75,7 +75,7 @@ def gate_importance(
     >>> y = np.abs(X[:, 0]) + X[:, 1]
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> gate_importance(moe, X, random_state=0).importances_mean.round(1)
-    array([0.4, 0. ])
+    array([0.5, 0. ])
     """
     check_fitted_mixture(mixture, "gate_importance")
     return permutation_importance(

@@ -1,0 +1,63 @@
+"""Rivals whose latest release was made for an older scikit-learn.
+
+linear-tree 0.3.5 (Cerliani) grows trees with a linear model in each leaf; DESlib 0.3.7
+(Cruz et al., 2020) asks, for each row, the classifiers that are good near it. Both need
+a method of scikit-learn's base class that has become a function: given it back, they
+run.
+"""
+
+from deslib.des import KNORAE
+from lineartree import LinearTreeClassifier, LinearTreeRegressor
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
+
+
+class _Validating:
+    def _validate_data(self, X, y="no_validation", force_all_finite=True, **options):
+        return validate_data(self, X, y, ensure_all_finite=force_all_finite, **options)
+
+
+class LinearRegressionTree(_Validating, LinearTreeRegressor):
+    """`lineartree.LinearTreeRegressor` on today's scikit-learn."""
+
+
+class LinearClassificationTree(_Validating, LinearTreeClassifier):
+    """`lineartree.LinearTreeClassifier` on today's scikit-learn."""
+
+
+class _KNORAE(_Validating, KNORAE):
+    pass
+
+
+class DynamicSelection(ClassifierMixin, BaseEstimator):
+    """KNORA-E: the classifiers that are right about all near rows decide.
+
+    Half of the training rows fit the classifiers, the other half tells where they are
+    good, which is how the authors advise to use it.
+
+    Parameters
+    ----------
+    classifiers : list of (str, estimator)
+    """
+
+    def __init__(self, classifiers):
+        self.classifiers = classifiers
+
+    def fit(self, X, y):
+        """Fit the classifiers and the choice among them."""
+        X, X_select, y, y_select = train_test_split(
+            X, y, test_size=0.5, stratify=y, random_state=0
+        )
+        pool = [clone(classifier).fit(X, y) for _, classifier in self.classifiers]
+        self.selection_ = _KNORAE(pool, random_state=0).fit(X_select, y_select)
+        self.classes_ = pool[0].classes_
+        return self
+
+    def predict(self, X):
+        """The chosen classifiers' majority."""
+        return self.selection_.predict(X)
+
+    def predict_proba(self, X):
+        """Their shares of the votes."""
+        return self.selection_.predict_proba(X)
