@@ -417,7 +417,6 @@ class BaseMixtureOfExperts(
         """Validate the data and drop the rows of weight zero."""
         X = self._check_X(X, y, reset=True)
         y = self._check_y(y)
-        self._answers_ = self._make_answers(y)
         check_consistent_length(X, y)
         weighted = sample_weight is not None
         sample_weight = check_sample_weight(
@@ -434,6 +433,7 @@ class BaseMixtureOfExperts(
             # A class without weight is no class: y is checked again.
             X, y = safe_indexing(X, kept), self._check_y(y[kept])
             sample_weight = sample_weight[kept]
+        self._answers_ = self._make_answers(y)
         return TrainingSet(
             X, y, self._encode_y(y), sample_weight, weighted, kept, n_given
         )
