@@ -439,7 +439,7 @@ class BaseMixtureOfExperts(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
         kept = np.flatnonzero(sample_weight)
-        if len(kept) < n_experts:
+        if reset and len(kept) < n_experts:
             raise ValueError(
                 f"n_experts={n_experts} is more than the number of rows of positive "
                 f"weight, n_samples={len(kept)}. Ask for fewer experts."

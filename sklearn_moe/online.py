@@ -164,7 +164,6 @@ def online_step(
     # M-step
     routed = route(responsibilities, sample_weight)
     weights = np.asarray(TrainingWeights(routed.weights, sample_weight, sharing))
-    trained = (1 - sharing) * stream.load + sharing / len(stream.load)
     emphasis = likelihood.emphasis(stream.likelihood, outputs)
 
     def running(mean, of_batch):
@@ -175,7 +174,11 @@ def online_step(
         weight=past + batch_weight,
         experts=experts.learn(stream.experts, weights * emphasis, stream.active, kept),
         likelihood=likelihood.partial_fit(
-            stream.likelihood, outputs, weights, past * trained
+            stream.likelihood,
+            outputs,
+            # Not with what is shared: the rows are new, so that this is calibrated.
+            sample_weight[:, np.newaxis] * responsibilities,
+            past * stream.share,
         ),
         gate=gate.learn(stream.gate, routed.targets, stream.weight, kept),
         active=stream.active,
