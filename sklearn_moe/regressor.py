@@ -169,7 +169,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows in EM; with `cv`, under experts
-        that have not seen them.
+        that have not seen them. After `partial_fit`, of the batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     objective_paths_ : list of ndarray
