@@ -607,7 +607,7 @@ class BaseMixtureOfExperts(
             "objective_paths_": [np.array(path) for path in run.paths],
             "n_iter_": run.last.n_iter,
             "converged_": bool(run.last.converged),
-            "_rows_seen_": RowsSeen(weights.sum()),
+            "_rows_seen_": RowsSeen(weights.sum(), weights.sum()),
         }
 
     def _order(self, iteration, weights):

@@ -145,15 +145,12 @@ class StreamedMixture(BaseMixtureOfExperts):
     def _go_on(self, names, training, params, random_state):
         """A step of online EM."""
         seen, weight = self._remembered(training), training.sample_weight
-        kept = kept_part(
-            seen.n_batches, weight.sum(), self.learning_decay, self.half_life
-        )
+        kept = kept_part(seen.n_rows, weight.sum(), self.learning_decay, self.half_life)
         moments = self._moments_of(training.encoded_y, weight)
         if moments is not None:
             moments = seen.target.times(kept).joined(moments)
         offset = random_state.uniform()
         stream = Stream(
-            n_batches=seen.n_batches,
             weight=seen.weight,
             experts=self.experts_,
             likelihood=self._likelihood_,
@@ -192,5 +189,5 @@ class StreamedMixture(BaseMixtureOfExperts):
         self.expert_share_, self.expert_load_ = stream.share, stream.load
         self.log_likelihood_ = float(stream.log_likelihood)
         self._rows_seen_ = RowsSeen(
-            stream.weight, stream.n_batches, moments, stream.gate.memory
+            seen.n_rows + weight.sum(), stream.weight, moments, stream.gate.memory
         )

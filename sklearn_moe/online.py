@@ -11,9 +11,10 @@ they are, which have not seen it. How much is kept of the sums before follows fr
 step sizes :math:`\gamma_t` of the mean,
 
 .. math::
-    d_t = \frac{\gamma_{t-1}}{\gamma_t} (1 - \gamma_t), \qquad \gamma_t = t^{-a},
+    d_t = \frac{\gamma_{t-1}}{\gamma_t} (1 - \gamma_t), \qquad \gamma_t = t^{-a}.
 
-for batches of equal size; a smaller one weighs less.
+All is counted in rows: t is the number of batches as large as this one that would have
+brought as many rows as there have been.
 
 Experts, likelihood and gate are known here by these methods only:
 
@@ -44,17 +45,18 @@ class RowsSeen:
 
     Attributes
     ----------
+    n_rows : float
+        Their number, that is, the sum of their weights.
     weight : float
-        Of all, each counted less the older it is.
-    n_batches : int, default=1
+        The same, each row counted less the older it is.
     target : Moments or None
         Of the targets; None where it is not known, or not asked for.
     gate : object
         The memory of the gate; None where there is none yet.
     """
 
+    n_rows: float
     weight: float
-    n_batches: int = 1
     target: Any = None
     gate: Any = None
 
@@ -65,8 +67,6 @@ class Stream:
 
     Attributes
     ----------
-    n_batches : int
-        Number of batches so far.
     weight : float
         Of all rows so far, each counted less the older it is.
     experts, likelihood, gate : object
@@ -81,7 +81,6 @@ class Stream:
         Weighted sum over the rows of the batch, under the parts before it.
     """
 
-    n_batches: int
     weight: float
     experts: Any
     likelihood: Any
@@ -92,13 +91,13 @@ class Stream:
     log_likelihood: float
 
 
-def kept_part(n_batches, batch_weight, learning_decay, half_life=None):
+def kept_part(n_rows, batch_weight, learning_decay, half_life=None):
     """What is kept of the sums of the batches before, the d of the module.
 
     Parameters
     ----------
-    n_batches : int
-        Number of batches before, at least 1.
+    n_rows : float
+        Weight of all rows before.
     batch_weight : float
         Weight of the rows of the batch.
     learning_decay : float
@@ -110,6 +109,7 @@ def kept_part(n_batches, batch_weight, learning_decay, half_life=None):
     -------
     kept : float
     """
+    n_batches = n_rows / batch_weight
     before, now = n_batches**-learning_decay, (n_batches + 1) ** -learning_decay
     kept = before / now * (1 - now)
     if half_life is not None:
@@ -170,7 +170,6 @@ def online_step(
         return (past * mean + batch_weight * of_batch) / (past + batch_weight)
 
     return Stream(
-        n_batches=stream.n_batches + 1,
         weight=past + batch_weight,
         experts=experts.learn(stream.experts, weights * emphasis, stream.active, kept),
         likelihood=likelihood.partial_fit(

@@ -127,9 +127,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         fall: slow EM needs fewer iterations. It may end at another local optimum, a
         better or a worse one. Only for ``assignment="soft"``.
     learning_decay : float, default=0.6
-        How soon `partial_fit` becomes steady: batch t has the weight
-        ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all rows
-        count alike, however little was known when they came.
+        How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
+        weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
+        rows count alike, however little was known when they came.
     half_life : float, default=None
         Number of rows after which `partial_fit` counts older ones half, so that a
         stream that changes is followed. None means that old rows fade only because

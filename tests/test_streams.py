@@ -243,7 +243,6 @@ class Toy:
 def step_of_toys(**params):
     """A step with an even gate, two rows and two experts."""
     stream = Stream(
-        n_batches=1,
         weight=10.0,
         experts=[],
         likelihood=[],
@@ -291,23 +290,29 @@ def test_shares_are_means_over_the_rows_seen():
 
 @given(st.floats(0.51, 1), st.integers(1, 1000))
 def test_a_batch_has_the_weight_of_its_step_size(learning_decay, n_batches):
-    weight = 1.0
+    weight = 50.0
     for t in range(1, n_batches + 1):
-        weight = kept_part(t, 1.0, learning_decay) * weight + 1
-    assert 1 / weight == pytest.approx((n_batches + 1) ** -learning_decay)
+        weight = kept_part(50.0 * t, 50.0, learning_decay) * weight + 50
+    assert 50 / weight == pytest.approx((n_batches + 1) ** -learning_decay)
+
+
+def test_a_row_fades_the_rows_before_the_less_the_more_there_are():
+    kept = [kept_part(n_rows, 1.0, 0.6) for n_rows in (1, 10, 1e5)]
+    assert kept == sorted(kept)
+    assert kept[-1] > 0.99
 
 
 def test_with_a_decay_of_one_nothing_fades():
-    assert kept_part(7, 1.0, 1.0) == pytest.approx(1)
+    assert kept_part(7.0, 3.0, 1.0) == pytest.approx(1)
 
 
 def test_older_rows_count_half_after_the_half_life():
-    assert kept_part(10**9, 500.0, 0.6, half_life=1000) == pytest.approx(0.5**0.5)
+    assert kept_part(1e12, 500.0, 0.6, half_life=1000) == pytest.approx(0.5**0.5)
 
 
 def test_two_batches_fade_as_one_of_both():
-    both = kept_part(10**9, 300.0, 1.0, half_life=1000)
-    parts = [kept_part(10**9, n, 1.0, half_life=1000) for n in (100.0, 200.0)]
+    both = kept_part(1e12, 300.0, 1.0, half_life=1000)
+    parts = [kept_part(1e12, n, 1.0, half_life=1000) for n in (100.0, 200.0)]
     assert both == pytest.approx(np.prod(parts))
 
 
@@ -537,6 +542,19 @@ def test_naive_bayes_follows_a_stream_that_changes():
 
 
 # Beginning and going on
+
+
+def test_what_is_kept_does_not_grow_with_the_stream():
+    X, y = rules(4000)
+    online = stream(regressor(), X[:1000], y[:1000])
+    size = len(state_of(online))
+    assert len(state_of(stream(online, X, y))) < 1.05 * size
+
+
+def test_the_size_of_the_batches_hardly_matters_to_the_gate():
+    X = np.random.default_rng(0).normal(size=(3000, 2))
+    gates = [learn_targets(SoftmaxGate(), X, targets_of(X), size=n) for n in (50, 1000)]
+    np.testing.assert_allclose(*(gate.predict_proba(X) for gate in gates), atol=0.01)
 
 
 def test_a_stream_goes_on_from_fit():
