@@ -64,10 +64,10 @@ class StreamedMixture(BaseMixtureOfExperts):
     def _learn_batch(self, X, y, sample_weight, fit_params):
         """Fit the first batch, or learn another."""
         raise_for_params(fit_params, self, "partial_fit")
+        self._check_routing()
+        self._check_stream()
         begins = not hasattr(self, "experts_")
         if begins:
-            self._check_routing()
-            self._check_stream()
             named_experts, gate = self._named_experts(), self._gate()
             names = [name for name, _ in named_experts]
         else:

@@ -746,8 +746,13 @@ def test_there_is_no_partial_fit_unless_all_parts_have_it(mixture, part):
 )
 def test_a_noise_that_cannot_be_learnt_from_batches_is_refused(noise, message):
     X, y = rules(50)
+    y = np.round(np.abs(y))
     with pytest.raises(ValueError, match=message):
-        regressor(noise=noise).partial_fit(X, np.round(np.abs(y)))
+        regressor(noise=noise).partial_fit(X, y)
+    fitted = regressor(Ridge(), noise=noise).fit(X, y)
+    fitted.set_params(experts=SGDRegressor())
+    with pytest.raises(ValueError, match=message):
+        fitted.partial_fit(X, y)
 
 
 @pytest.mark.parametrize("noise", ["laplace", "poisson", StudentTNoise(df=4)], ids=str)
