@@ -15,10 +15,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 NamedPartsMixin = _BaseComposition
 VisualBlock = _VisualBlock
+check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 raise_for_params = _raise_for_params
@@ -51,6 +53,7 @@ __all__ = [
     "VisualBlock",
     "check_matplotlib_support",
     "check_pandas_support",
+    "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
     "metadata_request",

@@ -58,6 +58,7 @@ from sklearn_moe.initialization import (
     starting_points,
 )
 from sklearn_moe.likelihoods import OwnDensityLikelihood
+from sklearn_moe.online import RowsSeen
 from sklearn_moe.routing import (
     Router,
     dispatch,
@@ -298,31 +299,17 @@ class BaseMixtureOfExperts(
             If an expert or the gate is not an estimator of the right kind.
         """
         raise_for_params(fit_params, self, "fit")
-        if self.capacity_factor is not None and self.assignment == "soft":
-            raise ValueError(
-                f"capacity_factor={self.capacity_factor!r} limits the rows of an "
-                "expert, but assignment='soft' trains every expert on every row. Set "
-                "assignment='hard' or 'expert_choice', or capacity_factor=None."
-            )
-        if self.acceleration is not None and self.assignment != "soft":
-            raise ValueError(
-                f"acceleration={self.acceleration!r} extrapolates responsibilities, "
-                f"but assignment={self.assignment!r} trains experts on chosen rows, "
-                "which change by leaps. Set assignment='soft' or acceleration=None."
-            )
+        self._check_routing()
         named_experts = self._named_experts()
         gate = self._gate()
         with all_or_nothing(self):
             previous = self._previous_fit(len(named_experts))
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
-            expert_params = self._expert_params(named_experts, fit_params, X, training)
+            names = [name for name, _ in named_experts]
+            expert_params = self._expert_params(names, fit_params, X, training)
             n_starts = self.n_init if previous is None else 1
-            # One level of parallelism. Given experts are fitted once, for all starts.
-            starts_apart = n_starts > 1 and self._specializes()
-            parts_jobs, starts_jobs = (
-                (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
-            )
+            parts_jobs, starts_jobs = self._jobs(n_starts)
             parts = self._parts_at_work(
                 named_experts, gate, training, expert_params, random_state, parts_jobs
             )
@@ -344,9 +331,6 @@ class BaseMixtureOfExperts(
     ):
         """Experts, likelihood and gate, as EM knows them."""
         splits = self._splits(gate, training, random_state)
-        likelihood = self._make_likelihood(training, random_state)
-        if any(has_own_density(expert) for _, expert in named_experts):
-            likelihood = OwnDensityLikelihood(likelihood)
         return {
             "experts": ExpertPool(
                 named_experts,
@@ -360,7 +344,10 @@ class BaseMixtureOfExperts(
                 n_jobs=n_jobs,
                 fit_params=expert_params,
             ),
-            "likelihood": likelihood,
+            "likelihood": self._likelihood_of(
+                [expert for _, expert in named_experts],
+                self._make_likelihood(training, random_state),
+            ),
             "gate": gates.gating(
                 gate,
                 training.X,
@@ -370,6 +357,32 @@ class BaseMixtureOfExperts(
                 n_jobs=n_jobs,
             ),
         }
+
+    def _likelihood_of(self, experts, likelihood):
+        """A likelihood that knows which experts have a density of their own."""
+        nested = any(has_own_density(expert) for expert in experts)
+        return OwnDensityLikelihood(likelihood) if nested else likelihood
+
+    def _check_routing(self):
+        """Raise an error where parameters of routing exclude each other."""
+        if self.capacity_factor is not None and self.assignment == "soft":
+            raise ValueError(
+                f"capacity_factor={self.capacity_factor!r} limits the rows of an "
+                "expert, but assignment='soft' trains every expert on every row. Set "
+                "assignment='hard' or 'expert_choice', or capacity_factor=None."
+            )
+        if self.acceleration is not None and self.assignment != "soft":
+            raise ValueError(
+                f"acceleration={self.acceleration!r} extrapolates responsibilities, "
+                f"but assignment={self.assignment!r} trains experts on chosen rows, "
+                "which change by leaps. Set assignment='soft' or acceleration=None."
+            )
+
+    def _jobs(self, n_starts):
+        """Number of jobs of each start, and of the starts: one level of parallelism."""
+        # Given experts are fitted once, for all starts.
+        starts_apart = n_starts > 1 and self._specializes()
+        return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
 
     def _default_gate(self):
         """The gate that ``gate=None`` stands for.
@@ -426,18 +439,20 @@ class BaseMixtureOfExperts(
             classification=is_classifier(self),
         )
 
-    def _check_training_set(self, X, y, sample_weight, n_experts):
+    def _check_training_set(
+        self, X, y, sample_weight, n_experts, *, reset=True, check_y=None
+    ):
         """Validate the data and drop the rows of weight zero."""
-        X = self._check_X(X, y, reset=True)
-        y = self._check_y(y)
-        self._answers_ = self._make_answers(y)
+        check_y = self._check_y if check_y is None else check_y
+        X = self._check_X(X, y, reset=reset)
+        y = check_y(y)
         check_consistent_length(X, y)
         weighted = sample_weight is not None
         sample_weight = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
         kept = np.flatnonzero(sample_weight)
-        if len(kept) < n_experts:
+        if reset and len(kept) < n_experts:
             raise ValueError(
                 f"n_experts={n_experts} is more than the number of rows of positive "
                 f"weight, n_samples={len(kept)}. Ask for fewer experts."
@@ -445,8 +460,10 @@ class BaseMixtureOfExperts(
         n_given = len(y)
         if len(kept) < n_given:
             # A class without weight is no class: y is checked again.
-            X, y = safe_indexing(X, kept), self._check_y(y[kept])
+            X, y = safe_indexing(X, kept), check_y(y[kept])
             sample_weight = sample_weight[kept]
+        if reset:
+            self._answers_ = self._make_answers(y)
         return TrainingSet(
             X, y, self._encode_y(y), sample_weight, weighted, kept, n_given
         )
@@ -465,18 +482,18 @@ class BaseMixtureOfExperts(
         validate_data(self, X, y, reset=reset, skip_check_array=True)
         return X
 
-    def _expert_params(self, named_experts, fit_params, X, training):
+    def _expert_params(self, names, fit_params, X, training, method="fit"):
         """Further arguments of each expert's fit, by name, for the kept rows."""
         if not fit_params:
             return {}
-        routed = process_routing(self, "fit", **fit_params)
+        routed = process_routing(self, method, **fit_params)
         return {
             name: select_params(
                 X,
-                routed[name if isinstance(self.experts, list) else "experts"].fit,
+                routed[name if isinstance(self.experts, list) else "experts"][method],
                 training.kept,
             )
-            for name, _ in named_experts
+            for name in names
         }
 
     def _previous_fit(self, n_experts):
@@ -527,8 +544,13 @@ class BaseMixtureOfExperts(
                 )
             ]
 
-    def _run_em(self, starts, n_starts, n_jobs, training, parts, random_state):
-        """Run EM from every start; set the fitted attributes of the best iterate."""
+    def _run_em(
+        self, starts, n_starts, n_jobs, training, parts, random_state, judge=True
+    ):
+        """Run EM from every start; set the fitted attributes of the best iterate.
+
+        Experts are judged on rows that they have not seen, where `judge` says so.
+        """
         pool, weights = parts["experts"], training.sample_weight
         # Not closures: they must be such that they can be sent to other processes.
         iterate = partial(
@@ -564,12 +586,15 @@ class BaseMixtureOfExperts(
         attributes = fitted_attributes(best)
         vars(self).update(attributes)
         order = self._order(best.best, weights)
-        self._after_em(training, parts, best.best.experts, order, random_state)
+        if judge:
+            self._after_em(training, parts, best.best.experts, order, random_state)
         attributes["_likelihood_"] = self._likelihood_
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
-        memorizers = find_memorizers(
-            pool, best.best.experts, parts["likelihood"].misfit, random_state
-        )
+        memorizers = np.zeros(len(order), dtype=bool)
+        if judge:
+            memorizers = find_memorizers(
+                pool, best.best.experts, parts["likelihood"].misfit, random_state
+            )
         self._warn_of_the_end(best.last, memorizers[order])
 
     def _after_em(self, training, parts, members, order, random_state):
@@ -595,6 +620,7 @@ class BaseMixtureOfExperts(
             "objective_paths_": [np.array(path) for path in run.paths],
             "n_iter_": run.last.n_iter,
             "converged_": bool(run.last.converged),
+            "_rows_seen_": RowsSeen(weights.sum(), weights.sum()),
         }
 
     def _order(self, iteration, weights):
@@ -819,7 +845,9 @@ class BaseMixtureOfExperts(
                 continue
             router.add(
                 **{name: part},
-                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="fit")
+                .add(caller="partial_fit", callee="partial_fit"),
             )
         return router
 

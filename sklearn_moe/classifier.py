@@ -4,15 +4,18 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe._mixture import BaseMixtureOfExperts
+from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._compat import check_partial_fit_first_call, fit_context
+from sklearn_moe._streams import StreamedMixture, learns_from_batches
 from sklearn_moe.experts import ClassAnswers, distributions
 from sklearn_moe.likelihoods import CategoricalLikelihood, OwnDensity
 
 
-class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
     r"""Mixture of classifiers, weighed by a softmax gate, fitted by EM.
 
     The probability of a class is
@@ -99,6 +102,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         third [3]_, whatever the experts are, and goes back where the objective would
         fall: slow EM needs fewer iterations. It may end at another local optimum, a
         better or a worse one. Only for ``assignment="soft"``.
+    learning_decay : float, default=0.6
+        How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
+        weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
+        rows count alike, however little was known when they came.
+    half_life : float, default=None
+        Number of rows after which `partial_fit` counts older ones half, so that a
+        stream that changes is followed. None means that old rows fade only because
+        `learning_decay` says so, ever more slowly. Experts that learn by steps forget
+        by the size of these, which is theirs to choose.
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
     n_jobs : int, default=None
@@ -131,7 +143,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows; with `cv`, under experts that have
-        not seen them.
+        not seen them. After `partial_fit`, of the batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     objective_paths_ : list of ndarray
@@ -197,6 +209,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         max_iter=100,
         tol=1e-4,
         acceleration=None,
+        learning_decay=0.6,
+        half_life=None,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -218,10 +232,56 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.max_iter = max_iter
         self.tol = tol
         self.acceleration = acceleration
+        self.learning_decay = learning_decay
+        self.half_life = half_life
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    @available_if(learns_from_batches)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None, **partial_fit_params):
+        """Learn a batch of a stream by online EM.
+
+        The first batch is fitted by EM, in which the experts look at it again and
+        again through their own `partial_fit`. Each further batch, and each batch after
+        `fit`, is one step: responsibilities under the mixture as it is, then experts
+        and gate learn. Rows are judged before they are learnt, so that
+        `cv` is not needed, and not used.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            Rows of the batch.
+        y : array-like of shape (n_samples,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels of the stream. Required with the first batch; a batch need not
+            have all of them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 equals no row. None means equal weights.
+        **partial_fit_params : dict
+            Further arguments of the experts' `partial_fit`, by metadata routing; only
+            where it is enabled.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the batch does not fit the parameters or the batches before; what was
+            learnt before stays as it was.
+        """
+        with all_or_nothing(self):
+            if check_partial_fit_first_call(self, classes) and len(self.classes_) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} needs at least 2 classes; got "
+                    f"classes={self.classes_.tolist()}."
+                )
+            return self._learn_batch(X, y, sample_weight, partial_fit_params)
 
     def predict(self, X):
         """Predict the class.
@@ -343,6 +403,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 f"mixture knows {self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, y)
+
+    def _check_batch_y(self, y):
+        return self._check_labels(y)
 
     def _check_labels(self, y):
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")

@@ -3,10 +3,12 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe._compat import StrOptions
-from sklearn_moe._mixture import BaseMixtureOfExperts
+from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._compat import StrOptions, fit_context
+from sklearn_moe._streams import StreamedMixture, learns_from_batches
 from sklearn_moe.distribution import Components, MixtureDistribution
 from sklearn_moe.em import fit_likelihood
 from sklearn_moe.experts import (
@@ -21,10 +23,11 @@ from sklearn_moe.likelihoods import (
     NoiseLikelihood,
     OwnDensity,
 )
+from sklearn_moe.moments import Moments
 from sklearn_moe.weighting import seeded
 
 
-class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
+class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
     r"""Mixture of regressors, weighed by a softmax gate, fitted by EM.
 
     The density of a target is
@@ -126,6 +129,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         third [3]_, whatever the experts are, and goes back where the objective would
         fall: slow EM needs fewer iterations. It may end at another local optimum, a
         better or a worse one. Only for ``assignment="soft"``.
+    learning_decay : float, default=0.6
+        How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
+        weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
+        rows count alike, however little was known when they came.
+    half_life : float, default=None
+        Number of rows after which `partial_fit` counts older ones half, so that a
+        stream that changes is followed. None means that old rows fade only because
+        `learning_decay` says so, ever more slowly. Experts that learn by steps forget
+        by the size of these, which is theirs to choose.
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit.
     n_jobs : int, default=None
@@ -160,7 +172,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows in EM; with `cv`, under experts
-        that have not seen them.
+        that have not seen them. After `partial_fit`, of the batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start.
     objective_paths_ : list of ndarray
@@ -207,12 +219,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixtureOfExperts._parameter_constraints,
+        **StreamedMixture._parameter_constraints,
         "calibrate": ["boolean", StrOptions({"auto"})],
         "noise": [StrOptions(set(NOISES)), Noise],
     }
 
-    _part_params = (*BaseMixtureOfExperts._part_params, "noise")
+    _part_params = (*StreamedMixture._part_params, "noise")
 
     _given_experts_alpha = 0.3
 
@@ -237,6 +249,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         max_iter=100,
         tol=1e-4,
         acceleration=None,
+        learning_decay=0.6,
+        half_life=None,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -260,10 +274,48 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.max_iter = max_iter
         self.tol = tol
         self.acceleration = acceleration
+        self.learning_decay = learning_decay
+        self.half_life = half_life
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    @available_if(learns_from_batches)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, sample_weight=None, **partial_fit_params):
+        """Learn a batch of a stream by online EM.
+
+        The first batch is fitted by EM, in which the experts look at it again and
+        again through their own `partial_fit`. Each further batch, and each batch after
+        `fit`, is one step: responsibilities under the mixture as it is, then experts,
+        noise and gate learn. Rows are judged before they are learnt, so that
+        `cv` and `calibrate` are not needed, and not used.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            Rows of the batch.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 equals no row. None means equal weights.
+        **partial_fit_params : dict
+            Further arguments of the experts' `partial_fit`, by metadata routing; only
+            where it is enabled.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the batch does not fit the parameters or the batches before; what was
+            learnt before stays as it was.
+        """
+        with all_or_nothing(self):
+            return self._learn_batch(X, y, sample_weight, partial_fit_params)
 
     def predict(self, X, return_std=False):
         """Predict the target.
@@ -440,6 +492,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             )
         _noise_model(self.noise).check_target(y)
         return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
+
+    def _check_stream(self):
+        _noise_model(self.noise).check_partial_fit()
+
+    def _moments_of(self, y, sample_weight):
+        return Moments.of(y, sample_weight)
+
+    def _batch_likelihood(self, training, moments):
+        return NoiseLikelihood(
+            None, training.X, training.encoded_y, training.sample_weight, moments
+        )
 
     def _likely_y(self, X):
         y = self.predict(X)

@@ -16,8 +16,9 @@ FLOORS = [
     {"__init__"},
     {"inspection", "model_selection", "dask"},
     {"classifier", "regressor"},
+    {"_streams"},
     {"_mixture"},
-    {"_criteria", "_run"},
+    {"_criteria", "_run", "online"},
     {"em"},
     {
         "acceleration",
@@ -29,7 +30,8 @@ FLOORS = [
         "likelihoods",
         "routing",
     },
-    {"parameters", "weighting"},
+    {"incremental"},
+    {"moments", "parameters", "weighting"},
     {"kernels"},
     {"_atomic", "_compat"},
 ]

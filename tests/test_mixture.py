@@ -534,6 +534,18 @@ def test_a_weight_of_two_equals_the_row_twice_and_of_zero_no_row(Mixture, init, 
     assert weighted.log_likelihood_ == pytest.approx(repeated.log_likelihood_)
 
 
+def test_a_class_without_weight_has_no_probability():
+    X, y = classification()
+    labels, weights = np.where(np.arange(len(y)) % 3, y, 9), np.ones(len(y))
+    weights[labels == 9] = 0
+    # The class without weight comes first, in the order of the labels.
+    fitted = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
+    fitted.fit(X, -labels, weights)
+    assert fitted.predict_proba(X).shape == (len(y), 2)
+    without = clone(fitted).fit(X[labels != 9], -labels[labels != 9])
+    assert_same_model(fitted, without, X, rtol=0)
+
+
 @both
 def test_equal_weights_equal_none(Mixture):
     X, y = PROBLEMS[Mixture]()

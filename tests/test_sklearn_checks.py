@@ -4,6 +4,7 @@ import pytest
 import sklearn
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_moe import (
@@ -26,6 +27,8 @@ ESTIMATORS = [
     MixtureOfExpertsRegressor(
         [("ridge", Ridge()), ("mean", DummyRegressor())], specialize=False, cv=None
     ),
+    # With partial_fit.
+    MixtureOfExpertsClassifier(GaussianNB(), n_experts=2),
     *(
         MixtureOfExpertsRegressor(experts, n_experts=3, combination=combination)
         for experts in (None, [("ridge", Ridge()), ("linear", LinearRegression())])

@@ -8,12 +8,15 @@ from sklearn_moe.experts.answers import (
     mixture_within,
     own_distribution,
 )
+from sklearn_moe.experts.incremental import IncrementalPool, OnlineExperts
 from sklearn_moe.experts.memorization import find_memorizers
 from sklearn_moe.experts.pool import ExpertPool, blamed_on, expert_answers
 
 __all__ = [
     "ClassAnswers",
     "ExpertPool",
+    "IncrementalPool",
+    "OnlineExperts",
     "PointAnswers",
     "blamed_on",
     "distributions",

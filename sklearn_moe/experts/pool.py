@@ -111,18 +111,22 @@ class ExpertPool:
     ):
         self.names = [name for name, _ in named_experts]
         self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
+        self.answers = answers
         self._experts = [
-            expert if frozen else WeightedFit(expert, random_state)
+            expert if frozen else self._fitting(expert, random_state)
             for (_, expert), frozen in zip(named_experts, self.frozen)
         ]
         self.X, self.y = X, y
         self.sample_weight = sample_weight
-        self.answers = answers
         self.splits = splits
         self.specialize = specialize
         self.n_jobs = n_jobs
         self._fit_params = fit_params or {}
         self._settled = {}
+
+    def _fitting(self, expert, random_state):
+        """How an expert is fitted."""
+        return WeightedFit(expert, random_state)
 
     def fit(self, weights, active, previous):
         """M-step of the experts.

@@ -10,13 +10,17 @@ import numpy as np
 from sklearn_moe.gates._features import numbers_of
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
+from sklearn_moe.gates.online import OnlineFit, OnlineGating, gate_can_learn
 from sklearn_moe.gates.softmax import SoftmaxGate, SoftmaxGating, softmax_columns
 from sklearn_moe.parameters import count_parameters
 from sklearn_moe.weighting import last_step, seeded, spared
 
 __all__ = [
     "GaussianGate",
+    "OnlineFit",
+    "OnlineGating",
     "SoftmaxGate",
+    "gate_can_learn",
     "gating",
     "log_weights",
     "most_trusted",

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sklearn_moe.moments import Moments
 from sklearn_moe.weighting import spared
 
 FLOATS = (np.float64, np.float32)
@@ -161,6 +162,29 @@ def mean_and_scale(X, sample_weight):
     ValueError
         If the squares of a column overflow.
     """
+    scaler = _scaler(X, sample_weight)
+    scale = np.nan_to_num(scaler.scale_, nan=1.0)
+    return np.nan_to_num(scaler.mean_), np.where(scale > 0, scale, 1.0)
+
+
+def moments_of(X, sample_weight):
+    """Weight, mean and variance of each column, NaN left out.
+
+    Raises
+    ------
+    ValueError
+        If the squares of a column overflow.
+    """
+    scaler = _scaler(X, sample_weight)
+    weight = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
+    return Moments(
+        weight * sample_weight.max(),
+        np.nan_to_num(scaler.mean_),
+        np.nan_to_num(scaler.var_),
+    )
+
+
+def _scaler(X, sample_weight):
     with warnings.catch_warnings():
         # A column without one value has neither mean nor spread.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -174,8 +198,7 @@ def mean_and_scale(X, sample_weight):
             f"Column {column} of X is too large to standardise: its mean is "
             f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
         )
-    scale = np.nan_to_num(scaler.scale_, nan=1.0)
-    return np.nan_to_num(scaler.mean_), np.where(scale > 0, scale, 1.0)
+    return scaler
 
 
 def fill_missing(X, mean):
@@ -205,9 +228,14 @@ def bounds_of(X, sample_weight, clip):
     bounds : ndarray of shape (2, n_features)
     """
     if clip is None:
-        return np.tile([[-np.inf], [np.inf]], X.shape[1])
-    mean, scale = mean_and_scale(X, sample_weight)
-    return np.stack([mean - clip * scale, mean + clip * scale])
+        return bounds_around(0.0, np.ones(X.shape[1]), None)
+    return bounds_around(*mean_and_scale(X, sample_weight), clip)
+
+
+def bounds_around(mean, scale, clip):
+    """The bounds of columns of known mean and standard deviation; see `bounds_of`."""
+    distance = np.full(len(scale), np.inf) if clip is None else clip * scale
+    return np.stack([mean - distance, mean + distance])
 
 
 def clip_outliers(X, bounds):

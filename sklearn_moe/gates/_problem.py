@@ -82,6 +82,8 @@ class SoftmaxProblem:
         Strength of the L2 penalty.
     load_balance : float, default=0
         Strength of the load-balancing loss.
+    standards : tuple of ndarray, default=None
+        Means and scales that standardise the columns; None means their own.
 
     Attributes
     ----------
@@ -89,11 +91,11 @@ class SoftmaxProblem:
         Standardised features and a last column of ones.
     """
 
-    def __init__(self, X, sample_weight, alpha, load_balance=0.0):
+    def __init__(self, X, sample_weight, alpha, load_balance=0.0, standards=None):
         # A sparse design is scaled only: the free intercept absorbs the shift, so that
         # the optimum is the same.
         centred = not sparse.issparse(X)
-        self.mean, self.scale = mean_and_scale(X, sample_weight)
+        self.mean, self.scale = standards or mean_and_scale(X, sample_weight)
         self.shift = self.mean if centred else np.zeros(X.shape[1])
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
         if centred:
@@ -256,7 +258,7 @@ class SoftmaxProblem:
         rows, design, sample_weight = sample
         probabilities = np.exp(point.log_weights[rows])
         gradient = point.gradient
-        if gradient.size > MAX_DENSE_HESSIAN:
+        if not self._forms_hessian(gradient.size):
             return self._conjugate_gradients(
                 design, sample_weight, probabilities, gradient
             )
@@ -269,6 +271,9 @@ class SoftmaxProblem:
         diagonal += 1e-9 * diagonal.max() + 1e-4 * np.abs(gradient).max()
         direction = linalg.solve(hessian, gradient.ravel(), assume_a="pos")
         return direction.reshape(gradient.shape)
+
+    def _forms_hessian(self, n_parameters):
+        return n_parameters <= MAX_DENSE_HESSIAN
 
     def _hessian(self, design, sample_weight, probabilities):
         """Weighted sum of the covariance of each row's label, times its outer product.

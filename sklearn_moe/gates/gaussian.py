@@ -138,7 +138,7 @@ class GaussianGate(ClassifierMixin, BaseEstimator):
             weights = targets * sample_weight[:, np.newaxis]
             self.classes_ = classes
             return self._set_regions(
-                _fit_regions(design, weights, self.covariance_type, self.reg_covar)
+                fit_regions(design, weights, self.covariance_type, self.reg_covar)
             )
 
     def predict_log_proba(self, X):
@@ -265,11 +265,29 @@ class Regions:
         return np.column_stack(columns)
 
 
-def _fit_regions(design, weights, covariance_type, smallest_variance):
+def fit_regions(
+    design, weights, covariance_type, smallest_variance, before=None, past=0.0
+):
     """Weighted maximum likelihood under the smallest variance allowed.
 
     Clipping the eigenvalues of the empirical covariance is the exact solution, so that
     EM stays monotone.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_features)
+        Standardised.
+    weights : ndarray of shape (n_samples, n_classes)
+    covariance_type : {"diag", "full"}
+    smallest_variance : float
+    before : Regions, default=None
+        Of other rows, which take part.
+    past : float, default=0
+        The weight of these.
+
+    Returns
+    -------
+    regions : Regions
     """
     total = weights.sum(axis=0)
     means = np.zeros((weights.shape[1], design.shape[1]))
@@ -277,16 +295,34 @@ def _fit_regions(design, weights, covariance_type, smallest_variance):
     covariances = [np.ones(design.shape[1])] * len(total)
     if covariance_type == "full":
         covariances = [np.eye(design.shape[1])] * len(total)
+    if before is not None:
+        means, covariances = before.means.copy(), [*before.covariances]
+        of_past = past * before.priors
     for k in np.flatnonzero(total > 0):
         shares = weights[:, k] / total[k]
-        means[k] = shares @ design
-        centred = design - means[k]
+        mean = shares @ design
+        centred = design - mean
         if covariance_type == "diag":
-            covariances[k] = np.maximum(shares @ centred**2, smallest_variance)
+            covariance = shares @ centred**2
         else:
-            variances, vectors = eigh((centred.T * shares) @ centred)
+            covariance = (centred.T * shares) @ centred
+        if before is not None:
+            part = total[k] / (of_past[k] + total[k])
+            distance = mean - means[k]
+            square = np.outer(distance, distance)
+            square = np.diag(square) if covariance_type == "diag" else square
+            covariance = part * (covariance + (1 - part) * square)
+            covariance += (1 - part) * covariances[k]
+            mean = means[k] + part * distance
+        means[k] = mean
+        if covariance_type == "diag":
+            covariances[k] = np.maximum(covariance, smallest_variance)
+        else:
+            variances, vectors = eigh(covariance)
             variances = np.maximum(variances, smallest_variance)
             covariances[k] = (vectors * variances) @ vectors.T
+    if before is not None:
+        total = of_past + total
     return Regions(total / total.sum(), means, np.array(covariances))
 
 
@@ -339,7 +375,7 @@ class GaussianGating:
             On the training rows.
         """
         weights = responsibilities * self._sample_weight[:, np.newaxis]
-        regions = _fit_regions(
+        regions = fit_regions(
             self.features,
             weights,
             self._gaussian.covariance_type,

@@ -105,6 +105,32 @@ class CategoricalLikelihood:
         likelihood = Categorical(np.minimum(error_rate, 1 - 1 / n_classes))
         return likelihood, likelihood.log_prob(self.y, outputs, None)
 
+    def log_prob(self, fitted, outputs):
+        """Score the targets under a likelihood that is fitted already."""
+        return fitted.log_prob(self.y, outputs, None)
+
+    def partial_fit(self, fitted, outputs, weights, past):
+        """Stepwise M-step: error rates go on from those that other rows have taught.
+
+        Parameters
+        ----------
+        fitted : Categorical
+            Not changed.
+        outputs : ndarray of shape (n_samples, n_experts, n_classes)
+        weights : ndarray of shape (n_samples, n_experts)
+        past : ndarray of shape (n_experts,)
+            The weight of the other rows for each expert.
+
+        Returns
+        -------
+        likelihood : Categorical
+        """
+        batch, _ = self.fit(outputs, weights)
+        total = weights.sum(axis=0)
+        part = np.divide(total, past + total, out=np.zeros_like(total), where=total > 0)
+        step = batch.error_rate - fitted.error_rate
+        return Categorical(fitted.error_rate + part * step)
+
     def emphasis(self, fitted, outputs):
         """Experts are fitted with the weights of EM as they are."""
         return 1.0

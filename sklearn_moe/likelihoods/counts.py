@@ -59,6 +59,9 @@ class PoissonNoise(CountNoise):
         self._fit_floor(target, location.shape[1])
         return self
 
+    def partial_fit(self, target, location, weights, past):
+        return self.fit(target, location, weights)
+
     def parameters(self, location, X):
         return {"mu": self._positive(location)}
 

@@ -5,7 +5,12 @@ from math import log, pi
 import numpy as np
 from scipy import stats
 
-from sklearn_moe.likelihoods.noise import Noise, over_outputs, weighted_mean
+from sklearn_moe.likelihoods.noise import (
+    Noise,
+    over_outputs,
+    running_mean,
+    weighted_mean,
+)
 
 
 class GaussianNoise(Noise):
@@ -48,6 +53,12 @@ class GaussianNoise(Noise):
                 for k in range(location.shape[1])
             ]
         )
+        self.scale_ = np.maximum(np.sqrt(variance), target.floor)
+        return self
+
+    def partial_fit(self, target, location, weights, past):
+        squares = np.square(target.y[:, np.newaxis] - location)
+        variance = running_mean(squares, weights, self.scale_**2, past)
         self.scale_ = np.maximum(np.sqrt(variance), target.floor)
         return self
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from sklearn_moe.likelihoods.noise import Noise, weighted_mean
+from sklearn_moe.likelihoods.noise import Noise, running_mean, weighted_mean
 
 # An error below this part of the scale counts as this part: its weight stays finite.
 SMALLEST_ERROR = 1e-2
@@ -59,6 +59,12 @@ class LaplaceNoise(Noise):
         self.scale_ = np.maximum(
             weighted_mean(errors, weights, target.spread), target.floor
         )
+        return self
+
+    def partial_fit(self, target, location, weights, past):
+        errors = np.abs(target.y[:, np.newaxis] - location)
+        mean = running_mean(errors, weights, self.scale_, past)
+        self.scale_ = np.maximum(mean, target.floor)
         return self
 
     def parameters(self, location, X):

@@ -1,12 +1,15 @@
 """What all noise models share, and how EM fits one."""
 
 from abc import ABCMeta, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import Ridge
+
+from sklearn_moe.moments import Moments
 
 # Smallest noise scale, relative to the spread of the target. Without a floor an expert
 # that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
@@ -54,8 +57,24 @@ class Target:
         -------
         target : Target
         """
-        mean = np.average(y, axis=0, weights=sample_weight)
-        spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
+        return cls.among(X, y, Moments.of(y, sample_weight))
+
+    @classmethod
+    def among(cls, X, y, moments):
+        """Look at targets among others.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        moments : Moments
+            Of all targets.
+
+        Returns
+        -------
+        target : Target
+        """
+        mean, spread = moments.mean, moments.spread
         eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
         # A target that is constant but for rounding still needs a positive scale of a
         # sensible unit.
@@ -149,6 +168,42 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         parameters : dict of ndarray
             Each broadcasts against `location`.
         """
+
+    def partial_fit(self, target, location, weights, past):
+        """Stepwise M-step: go on from what other rows have taught.
+
+        A model has one if its parameters follow from the mean of a statistic of the
+        errors, since means can go on, as `running_mean` does.
+
+        Parameters
+        ----------
+        target : Target
+        location : ndarray of shape (n_samples, n_experts) or \
+                (n_samples, n_experts, n_outputs)
+        weights : ndarray of shape (n_samples, n_experts)
+        past : ndarray of shape (n_experts,)
+            The weight of the other rows for each expert.
+
+        Returns
+        -------
+        self : Noise
+        """
+        raise NotImplementedError
+
+    def check_partial_fit(self):
+        """Raise an error where there is no `partial_fit`.
+
+        Raises
+        ------
+        ValueError
+        """
+        if type(self).partial_fit is Noise.partial_fit:
+            raise ValueError(
+                f"{type(self).__name__} cannot be learnt from batches: its parameters "
+                "do not follow from the mean of anything. Set 'noise' to one of "
+                "'gaussian', 'laplace', 'poisson', 'gamma', 'lognormal' and "
+                "StudentTNoise(df=...)."
+            )
 
     def log_prob(self, y, location, X):
         """Log density of each target under each expert.
@@ -318,11 +373,14 @@ class NoiseLikelihood:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Training targets.
     sample_weight : ndarray of shape (n_samples,)
+    moments : Moments, default=None
+        Of the target where there are other rows than these; None means its own.
     """
 
-    def __init__(self, noise, X, y, sample_weight):
+    def __init__(self, noise, X, y, sample_weight, moments=None):
         self.noise = noise
-        self.target = Target.of(X, y, sample_weight)
+        moments = Moments.of(y, sample_weight) if moments is None else moments
+        self.target = Target.among(X, y, moments)
 
     def fit(self, outputs, weights):
         """Fit the noise, and score the training targets.
@@ -358,6 +416,29 @@ class NoiseLikelihood:
         """
         return noise.emphasis(self.target.y, outputs)
 
+    def log_prob(self, noise, outputs):
+        """Score the targets under a noise that is fitted already."""
+        return noise.log_prob(self.target.y, outputs, self.target.X)
+
+    def partial_fit(self, noise, outputs, weights, past):
+        """Stepwise M-step of the noise.
+
+        Parameters
+        ----------
+        noise : Noise
+            As other rows have taught it; not changed.
+        outputs : ndarray of shape (n_samples, n_experts, ...)
+            Predictions of the experts.
+        weights : ndarray of shape (n_samples, n_experts)
+        past : ndarray of shape (n_experts,)
+            The weight of the other rows for each expert.
+
+        Returns
+        -------
+        noise : Noise
+        """
+        return copy(noise).partial_fit(self.target, outputs, weights, past)
+
     def misfit(self, values, rows, weights):
         """Root mean squared error relative to the spread of the target."""
         spread = self.target.spread
@@ -385,6 +466,28 @@ def weighted_mean(values, weights, default):
     total = weights.sum(axis=0).reshape(-1, *[1] * (sums.ndim - 1))
     mean = np.broadcast_to(default, sums.shape).astype(np.float64)
     return np.divide(sums, total, out=mean, where=total > 0)
+
+
+def running_mean(values, weights, mean, past):
+    """Mean over the rows and those before, for each expert and output.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_experts, ...)
+    weights : ndarray of shape (n_samples, n_experts)
+    mean : ndarray of shape (n_experts, ...)
+        Of the rows before.
+    past : ndarray of shape (n_experts,)
+        Their weight.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_experts, ...)
+    """
+    total = weights.sum(axis=0)
+    part = np.divide(total, past + total, out=np.zeros_like(total), where=total > 0)
+    step = weighted_mean(values, weights, mean) - mean
+    return mean + part.reshape(-1, *[1] * (step.ndim - 1)) * step
 
 
 def over_outputs(log_prob):

@@ -69,6 +69,17 @@ class OwnDensityLikelihood:
         noise, log_prob = self._noise.fit(outputs.values, weights)
         return OwnDensity(noise), _prefer(outputs.log_density, log_prob)
 
+    def log_prob(self, fitted, outputs):
+        """Score the targets under a likelihood that is fitted already."""
+        return _prefer(
+            outputs.log_density, self._noise.log_prob(fitted.noise, outputs.values)
+        )
+
+    def partial_fit(self, fitted, outputs, weights, past):
+        """Stepwise M-step of the noise of the others."""
+        noise = self._noise.partial_fit(fitted.noise, outputs.values, weights, past)
+        return OwnDensity(noise)
+
     def emphasis(self, fitted, outputs):
         """Factor on the weights of the others; see the noise."""
         factor = self._noise.emphasis(fitted.noise, outputs.values)

@@ -9,6 +9,7 @@ from sklearn.linear_model import GammaRegressor, Ridge
 from sklearn_moe.likelihoods.noise import (
     RELATIVE_SCALE_FLOOR,
     PositiveNoise,
+    running_mean,
     weighted_mean,
 )
 
@@ -49,7 +50,15 @@ class GammaNoise(PositiveNoise):
         self._fit_floor(target, location.shape[1])
         ratio = target.y[:, np.newaxis] / self._positive(location)
         deviance = weighted_mean(ratio - 1 - np.log(ratio), weights, 1.0)
-        self.shape_ = _gamma_shape(np.maximum(deviance, 0.5 * RELATIVE_SCALE_FLOOR**2))
+        self.shape_ = _gamma_shape(deviance)
+        return self
+
+    def partial_fit(self, target, location, weights, past):
+        self._fit_floor(target, location.shape[1])
+        ratio = target.y[:, np.newaxis] / self._positive(location)
+        before = np.log(self.shape_) - digamma(self.shape_)
+        deviance = running_mean(ratio - 1 - np.log(ratio), weights, before, past)
+        self.shape_ = _gamma_shape(deviance)
         return self
 
     def parameters(self, location, X):
@@ -100,6 +109,13 @@ class LogNormalNoise(PositiveNoise):
         )
         return self
 
+    def partial_fit(self, target, location, weights, past):
+        self._fit_floor(target, location.shape[1])
+        squares = np.log(target.y[:, np.newaxis] / self._positive(location)) ** 2
+        variance = running_mean(squares, weights, self.sigma_**2, past)
+        self.sigma_ = np.maximum(np.sqrt(variance), RELATIVE_SCALE_FLOOR)
+        return self
+
     def parameters(self, location, X):
         return {"s": self.sigma_, "scale": self._positive(location)}
 
@@ -115,6 +131,7 @@ class LogNormalNoise(PositiveNoise):
 
 def _gamma_shape(deviance):
     """Solve log(shape) - digamma(shape) = deviance for the shape."""
+    deviance = np.maximum(deviance, 0.5 * RELATIVE_SCALE_FLOOR**2)
     # Minka (2002), "Estimating a gamma distribution", equation 10.
     shape = (3 - deviance + np.sqrt((deviance - 3) ** 2 + 24 * deviance)) / (
         12 * deviance

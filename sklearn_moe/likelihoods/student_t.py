@@ -5,7 +5,7 @@ from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from sklearn_moe.likelihoods.noise import Noise, weighted_mean
+from sklearn_moe.likelihoods.noise import Noise, running_mean, weighted_mean
 
 # The degrees of freedom that are looked at: from tails so heavy that outliers count for
 # nothing, to what nobody can tell from a gaussian.
@@ -83,6 +83,21 @@ class StudentTNoise(Noise):
                 self.df,
             )
         return self
+
+    def partial_fit(self, target, location, weights, past):
+        errors = target.y[:, np.newaxis] - location
+        # The scale of the normal distributions of which a t distribution is a mixture.
+        factor = (self.df_ + 1) / (self.df_ + (errors / self.scale_) ** 2)
+        variance = running_mean(factor * errors**2, weights, self.scale_**2, past)
+        self.scale_ = np.maximum(np.sqrt(variance), target.floor)
+        return self
+
+    def check_partial_fit(self):
+        if self.df is None:
+            raise ValueError(
+                "The degrees of freedom of StudentTNoise cannot be learnt from "
+                "batches; give them, as in StudentTNoise(df=4)."
+            )
 
     def parameters(self, location, X):
         return {"df": self.df_, "loc": location, "scale": self.scale_}
