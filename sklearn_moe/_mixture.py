@@ -397,15 +397,15 @@ class BaseMixtureOfExperts(
     def _gate_is_frozen(self):
         return isinstance(last_step(self.gate), FrozenEstimator)
 
-    def _shared_part(self, training, n_experts):
+    def _shared_part(self, n_experts, total_weight):
         """The part of each row that all experts share equally.
 
         Automatically each gets as much as so many rows as a plane has coefficients.
         """
         if self.sharing != "auto":
             return self.sharing
-        wanted = n_experts * (training.X.shape[1] + 1)
-        return min(wanted / training.sample_weight.sum(), LARGEST_SHARED_PART)
+        wanted = n_experts * (self.n_features_in_ + 1)
+        return min(wanted / total_weight, LARGEST_SHARED_PART)
 
     def _specializes(self):
         """Whether EM fits the experts to their own rows."""
@@ -557,7 +557,7 @@ class BaseMixtureOfExperts(
             expectation_maximization,
             **parts,
             sample_weight=weights,
-            sharing=self._shared_part(training, len(pool.names)),
+            sharing=self._shared_part(len(pool.names), weights.sum()),
             tol=self.tol,
             route=Router(self.assignment, self.capacity_factor, self.overflow),
             acceleration=self.acceleration,

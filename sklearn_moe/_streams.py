@@ -130,7 +130,11 @@ class StreamedMixture(BaseMixtureOfExperts):
         """What is remembered; where nothing is, as if all rows had been like these."""
         rows_seen = self._rows_seen_
         online_gate = OnlineGating(
-            training.X, training.sample_weight, len(self.experts_), offset=0.5
+            training.X,
+            training.sample_weight,
+            len(self.experts_),
+            offset=0.5,
+            n_rows=rows_seen.n_rows,
         )
         if rows_seen.gate is None:
             gate = online_gate.remember(OnlineFit(self.gate_), rows_seen.weight)
@@ -176,10 +180,10 @@ class StreamedMixture(BaseMixtureOfExperts):
             self._likelihood_of(
                 self.experts_, self._batch_likelihood(training, moments)
             ),
-            OnlineGating(training.X, weight, len(names), offset),
+            OnlineGating(training.X, weight, len(names), offset, seen.n_rows),
             weight,
             kept=kept,
-            sharing=self.sharing,
+            sharing=self._shared_part(len(names), seen.n_rows + weight.sum()),
             route=Router(self.assignment, self.capacity_factor, self.overflow),
         )
         self.experts_ = stream.experts

@@ -402,9 +402,10 @@ def learn_targets(gate, X, targets, *, kept=1.0, size=250):
     gate.fit(X[:size], targets[:size])
     weight, fitted = float(size), OnlineFit(gate)
     for rows in list(gen_batches(X.shape[0], size))[1:]:
-        online = OnlineGating(X[rows], np.ones(size), targets.shape[1], 0.5)
+        n_rows = float(rows.start)
+        online = OnlineGating(X[rows], np.ones(size), targets.shape[1], 0.5, n_rows)
         if fitted.memory is None:
-            first = OnlineGating(X[:size], np.ones(size), targets.shape[1], 0.5)
+            first = OnlineGating(X[:size], np.ones(size), targets.shape[1], 0.5, n_rows)
             fitted = first.remember(fitted, weight)
         fitted = online.learn(fitted, targets[rows], weight, kept)
         weight = kept * weight + size

@@ -82,13 +82,16 @@ class OnlineGating:
     n_experts : int
     offset : float
         In [0, 1); the randomness of a resample, for a classifier without weights.
+    n_rows : float
+        Weight of all rows before, however old: what there is against a prior.
     """
 
-    def __init__(self, X, sample_weight, n_experts, offset):
+    def __init__(self, X, sample_weight, n_experts, offset, n_rows):
         self._X = X
         self._sample_weight = sample_weight
         self._n_experts = n_experts
         self._offset = offset
+        self._n_rows = n_rows
 
     def log_weights(self, fitted):
         """Logarithm of the gate's weights, shape (n_samples, n_experts)."""
@@ -117,7 +120,9 @@ class OnlineGating:
         moments = moments_of(X, self._sample_weight)
         memory = Memory(moments.times(weight / self._sample_weight.sum()))
         if isinstance(last, SoftmaxGate) and self._n_experts > 1:
-            problem = BatchProblem(last, X, self._sample_weight, memory.moments)
+            problem = BatchProblem(
+                last, X, self._sample_weight, memory.moments, self._n_rows
+            )
             memory = replace(memory, surrogate=problem.recalled(last))
         return replace(fitted, memory=memory)
 
@@ -150,7 +155,8 @@ class OnlineGating:
         if isinstance(last, SoftmaxGate):
             past = kept * weight
             part = 1 - past / (past + self._sample_weight.sum())
-            problem = BatchProblem(last, X, self._sample_weight, moments)
+            n_rows = self._n_rows + self._sample_weight.sum()
+            problem = BatchProblem(last, X, self._sample_weight, moments, n_rows)
             last, surrogate = problem.step(last, fitted.memory, targets, part)
         else:
             weights = targets * self._sample_weight[:, np.newaxis]
@@ -258,14 +264,16 @@ class BatchProblem(SoftmaxProblem):
     sample_weight : ndarray of shape (n_samples,)
     moments : Moments
         Of the columns, of all rows.
+    n_rows : float
+        Weight of all rows, however old.
     """
 
-    def __init__(self, gate, X, sample_weight, moments):
+    def __init__(self, gate, X, sample_weight, moments, n_rows):
         self._bounds = bounds_around(moments.mean, moments.scale, gate.clip)
         super().__init__(
             clip_outliers(X, self._bounds),
             sample_weight,
-            gate.alpha,
+            gate._strength(X.shape[1], n_rows),
             gate.load_balance,
             standards=(moments.mean, moments.scale),
         )
@@ -325,6 +333,7 @@ class BatchProblem(SoftmaxProblem):
             self.design, self.sample_weight, np.exp(point.log_weights)
         )
         gate = copy(gate)
+        gate.alpha_ = self.alpha
         gate.bounds_ = self._bounds
         gate._set_solution(self, point.parameters, gate.n_iter_)
         return gate, self._surrogate(point.parameters, hessian, point.gradient)

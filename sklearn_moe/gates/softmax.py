@@ -288,10 +288,14 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         """What is to be minimised, on validated rows."""
         self.bounds_ = bounds_of(X, sample_weight, self.clip)
         X = clip_outliers(X, self.bounds_)
-        self.alpha_ = self.alpha
-        if self.alpha == "auto":
-            self.alpha_ = min(X.shape[1] / 2 / sample_weight.sum(), LARGEST_ALPHA)
+        self.alpha_ = self._strength(X.shape[1], sample_weight.sum())
         return SoftmaxProblem(X, sample_weight, self.alpha_, self.load_balance)
+
+    def _strength(self, n_features, total_weight):
+        """Of the penalty, relative to the mean over rows of this weight."""
+        if self.alpha != "auto":
+            return self.alpha
+        return min(n_features / 2 / total_weight, LARGEST_ALPHA)
 
     def _set_solution(self, problem, parameters, n_iter):
         self.coef_, self.intercept_ = problem.to_input_units(parameters)
