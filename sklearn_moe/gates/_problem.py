@@ -82,6 +82,8 @@ class SoftmaxProblem:
         Strength of the L2 penalty.
     load_balance : float, default=0
         Strength of the load-balancing loss.
+    moments : tuple of ndarray, default=None
+        Mean and standard deviation of each column, where these rows are some of many.
 
     Attributes
     ----------
@@ -89,11 +91,11 @@ class SoftmaxProblem:
         Standardised features and a last column of ones.
     """
 
-    def __init__(self, X, sample_weight, alpha, load_balance=0.0):
+    def __init__(self, X, sample_weight, alpha, load_balance=0.0, moments=None):
         # A sparse design is scaled only: the free intercept absorbs the shift, so that
         # the optimum is the same.
         centred = not sparse.issparse(X)
-        self.mean, self.scale = mean_and_scale(X, sample_weight)
+        self.mean, self.scale = moments or mean_and_scale(X, sample_weight)
         self.shift = self.mean if centred else np.zeros(X.shape[1])
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
         if centred:
@@ -142,7 +144,7 @@ class SoftmaxProblem:
         shape = targets.shape[1], self.design.shape[1]
         parameters = np.zeros(shape) if start is None else start
         # Of all rows there is one array: a point that is left behind has lost its own.
-        log_weights = np.empty(targets.shape)
+        log_weights = np.empty((self.design.shape[0], shape[0]))
         point = self.at(parameters, targets, log_weights)
         if shape[0] == 1:
             return Solution(point, 0, True)

@@ -8,12 +8,13 @@ from sklearn.linear_model import GammaRegressor, Ridge
 
 from sklearn_moe.likelihoods.noise import (
     RELATIVE_SCALE_FLOOR,
+    MeanErrorNoise,
     PositiveNoise,
-    weighted_mean,
+    location_floor,
 )
 
 
-class GammaNoise(PositiveNoise):
+class GammaNoise(MeanErrorNoise, PositiveNoise):
     """Gamma noise: positive targets, of a standard deviation in proportion to the mean.
 
     The experts predict the mean. Those that minimise the gamma deviance (the default
@@ -45,11 +46,13 @@ class GammaNoise(PositiveNoise):
 
     distribution = stats.gamma
 
-    def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
-        ratio = target.y[:, np.newaxis] / self._positive(location)
-        deviance = weighted_mean(ratio - 1 - np.log(ratio), weights, 1.0)
-        self.shape_ = _gamma_shape(np.maximum(deviance, 0.5 * RELATIVE_SCALE_FLOOR**2))
+    def errors(self, target, location):
+        ratio = _ratio(target, location)
+        return ratio - 1 - np.log(ratio)
+
+    def learn(self, target, mean):
+        self._fit_floor(target, len(mean))
+        self.shape_ = _gamma_shape(np.maximum(mean, 0.5 * RELATIVE_SCALE_FLOOR**2))
         return self
 
     def parameters(self, location, X):
@@ -59,7 +62,7 @@ class GammaNoise(PositiveNoise):
         return GammaRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
-class LogNormalNoise(PositiveNoise):
+class LogNormalNoise(MeanErrorNoise, PositiveNoise):
     """Lognormal noise: positive targets whose logarithm has gaussian noise.
 
     The experts predict the median: :class:`~sklearn.compose.TransformedTargetRegressor`
@@ -92,12 +95,12 @@ class LogNormalNoise(PositiveNoise):
 
     distribution = stats.lognorm
 
-    def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
-        squares = np.log(target.y[:, np.newaxis] / self._positive(location)) ** 2
-        self.sigma_ = np.maximum(
-            np.sqrt(weighted_mean(squares, weights, 1.0)), RELATIVE_SCALE_FLOOR
-        )
+    def errors(self, target, location):
+        return np.log(_ratio(target, location)) ** 2
+
+    def learn(self, target, mean):
+        self._fit_floor(target, len(mean))
+        self.sigma_ = np.maximum(np.sqrt(mean), RELATIVE_SCALE_FLOOR)
         return self
 
     def parameters(self, location, X):
@@ -111,6 +114,12 @@ class LogNormalNoise(PositiveNoise):
         return TransformedTargetRegressor(
             Ridge(tol=1e-8), func=np.log, inverse_func=np.exp
         )
+
+
+def _ratio(target, location):
+    """Targets relative to a location that is positive."""
+    floor = location_floor(target).astype(location.dtype, copy=False)
+    return target.y[:, np.newaxis] / np.maximum(location, floor)
 
 
 def _gamma_shape(deviance):
