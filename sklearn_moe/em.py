@@ -466,7 +466,7 @@ class Starvation:
         The first has the rows that are explained worst.
         """
         levels = np.quantile(
-            _explained(row_log_likelihood),
+            explained(row_log_likelihood),
             0.5 * np.arange(1, n_starved + 1) / len(self.active),
             weights=sample_weight,
             method="inverted_cdf",
@@ -494,9 +494,9 @@ def redistribute(responsibilities, row_log_likelihood, given, active):
     responsibilities : ndarray of shape (n_samples, n_experts)
     """
     responsibilities = np.where(active, responsibilities, 0)
-    explained = _explained(row_log_likelihood)
+    level = explained(row_log_likelihood)
     for k, (lower, upper) in given.items():
-        rows = (explained > lower) & (explained <= upper)
+        rows = (level > lower) & (level <= upper)
         responsibilities[rows] *= 0.5
         responsibilities[rows, k] += 0.5
     orphaned = responsibilities.sum(axis=1) == 0
@@ -504,7 +504,7 @@ def redistribute(responsibilities, row_log_likelihood, given, active):
     return responsibilities / responsibilities.sum(axis=1, keepdims=True)
 
 
-def _explained(row_log_likelihood):
+def explained(row_log_likelihood):
     """How well rows are explained, those that are explained alike the same.
 
     Rows of one level stay together, so that their order decides nothing.

@@ -16,10 +16,10 @@ from sklearn_moe.experts import (
 )
 from sklearn_moe.likelihoods import (
     NOISES,
-    GaussianNoise,
     Noise,
     NoiseLikelihood,
     OwnDensity,
+    noise_model,
 )
 from sklearn_moe.weighting import seeded
 
@@ -401,11 +401,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _part_for(self, part, given):
         if part == "noise":
-            return _noise_model(given)
+            return noise_model(given)
         return super()._part_for(part, given)
 
     def _default_expert(self):
-        return _noise_model(self.noise).default_expert()
+        return noise_model(self.noise).default_expert()
 
     def _check_expert(self, name, expert):
         kind = get_tags(expert).estimator_type
@@ -435,7 +435,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 f"y must have the shape of a row's target in fit, "
                 f"{self._answers_.shape}; got {y.shape[1:]}."
             )
-        _noise_model(self.noise).check_target(y)
+        noise_model(self.noise).check_target(y)
         return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
 
     def _likely_y(self, X):
@@ -444,7 +444,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _make_likelihood(self, training, random_state):
         return NoiseLikelihood(
-            seeded(_noise_model(self.noise), random_state),
+            seeded(noise_model(self.noise), random_state),
             training.X,
             training.encoded_y,
             training.sample_weight,
@@ -494,9 +494,3 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _decode_y(self, y):
         return y
-
-
-def _noise_model(noise):
-    """The noise model that a name stands for."""
-    # Drawings and tags of a mixture ask as well; fit refuses a wrong name.
-    return NOISES.get(noise, GaussianNoise)() if isinstance(noise, str) else noise

@@ -1,7 +1,7 @@
 """What all noise models share, and how EM fits one."""
 
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,17 +56,29 @@ class Target:
         """
         mean = np.average(y, axis=0, weights=sample_weight)
         spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
-        return cls(X, y, mean, spread, scale_floor(mean, spread))
+        return replace(cls.known_by(mean, spread), X=X, y=y)
 
+    @classmethod
+    def known_by(cls, mean, spread):
+        """What is to be said of all targets, without the rows.
 
-def scale_floor(mean, spread):
-    """Smallest scale of noise, of a target of this mean and standard deviation."""
-    eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
-    # A target that is constant but for rounding still needs a positive scale of a
-    # sensible unit.
-    return np.where(
-        spread <= 100 * eps * size, np.sqrt(eps) * size, RELATIVE_SCALE_FLOOR * spread
-    )
+        Parameters
+        ----------
+        mean, spread : ndarray of shape () or (n_outputs,)
+
+        Returns
+        -------
+        target : Target
+        """
+        eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
+        # A target that is constant but for rounding still needs a positive scale of a
+        # sensible unit.
+        floor = np.where(
+            spread <= 100 * eps * size,
+            np.sqrt(eps) * size,
+            RELATIVE_SCALE_FLOOR * spread,
+        )
+        return cls(None, None, mean, spread, floor)
 
 
 class Noise(BaseEstimator, metaclass=ABCMeta):
