@@ -31,7 +31,7 @@ FLOORS = [
     },
     {"parameters", "weighting"},
     {"kernels"},
-    {"_atomic", "_compat"},
+    {"_atomic", "_compat", "_parallel"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
