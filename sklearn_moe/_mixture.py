@@ -550,9 +550,9 @@ class BaseMixtureOfExperts(
                 fitted_attributes=fitted_attributes,
                 printed_name=type(self).__name__ if self.verbose else None,
             )
-        # The starts are over: the last fits have all jobs for themselves.
-        pool.n_jobs = self.n_jobs
-        attributes = fitted_attributes(best)
+            # The starts are over: the last fits have all jobs for themselves.
+            pool.n_jobs = self.n_jobs
+            attributes = fitted_attributes(best)
         vars(self).update(attributes)
         order = self._order(best.best, weights)
         self._after_em(training, parts, best.best.experts, order, random_state)
