@@ -80,6 +80,11 @@ def is_frame(collection):
     return isinstance(collection, (dd.DataFrame, dd.Series))
 
 
+def as_array(collection):
+    """A series as an array; anything else as it is."""
+    return collection.to_dask_array() if is_frame(collection) else collection
+
+
 class Question:
     """A method of a fitted mixture, for the rows of a partition.
 
@@ -145,7 +150,7 @@ def ask_lazily(question, X, y=None):
     meta = question.example(X.dtype)
     targets = ()
     if y is not None:
-        targets = (y.to_dask_array() if is_frame(y) else y, "i")
+        targets = (as_array(y), "i")
     return da.blockwise(
         question,
         "ik"[: meta.ndim],

@@ -11,10 +11,19 @@ from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._compat import safe_indexing
 from sklearn_moe.dask._cluster import Kept, in_each
+from sklearn_moe.dask._moments import mean_and_variance
 from sklearn_moe.dask._partitions import Columns, stack_rows
 from sklearn_moe.dask._sampling import rows_that_travel
 from sklearn_moe.em import TrainingWeights
-from sklearn_moe.experts import blamed_on, expert_answers, has_own_density
+from sklearn_moe.experts import (
+    MAX_FEATURES,
+    LeastSquares,
+    blamed_on,
+    expert_answers,
+    has_own_density,
+    is_least_squares,
+    weighted_moments,
+)
 from sklearn_moe.weighting import WeightedFit
 
 
@@ -118,10 +127,12 @@ class DistributedPool:
             self._experts[k] if self.frozen[k] else previous and previous[k].estimator
             for k in range(len(self.names))
         ]
-        fitted = [k for k in range(len(experts)) if active[k] and not self.frozen[k]]
-        tasks = [self._fit_task(k, weights, experts[k]) for k in fitted]
-        for k, estimator in zip(fitted, self._cluster.fetch(tasks)):
-            experts[k] = estimator
+        learning = [k for k in range(len(experts)) if active[k] and not self.frozen[k]]
+        solved = self._solve(learning, weights, experts) if previous else {}
+        rest = [k for k in learning if k not in solved]
+        tasks = [self._fit_task(k, weights, experts[k]) for k in rest]
+        solved.update(zip(rest, self._cluster.fetch(tasks)))
+        experts = [solved.get(k, expert) for k, expert in enumerate(experts)]
         members = [
             Fitted(expert, self._ask.answers, self._sample) for expert in experts
         ]
@@ -131,6 +142,25 @@ class DistributedPool:
     def estimators(self, members, order):
         """The experts of an M-step, in another order."""
         return [members[k].estimator for k in order]
+
+    def _solve(self, learning, weights, experts):
+        """Fit the linear experts to all rows, of which none has to travel.
+
+        The first fit of each is the estimator's own: it has checked its rows.
+        """
+        linear = {
+            k: experts[k]
+            for k in learning
+            if is_least_squares(self._experts[k].estimator)
+            and self._experts[k].way == "direct"
+        }
+        if not linear or not self._least_squares.serves:
+            return {}
+        return self._least_squares.solve(linear, weights)
+
+    @cached_property
+    def _least_squares(self):
+        return DistributedLeastSquares(self._training, self._sample, self._cluster)
 
     def _fit_task(self, k, weights, previous):
         """The task that brings the rows of an expert together, and fits it."""
@@ -152,6 +182,63 @@ class DistributedPool:
             self._training.sum() / self._training.n_rows.sum(),
             previous if go_on else None,
         )
+
+
+class DistributedLeastSquares(LeastSquares):
+    """Weighted least squares of many experts on rows that lie in partitions.
+
+    Parameters
+    ----------
+    training : TrainingPartitions
+    sample : Partition
+    cluster : Cluster
+
+    Attributes
+    ----------
+    serves : bool
+        Whether rows are such that it can be used.
+    """
+
+    def __init__(self, training, sample, cluster):
+        X, y = sample.X, sample.encoded_y
+        self.serves = (
+            isinstance(X, np.ndarray)
+            and X.dtype == np.float64
+            and X.shape[1] <= MAX_FEATURES
+            and y.ndim == 1
+        )
+        self._training, self._cluster = training, cluster
+        if self.serves:
+            centre = np.append(X.mean(axis=0), y.mean())
+            columns = training.map(features_and_target)
+            self._means, _ = mean_and_variance(columns, training, centre, cluster)
+
+    def _worthwhile(self, estimators, weights):
+        return list(estimators)
+
+    def _moments(self, experts, weights, means):
+        return self._cluster.total(
+            self._training.map(
+                moments_of,
+                weights.parts.rows,
+                getattr(weights.emphasis, "rows", weights.emphasis),
+                weights.sharing,
+                experts,
+                means,
+            )
+        )
+
+
+def features_and_target(partition):
+    """Side by side."""
+    return np.column_stack([partition.X, partition.encoded_y])
+
+
+def moments_of(partition, parts, emphasis, sharing, experts, means):
+    """What the normal equations of some experts sum up, of one partition."""
+    weights = TrainingWeights(parts, partition.sample_weight, sharing, emphasis)
+    y = np.asarray(partition.encoded_y, dtype=np.float64)
+    return weighted_moments(partition.X, y, experts, weights, means)
 
 
 class Fitted:

@@ -5,6 +5,7 @@ from scipy.sparse import issparse
 
 from sklearn_moe import kernels
 from sklearn_moe.dask._cluster import Rows
+from sklearn_moe.dask._moments import moments
 from sklearn_moe.dask._partitions import Columns
 from sklearn_moe.gates import (
     SoftmaxGating,
@@ -160,43 +161,3 @@ def gate_loss(problem, targets, share, parameters):
 def log_weights_of(problem, parameters):
     """Logarithm of the gate's weights on the rows of a problem."""
     return kernels.log_softmax(problem.design @ parameters.T)
-
-
-def mean_and_variance(columns, training, centre, cluster):
-    """Mean and variance of each column, of all rows.
-
-    Parameters
-    ----------
-    columns : Rows
-        NaN is left out.
-    training : TrainingPartitions
-    centre : ndarray of shape (n_columns,)
-        Not far from the mean, so that no digits are lost.
-    cluster : Cluster
-
-    Returns
-    -------
-    mean, variance : ndarray of shape (n_columns,)
-    """
-    weight, first, second = cluster.total(training.map(moment_sums, columns, centre))
-    weight = np.maximum(weight, np.finfo(float).tiny)
-    mean = centre + first / weight
-    return mean, np.maximum(second / weight - (first / weight) ** 2, 0)
-
-
-def moments(columns, training, centre, cluster):
-    """Mean and standard deviation, which is 1 of a column without spread."""
-    mean, variance = mean_and_variance(columns, training, centre, cluster)
-    # As scikit-learn's scaler: what is below may be rounding.
-    rounding = training.n_rows.sum() * np.finfo(float).eps
-    constant = variance <= rounding * variance + (rounding * mean) ** 2
-    return mean, np.sqrt(np.where(constant, 1.0, variance))
-
-
-def moment_sums(partition, columns, centre):
-    """Weight, weighted sum and weighted squares of what is not missing."""
-    centred = columns.reshape(len(columns), -1) - centre
-    present = ~np.isnan(centred)
-    centred[~present] = 0
-    weights = partition.sample_weight
-    return weights @ present, weights @ centred, weights @ centred**2

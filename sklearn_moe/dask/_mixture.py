@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import partial
 from numbers import Integral
 
+import dask.array as da
 import numpy as np
 from distributed import Client
 from sklearn.base import clone, is_classifier
@@ -23,6 +24,7 @@ from sklearn_moe.dask._cluster import Cluster, Kept, Rows, in_each
 from sklearn_moe.dask._collections import (
     Question,
     aligned,
+    as_array,
     ask_lazily,
     check_collection,
     is_collection,
@@ -371,6 +373,31 @@ class DistributedMixture:
             Computed when it is needed.
         """
         return self._lazily("score_samples", X, y)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination of a regressor, accuracy of a classifier.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame of shape (n_samples, n_features)
+        y : dask Array or Series of shape (n_samples,)
+        sample_weight : dask Array or Series of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            Computed at once; the rows stay where they are.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        predicted, y, weights = map(as_array, (self.predict(X), y, sample_weight))
+        weights = 1 if sample_weight is None else weights
+        total = (weights * da.ones_like(y, dtype=float)).sum()
+        if is_classifier(self):
+            return float(((weights * (predicted == y)).sum() / total).compute())
+        mean = (weights * y).sum() / total
+        residual = (weights * (y - predicted) ** 2).sum()
+        return float((1 - residual / (weights * (y - mean) ** 2).sum()).compute())
 
     def _lazily(self, method, X, *targets):
         """What a method of the local mixture says, of a collection when needed."""

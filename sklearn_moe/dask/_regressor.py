@@ -6,9 +6,9 @@ import numpy as np
 
 from sklearn_moe import regressor
 from sklearn_moe.dask._cluster import Rows
-from sklearn_moe.dask._gate import mean_and_variance
 from sklearn_moe.dask._likelihoods import NoiseSums
 from sklearn_moe.dask._mixture import DistributedMixture
+from sklearn_moe.dask._moments import mean_and_variance
 from sklearn_moe.likelihoods import MeanErrorNoise, Target, noise_model
 from sklearn_moe.weighting import seeded
 

@@ -8,18 +8,28 @@ from sklearn_moe.experts.answers import (
     mixture_within,
     own_distribution,
 )
+from sklearn_moe.experts.linear import (
+    MAX_FEATURES,
+    LeastSquares,
+    is_least_squares,
+    weighted_moments,
+)
 from sklearn_moe.experts.memorization import find_memorizers
 from sklearn_moe.experts.pool import ExpertPool, blamed_on, expert_answers
 
 __all__ = [
+    "MAX_FEATURES",
     "ClassAnswers",
     "ExpertPool",
+    "LeastSquares",
     "PointAnswers",
     "blamed_on",
     "distributions",
     "expert_answers",
     "find_memorizers",
     "has_own_density",
+    "is_least_squares",
     "mixture_within",
     "own_distribution",
+    "weighted_moments",
 ]
