@@ -75,7 +75,7 @@ def twins(n_classes=0, **params):
 # The result is that of a local fit
 
 REGRESSIONS = {
-    "lines": {"n_experts": 3, "max_iter": 8},
+    "lines": {"n_experts": 3},
     "trees": {"experts": DecisionTreeRegressor(max_depth=2)},
     "named experts": {"experts": [("line", Ridge()), ("flat", Ridge(alpha=1e3))]},
     "a pipeline": {"experts": make_pipeline(StandardScaler(), Ridge())},

@@ -59,7 +59,7 @@ def n_tasks_left(client):
 
 
 def mixture(expert=None, **params):
-    params = {"n_experts": 2, "max_iter": 6, "random_state": 0} | params
+    params = {"n_experts": 2, "max_iter": 3, "random_state": 0} | params
     return MixtureOfExpertsRegressor(expert, **params)
 
 
@@ -92,7 +92,7 @@ class Kills:
 def test_a_worker_that_is_killed_costs_time_and_not_the_result(client, persist):
     experts = DecisionTreeRegressor(max_depth=2)
     expected = mixture(experts, persist=persist).fit(*collections())
-    harmed, kills = mixture(experts, persist=persist), Kills(client, 2)
+    harmed, kills = mixture(experts, persist=persist), Kills(client, 1)
     harmed.set_callbacks(kills).fit(*collections())
     assert len(kills.killed) == 1
     np.testing.assert_array_equal(harmed.objective_path_, expected.objective_path_)
@@ -176,7 +176,7 @@ def test_a_frame_of_another_kind_is_named_by_its_number(message):
 def test_missing_targets_are_named_by_the_number_of_their_partition():
     y = Y.copy()
     y[150] = np.nan
-    with pytest.raises(ValueError, match="Partition 1: .*NaN"):
+    with pytest.raises(ValueError, match=r"Partition 1: .*NaN"):
         mixture().fit(*collections(y=y))
 
 
@@ -190,7 +190,7 @@ def test_impossible_targets_are_named_by_the_number_of_their_partition():
 def test_negative_weights_are_named_by_the_number_of_their_partition():
     weights = np.ones(N_ROWS)
     weights[-1] = -1
-    with pytest.raises(ValueError, match="Partition 3: .*[Nn]egative"):
+    with pytest.raises(ValueError, match=r"Partition 3: .*[Nn]egative"):
         mixture().fit(*collections(), sample_weight=da.from_array(weights, CHUNK))
 
 
@@ -220,7 +220,7 @@ def test_a_fit_that_fails_leaves_nothing_behind(client):
     failing = mixture(Refuses())
     with pytest.raises(ValueError, match="no") as caught:
         failing.fit(*collections())
-    assert "expert 'expert0'" in "".join(caught.value.__notes__)
+    assert "This is about expert 'expert" in "".join(caught.value.__notes__)
     assert not [name for name in vars(failing) if name.endswith("_")]
     assert n_tasks_left(client) == 0
 
@@ -242,7 +242,7 @@ class Interrupts(Kills):
 
 
 def test_a_fit_that_is_interrupted_leaves_nothing_behind(client):
-    stopped = mixture().set_callbacks(Interrupts(client, 1))
+    stopped = mixture().set_callbacks(Interrupts(client, 0))
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(*collections())
     assert not [name for name in vars(stopped) if name.endswith("_")]
@@ -262,9 +262,11 @@ def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client):
         time.sleep(1.5)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with ThreadPoolExecutor() as thread, pytest.raises(KeyboardInterrupt):
+    slow, rows = mixture(Slow(), n_experts=6), collections()
+    with ThreadPoolExecutor() as thread:
         thread.submit(interrupt)
-        mixture(Slow(), n_experts=6).fit(*collections())
+        with pytest.raises(KeyboardInterrupt):
+            slow.fit(*rows)
     assert n_tasks_left(client) == 0
 
 
@@ -272,11 +274,5 @@ def test_what_the_user_keeps_on_the_cluster_stays_there(client):
     X, y = (collection.persist() for collection in collections())
     mixture(max_iter=2).fit(X, y)
     np.testing.assert_array_equal(X.compute(), ROWS)
-    assert n_tasks_left_but(client, 2 * len(BLOCKS))
-
-
-def n_tasks_left_but(client, n_tasks):
-    time.sleep(0.5)
-    return client.run_on_scheduler(
-        lambda dask_scheduler: len(dask_scheduler.tasks)
-    ) <= (n_tasks)
+    del X, y
+    assert n_tasks_left(client) == 0

@@ -335,7 +335,16 @@ class MeanErrorNoise(Noise):
         """
 
     def ignorance(self, target):
-        """The error of an expert without rows."""
+        """The error of an expert without rows.
+
+        Parameters
+        ----------
+        target : Target
+
+        Returns
+        -------
+        error : float or ndarray
+        """
         return 1.0
 
     def fit(self, target, location, weights):
