@@ -122,7 +122,7 @@ def rows_and_labels():
 
 @pytest.fixture(scope="module")
 def client():
-    with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
         yield client
 
 

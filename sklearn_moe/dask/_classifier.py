@@ -126,7 +126,7 @@ class MixtureOfExpertsClassifier(
     >>> from sklearn_moe.dask import MixtureOfExpertsClassifier
     >>> X = da.linspace(-3, 3, 300, chunks=100).reshape(-1, 1)
     >>> y = abs(X[:, 0]) > 1.5
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
     >>> moe.predict(X)[[0, 150, -1]].compute(scheduler="sync")
     array([ True, False,  True])

@@ -113,10 +113,7 @@ class Cluster:
         shared : Shared
         """
         # In the graph, and not scattered: so it outlives every worker.
-        task = delayed(pickle.loads)(
-            cloudpickle.dumps(value), dask_key_name=f"model-{uuid4().hex}"
-        )
-        return Shared(*self._start([task]))
+        return Shared(*self._start([task("model", unpickle, cloudpickle.dumps(value))]))
 
     def total(self, rows):
         """Sums over the partitions.
@@ -133,7 +130,7 @@ class Cluster:
         tasks = _tasks(rows)
         while len(tasks) > 1:
             tasks = [
-                delayed(add_up)(tasks[some], dask_key_name=f"add_up-{uuid4().hex}")
+                task("add_up", add_up, tasks[some])
                 for some in gen_batches(len(tasks), ADDED_AT_ONCE)
             ]
         return self.fetch(tasks)[0]
@@ -175,6 +172,37 @@ class Cluster:
         # An error holds on to the frames it came through, and to what they hold.
         for future in list(self._futures):
             future.release()
+
+
+def task(name, function, *arguments):
+    """A call on the cluster.
+
+    Parameters
+    ----------
+    name : str
+        What the dashboard shows.
+    function : callable
+    *arguments : object
+
+    Returns
+    -------
+    task : Delayed
+    """
+    return delayed(run)(function, *arguments, dask_key_name=f"{name}-{uuid4().hex}")
+
+
+def run(function, *arguments):
+    """Call a function.
+
+    That all tasks begin with something of this module lets the threads of a new worker
+    import the package one after the other, and not from two ends into a deadlock.
+    """
+    return function(*arguments)
+
+
+def unpickle(pickled):
+    """What was pickled."""
+    return pickle.loads(pickled)
 
 
 def in_each(rows):
@@ -293,6 +321,6 @@ def _client_at_hand():
 
 def _embedded(stack):
     cluster = stack.enter_context(
-        LocalCluster(threads_per_worker=1, dashboard_address=None)
+        LocalCluster(threads_per_worker=1, dashboard_address=":0")
     )
     return stack.enter_context(Client(cluster, set_as_default=False))

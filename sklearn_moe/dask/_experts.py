@@ -5,12 +5,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from dask import delayed
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._compat import safe_indexing
-from sklearn_moe.dask._cluster import Kept, in_each
+from sklearn_moe.dask._cluster import Kept, in_each, task
 from sklearn_moe.dask._moments import mean_and_variance
 from sklearn_moe.dask._partitions import Columns, stack_rows
 from sklearn_moe.dask._sampling import rows_that_travel
@@ -175,7 +174,9 @@ class DistributedPool:
             is_classifier(self._experts[k].estimator),
         )
         go_on = previous is not None and has_own_density(previous)
-        return delayed(fit_expert)(
+        return task(
+            "fit_expert",
+            fit_expert,
             self.names[k],
             self._experts[k],
             in_each(picked),
