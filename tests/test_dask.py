@@ -365,7 +365,7 @@ def test_a_fit_to_some_rows_is_nearly_that_to_all():
     X = rng.uniform(-2, 2, (3000, 1))
     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=3000)
     whole = MixtureOfExpertsRegressor(
-        Travelling(), n_experts=2, tol=1e-2, random_state=0
+        Travelling(), n_experts=2, max_iter=2, random_state=0
     )
     whole.fit(spread(X, 1500), spread(y, 1500))
     part = clone(whole).set_params(max_rows_per_expert=300)
@@ -403,6 +403,15 @@ def test_capacity_is_divided_without_loss():
     sizes = np.array([10, 0, 3, 87])
     assert shares(50, sizes) == [5, 0, 1, 44]
     assert shares(1000, sizes) == sizes.tolist()
+
+
+def test_a_sample_may_leave_partitions_out(monkeypatch):
+    from sklearn_moe.dask import _mixture
+
+    monkeypatch.setattr(_mixture, "START_ROWS", 20)
+    fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=1, random_state=0)
+    fitted.fit(spread(ROWS, 6), spread(Y, 6))
+    assert np.isfinite(fitted.log_likelihood_)
 
 
 def test_where_em_begins_is_learnt_from_a_sample(monkeypatch):

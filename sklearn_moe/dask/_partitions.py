@@ -192,7 +192,8 @@ def draw(partition, n_rows, seed):
         return partition
     drawn = np.random.default_rng(seed).choice(n_given, n_rows, replace=False)
     sample = partition.take(np.sort(drawn))
-    factor = partition.sample_weight.sum() / sample.sample_weight.sum()
+    drawn_weight = sample.sample_weight.sum()
+    factor = partition.sample_weight.sum() / drawn_weight if n_rows else 1.0
     return Partition(
         sample.X, sample.y, sample.encoded_y, sample.sample_weight * factor
     )
@@ -247,7 +248,9 @@ def shares(total, sizes):
         None is larger than its size.
     """
     n_rows = sizes.sum()
-    ends = min(total, n_rows) * np.cumsum(sizes) // n_rows
+    if total >= n_rows:
+        return sizes.tolist()
+    ends = total * np.cumsum(sizes) // n_rows
     return np.diff(ends, prepend=0).tolist()
 
 
