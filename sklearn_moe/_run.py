@@ -4,7 +4,9 @@ import math
 import time
 
 from joblib import effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
+
+from sklearn_moe._parallel import sent_once, side_by_side
 
 
 class Run:
@@ -72,9 +74,10 @@ def best_run(starts, *, max_iter, n_jobs, context, **told):
         results = (run_start(*start, **told) for start in begun)
     else:
         # A list, so that no context is made while another is being pickled.
-        results = Parallel(n_jobs=n_jobs)(
-            [delayed(run_start)(*start, **told) for start in begun]
-        )
+        with sent_once(n_jobs, told):
+            results = side_by_side(
+                n_jobs, [delayed(_run_start)(*start, told) for start in begun]
+            )
     best, paths = None, []
     for run, stop in results:
         paths.append(run.path)
@@ -84,6 +87,11 @@ def best_run(starts, *, max_iter, n_jobs, context, **told):
             break
     best.paths = paths
     return best
+
+
+def _run_start(start, responsibilities, told):
+    """The same, with what all starts are told in one piece."""
+    return run_start(start, responsibilities, **told)
 
 
 def run_start(

@@ -19,6 +19,7 @@ References
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def expectation_maximization(
     first_gate=None,
     first_emphasis=1.0,
     acceleration=None,
+    step=None,
 ):
     r"""Iterate EM until it converges.
 
@@ -143,6 +145,9 @@ def expectation_maximization(
         The `emphasis` of the experts' first fit.
     acceleration : {"squarem"}, default=None
         How to need fewer iterations; see `squarem`. None means EM as it is.
+    step : callable, default=None
+        What makes a `Step` of its arguments; None means `Step` itself. Where rows lie
+        elsewhere, it knows how to reach them.
 
     Yields
     ------
@@ -153,7 +158,9 @@ def expectation_maximization(
     if route.assignment != "soft":
         # An expert that is given its own rows only has no part of the others.
         sharing = 0.0
-    step = Step(experts, likelihood, gate, sample_weight, sharing, tol, route)
+    iterate = (step or Step)(
+        experts, likelihood, gate, sample_weight, sharing, tol, route
+    )
     start = Iteration(
         n_iter=0,
         experts=None,
@@ -171,7 +178,7 @@ def expectation_maximization(
         row_log_likelihood=None,
         relieved=False,
     )
-    iterations = (squarem if acceleration == "squarem" else plain)(step, start)
+    iterations = (squarem if acceleration == "squarem" else plain)(iterate, start)
     # Large, and of no use after the first iteration.
     del responsibilities, start
     for iteration in iterations:
@@ -251,9 +258,8 @@ class Step:
         gate, log_gate = self.gate.fit(routed.targets, previous.gate)
 
         # E-step
-        log_gate = exclude(log_gate, active)
-        responsibilities, row_log_likelihood, log_likelihood = kernels.responsibilities(
-            log_gate, log_prob, sample_weight, overwrite_gate=True
+        responsibilities, row_log_likelihood, log_likelihood = self._expect(
+            log_gate, log_prob, active
         )
 
         objective = log_likelihood - total_weight * self.gate.penalty(gate)
@@ -286,12 +292,22 @@ class Step:
             relieved,
         )
 
+    def _expect(self, log_gate, log_prob, active):
+        """E-step: responsibilities, and the log-likelihood of each row and of all."""
+        return kernels.responsibilities(
+            exclude(log_gate, active), log_prob, self.sample_weight, overwrite_gate=True
+        )
+
+    def _watch(self, n_experts):
+        """What looks after experts that lose their rows."""
+        return Starvation(n_experts)
+
     def _relieve(self, previous):
         """Responsibilities to go on with, whether changed, whether to a new start."""
         given = previous.responsibilities
         if previous.row_log_likelihood is None:
             # Every expert is fitted once at least.
-            self._starvation = Starvation(len(previous.active))
+            self._starvation = self._watch(len(previous.active))
             return given, False, False
         responsibilities, revived = self._starvation.relieve(
             given, self.sample_weight, previous.row_log_likelihood
@@ -431,37 +447,66 @@ class Starvation:
         starved = self.starved(responsibilities, sample_weight)
         if not starved.any():
             return responsibilities, False
-        worst_rows = self._worst_rows(starved.sum(), sample_weight, row_log_likelihood)
-        responsibilities = responsibilities.copy()
-        revived = False
-        for k, rows in zip(np.flatnonzero(starved), worst_rows):
-            if self._revivals[k] < MAX_REVIVALS and rows.any():
-                responsibilities[rows] *= 0.5
-                responsibilities[rows, k] += 0.5
+        given = {}
+        bounds = self._bounds(starved.sum(), sample_weight, row_log_likelihood)
+        for k, (lower, upper) in zip(np.flatnonzero(starved), bounds):
+            # A range that ends where it begins holds no row.
+            if self._revivals[k] < MAX_REVIVALS and lower < upper:
+                given[k] = lower, upper
                 self._revivals[k] += 1
-                revived = True
             else:
                 self.active = self.active & (np.arange(n_experts) != k)
-                responsibilities[:, k] = 0
-        orphaned = responsibilities.sum(axis=1) == 0
-        responsibilities[orphaned] = self.active
-        responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-        return responsibilities, revived
+        return self._redistribute(responsibilities, row_log_likelihood, given), bool(
+            given
+        )
 
-    def _worst_rows(self, n_starved, sample_weight, row_log_likelihood):
-        """Yield a mask for each starved expert: half of an even share of the rows.
+    def _bounds(self, n_starved, sample_weight, row_log_likelihood):
+        """A range of log-likelihoods for each starved expert: its half even share.
 
-        Rows that are explained alike stay together, so that their order decides
-        nothing.
+        The first has the rows that are explained worst.
         """
-        explained = np.round(row_log_likelihood, 6)
         levels = np.quantile(
-            explained,
+            explained(row_log_likelihood),
             0.5 * np.arange(1, n_starved + 1) / len(self.active),
             weights=sample_weight,
             method="inverted_cdf",
         )
-        lower = -np.inf
-        for upper in levels:
-            yield (explained > lower) & (explained <= upper)
-            lower = upper
+        return list(pairwise([-np.inf, *levels]))
+
+    def _redistribute(self, responsibilities, row_log_likelihood, given):
+        return redistribute(responsibilities, row_log_likelihood, given, self.active)
+
+
+def redistribute(responsibilities, row_log_likelihood, given, active):
+    """Take the experts that are not active out, and give rows to others.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (n_samples, n_experts)
+    row_log_likelihood : ndarray of shape (n_samples,)
+    given : dict of tuple
+        By the expert, the range of log-likelihoods of the rows of which it gets half;
+        the lower end is left out.
+    active : ndarray of shape (n_experts,), bool
+
+    Returns
+    -------
+    responsibilities : ndarray of shape (n_samples, n_experts)
+    """
+    responsibilities = np.where(active, responsibilities, 0)
+    level = explained(row_log_likelihood)
+    for k, (lower, upper) in given.items():
+        rows = (level > lower) & (level <= upper)
+        responsibilities[rows] *= 0.5
+        responsibilities[rows, k] += 0.5
+    orphaned = responsibilities.sum(axis=1) == 0
+    responsibilities[orphaned] = active
+    return responsibilities / responsibilities.sum(axis=1, keepdims=True)
+
+
+def explained(row_log_likelihood):
+    """How well rows are explained, those that are explained alike the same.
+
+    Rows of one level stay together, so that their order decides nothing.
+    """
+    return np.round(row_log_likelihood, 6)

@@ -18,10 +18,10 @@ from sklearn_moe.experts import (
 )
 from sklearn_moe.likelihoods import (
     NOISES,
-    GaussianNoise,
     Noise,
     NoiseLikelihood,
     OwnDensity,
+    noise_model,
 )
 from sklearn_moe.moments import Moments
 from sklearn_moe.weighting import seeded
@@ -456,11 +456,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
 
     def _part_for(self, part, given):
         if part == "noise":
-            return _noise_model(given)
+            return noise_model(given)
         return super()._part_for(part, given)
 
     def _default_expert(self):
-        return _noise_model(self.noise).default_expert()
+        return noise_model(self.noise).default_expert()
 
     def _check_expert(self, name, expert):
         kind = get_tags(expert).estimator_type
@@ -490,11 +490,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
                 f"y must have the shape of a row's target in fit, "
                 f"{self._answers_.shape}; got {y.shape[1:]}."
             )
-        _noise_model(self.noise).check_target(y)
+        noise_model(self.noise).check_target(y)
         return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
 
     def _check_stream(self):
-        _noise_model(self.noise).check_partial_fit()
+        noise_model(self.noise).check_partial_fit()
 
     def _moments_of(self, y, sample_weight):
         return Moments.of(y, sample_weight)
@@ -510,7 +510,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
 
     def _make_likelihood(self, training, random_state):
         return NoiseLikelihood(
-            seeded(_noise_model(self.noise), random_state),
+            seeded(noise_model(self.noise), random_state),
             training.X,
             training.encoded_y,
             training.sample_weight,
@@ -560,9 +560,3 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
 
     def _decode_y(self, y):
         return y
-
-
-def _noise_model(noise):
-    """The noise model that a name stands for."""
-    # Drawings and tags of a mixture ask as well; fit refuses a wrong name.
-    return NOISES.get(noise, GaussianNoise)() if isinstance(noise, str) else noise

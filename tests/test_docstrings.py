@@ -5,15 +5,17 @@ from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
+from distributed import Client
 from numpydoc.docscrape import ClassDoc
 from numpydoc.hooks.validate_docstrings import run_hook
 from numpydoc.validate import validate
 from sklearn.linear_model import LinearRegression
 
 import sklearn_moe
-from sklearn_moe import inspection, model_selection
+from sklearn_moe import dask, inspection, model_selection
 from sklearn_moe.likelihoods import Noise
 
 # Not asked for: an extended summary everywhere, a verb as first word ("The ..." says
@@ -38,6 +40,7 @@ PUBLIC = [
     *(f"sklearn_moe.{name}" for name in sklearn_moe.__all__),
     *(f"sklearn_moe.inspection.{name}" for name in inspection.__all__),
     *(f"sklearn_moe.model_selection.{name}" for name in model_selection.__all__),
+    *(f"sklearn_moe.dask.{name}" for name in dask.__all__),
     # For noise models of one's own; the rest of that room is internal.
     "sklearn_moe.likelihoods.Noise",
     "sklearn_moe.likelihoods.Target",
@@ -117,9 +120,18 @@ def rows_and_labels():
     return rng.normal(size=(100, 2)), rng.integers(1, 4, size=100)
 
 
+@pytest.fixture(scope="module")
+def client():
+    with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
+        yield client
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_the_documented_attributes_are_those_of_a_fitted_estimator(name):
-    fitted = named(name)().fit(*rows_and_labels())
+def test_the_documented_attributes_are_those_of_a_fitted_estimator(name, client):
+    rows = rows_and_labels()
+    if "dask" in name:
+        rows = [da.from_array(array) for array in rows]
+    fitted = named(name)().fit(*rows)
     # It exists where X has names.
     learnt = learnt_attributes(fitted) | {"feature_names_in_"}
     assert documented_attributes(name) == learnt

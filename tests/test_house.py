@@ -33,7 +33,7 @@ FLOORS = [
     {"incremental"},
     {"moments", "parameters", "weighting"},
     {"kernels"},
-    {"_atomic", "_compat"},
+    {"_atomic", "_compat", "_parallel"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -110,7 +110,7 @@ def test_the_package_is_imported_without_what_is_slow_or_optional():
     # where it is installed.)
     code = """
 import sys
-absent = ["numba", "matplotlib", "dask", "pandas", "polars", "rich"]
+absent = ["numba", "matplotlib", "dask", "distributed", "pandas", "polars", "rich"]
 sys.modules.update(dict.fromkeys(absent))
 import sklearn_moe
 print(sklearn_moe.__all__)

@@ -98,19 +98,7 @@ class LeastSquares:
         values : ndarray of shape (n_fitted, n_samples)
             Their predictions.
         """
-        fitted = {}
-        experts = self._worthwhile(estimators, weights) if self._serves else []
-        for intercept in (True, False):
-            group = [k for k in experts if estimators[k].fit_intercept == intercept]
-            if not group:
-                continue
-            means = intercept * self._means
-            # What overflows has no finite condition.
-            with np.errstate(over="ignore", invalid="ignore"):
-                for k, moments in self._moments(group, weights, means):
-                    estimator = _solved(estimators[k], moments, means)
-                    if estimator is not None:
-                        fitted[k] = estimator
+        fitted = self.solve(estimators, weights) if self._serves else {}
         if not fitted:
             return {}, []
         coef = np.stack([estimator.coef_ for estimator in fitted.values()])
@@ -118,45 +106,90 @@ class LeastSquares:
         values += [[estimator.intercept_] for estimator in fitted.values()]
         return fitted, values
 
+    def solve(self, estimators, weights):
+        """The same, without predictions.
+
+        Parameters
+        ----------
+        estimators : dict of {int: estimator}
+        weights : TrainingWeights
+
+        Returns
+        -------
+        fitted : dict of {int: estimator}
+        """
+        fitted, n_features = {}, len(self._means) - 1
+        experts = [
+            k
+            for k in self._worthwhile(estimators, weights)
+            # Columns that depended on each other will do so again.
+            if getattr(estimators[k], "rank_", n_features) == n_features
+        ]
+        for intercept in (True, False):
+            group = [k for k in experts if estimators[k].fit_intercept == intercept]
+            if not group:
+                continue
+            means = intercept * self._means
+            # What overflows has no finite condition.
+            with np.errstate(over="ignore", invalid="ignore"):
+                n_rows, moments = self._moments(group, weights, means)
+                for k, n_own, own in zip(group, n_rows, moments):
+                    # With fewer, its own fit takes in rows of negligible weight.
+                    if n_own < max(MIN_ROWS, n_features + 1):
+                        continue
+                    estimator = _solved(estimators[k], own, means)
+                    if estimator is not None:
+                        fitted[k] = estimator
+        return fitted
+
     def _worthwhile(self, estimators, weights):
         """The experts for which a pass over all rows may pay."""
         n_samples, n_features = self.X.shape
         experts = list(estimators)
         some_rows = slice(None, None, max(1, n_samples // N_INSPECTED))
         parts = (weights.of(experts, some_rows) > 0).mean(axis=1)
-        return [
-            k
-            for k, part in zip(experts, parts)
-            # Columns that depended on each other will do so again.
-            if getattr(estimators[k], "rank_", n_features) == n_features
-            and part >= n_features / MAX_FEATURES
-        ]
+        return [k for k, p in zip(experts, parts) if p >= n_features / MAX_FEATURES]
 
     def _moments(self, experts, weights, means):
-        """Yield the weighted products of the columns 1, X and y, less the means.
+        return weighted_moments(self.X, self.y, experts, weights, means)
 
-        An expert is left out if its own fit would take in rows of negligible weight.
-        """
-        n_samples, n_features = self.X.shape
-        n_columns = n_features + 2
-        n_products = len(experts) * n_columns
-        batches = list(gen_batches(n_samples, max(64, BLOCK // n_products)))
-        largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
-        negligible = NEGLIGIBLE * largest[:, np.newaxis]
-        moments, n_rows = np.zeros((n_products, n_columns)), np.zeros(len(experts))
-        for rows in batches:
-            design = np.ones((n_columns, rows.stop - rows.start))
-            np.subtract(self.X[rows].T, means[:-1, np.newaxis], out=design[1:-1])
-            np.subtract(self.y[rows], means[-1], out=design[-1])
-            block = weights.of(experts, rows)
-            substantial = block > negligible
-            block *= substantial
-            n_rows += np.count_nonzero(substantial, axis=1)
-            weighted = block[:, np.newaxis] * design
-            moments += weighted.reshape(n_products, -1) @ design.T
-        enough = n_rows >= max(MIN_ROWS, n_features + 1)
-        for k in np.flatnonzero(enough):
-            yield experts[k], moments[k * n_columns : (k + 1) * n_columns]
+
+def weighted_moments(X, y, experts, weights, means):
+    """Weighted products of the columns 1, X and y, less the means.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+    experts : list of int
+    weights : TrainingWeights
+    means : ndarray of shape (n_features + 1,)
+
+    Returns
+    -------
+    n_rows : ndarray of shape (n_experts,)
+        Number of rows whose weight is not negligible; the others are left out.
+    moments : ndarray of shape (n_experts, n_features + 2, n_features + 2)
+        Both add up to those of more rows.
+    """
+    n_samples, n_features = X.shape
+    n_columns = n_features + 2
+    n_products = len(experts) * n_columns
+    batches = list(gen_batches(n_samples, max(64, BLOCK // n_products)))
+    largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
+    negligible = NEGLIGIBLE * largest[:, np.newaxis]
+    moments, n_rows = np.zeros((n_products, n_columns)), np.zeros(len(experts))
+    for rows in batches:
+        design = np.ones((n_columns, rows.stop - rows.start))
+        np.subtract(X[rows].T, means[:-1, np.newaxis], out=design[1:-1])
+        np.subtract(y[rows], means[-1], out=design[-1])
+        block = weights.of(experts, rows)
+        substantial = block > negligible
+        block *= substantial
+        n_rows += np.count_nonzero(substantial, axis=1)
+        weighted = block[:, np.newaxis] * design
+        moments += weighted.reshape(n_products, -1) @ design.T
+    return n_rows, moments.reshape(len(experts), n_columns, n_columns)
 
 
 def _solved(estimator, moments, means):

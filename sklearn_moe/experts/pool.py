@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from sklearn_moe._compat import safe_indexing
+from sklearn_moe._parallel import side_by_side
 from sklearn_moe.experts.answers import (
     Outputs,
     PointAnswers,
@@ -193,16 +194,19 @@ class ExpertPool:
         experts : list of fitted estimators
         """
         pending = [k for k in order if members[k].estimator is None]
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit)(
-                self.names[k],
-                self._experts[k],
-                self.X,
-                self.y,
-                self.weights(members[k]),
-                **self._fit_arguments(k),
-            )
-            for k in pending
+        fitted = side_by_side(
+            self.n_jobs,
+            (
+                delayed(_fit)(
+                    self.names[k],
+                    self._experts[k],
+                    self.X,
+                    self.y,
+                    self.weights(members[k]),
+                    **self._fit_arguments(k),
+                )
+                for k in pending
+            ),
         )
         fitted = dict(zip(pending, fitted))
         # A start in another process sends copies of the frozen ones back.
@@ -300,21 +304,25 @@ class ExpertPool:
         """
         folds = splits or [(None, None)]
         results = iter(
-            Parallel(n_jobs=self.n_jobs)(
-                delayed(_fit_and_answer)(
-                    self.names[k],
-                    self._experts[k],
-                    self.X,
-                    self.y,
-                    self._weights(k, weights),
-                    train,
-                    test,
-                    self.answers,
-                    self._predecessor(k, previous),
-                    self._fit_arguments(k),
-                )
-                for k, weights in tasks.items()
-                for train, test in folds
+            side_by_side(
+                self.n_jobs,
+                (
+                    delayed(_fit_and_answer)(
+                        self.names[k],
+                        self._experts[k],
+                        self.X,
+                        self.y,
+                        own,
+                        train,
+                        test,
+                        self.answers,
+                        self._predecessor(k, previous),
+                        self._fit_arguments(k),
+                    )
+                    for k, weights in tasks.items()
+                    for own in [self._weights(k, weights)]
+                    for train, test in folds
+                ),
             )
         )
         for k in tasks:

@@ -7,7 +7,9 @@ the attribute `features`, what the initialisation sees of the rows.
 
 import numpy as np
 
-from sklearn_moe.gates._features import numbers_of
+from sklearn_moe.gates._features import clip_outliers, gate_features, numbers_of
+from sklearn_moe.gates._problem import Point as SoftmaxPoint
+from sklearn_moe.gates._problem import SoftmaxProblem
 from sklearn_moe.gates.classifier import ClassifierGating, log_gate_weights
 from sklearn_moe.gates.gaussian import GaussianGate, GaussianGating
 from sklearn_moe.gates.online import OnlineFit, OnlineGating, gate_can_learn
@@ -20,7 +22,12 @@ __all__ = [
     "OnlineFit",
     "OnlineGating",
     "SoftmaxGate",
+    "SoftmaxGating",
+    "SoftmaxPoint",
+    "SoftmaxProblem",
+    "clip_outliers",
     "gate_can_learn",
+    "gate_features",
     "gating",
     "log_weights",
     "most_trusted",

@@ -144,7 +144,7 @@ class SoftmaxProblem:
         shape = targets.shape[1], self.design.shape[1]
         parameters = np.zeros(shape) if start is None else start
         # Of all rows there is one array: a point that is left behind has lost its own.
-        log_weights = np.empty(targets.shape)
+        log_weights = np.empty((self.design.shape[0], shape[0]))
         point = self.at(parameters, targets, log_weights)
         if shape[0] == 1:
             return Solution(point, 0, True)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from sklearn_moe._compat import safe_indexing
+from sklearn_moe._parallel import side_by_side
 from sklearn_moe.weighting import WeightedFit, spared
 
 # Part of the weight that is shared by all experts. A tree says "never" after a few
@@ -96,13 +97,23 @@ class ClassifierGating:
         """
         n_samples, n_experts = responsibilities.shape
         if self._splits is None:
-            classifier = self._fit_rows(responsibilities)
+            classifier = self._fit_all_rows(responsibilities)
             log_weights = log_gate_weights(classifier, self._X, n_experts)
             return GateFit(responsibilities, classifier), log_weights
         log_weights = np.empty((n_samples, n_experts))
-        parts = Parallel(n_jobs=self._n_jobs)(
-            delayed(self._fit_and_weigh)(responsibilities, train, test)
-            for train, test in self._splits
+        parts = side_by_side(
+            self._n_jobs,
+            (
+                delayed(_fit_and_weigh)(
+                    self._classifier,
+                    self._X,
+                    self._sample_weight,
+                    responsibilities,
+                    train,
+                    test,
+                )
+                for train, test in self._splits
+            ),
         )
         for (_, test), part in zip(self._splits, parts):
             log_weights[test] = part
@@ -118,26 +129,38 @@ class ClassifierGating:
         if fitted.classifier is not None and in_order:
             return fitted.classifier
         # The same rows in the same order, so that a resample of them is the same.
-        return self._fit_rows(fitted.responsibilities, labels=np.argsort(order))
+        return self._fit_all_rows(fitted.responsibilities, np.argsort(order))
 
-    def _fit_rows(self, responsibilities, rows=None, labels=None):
-        """Fit a classifier; `labels` are those of the experts, 0, 1, ... by default."""
-        n_samples, n_experts = responsibilities.shape
-        labels = np.arange(n_experts) if labels is None else labels
-        rows = np.arange(n_samples) if rows is None else rows
-        repeated = np.tile(rows, n_experts)
-        weights = responsibilities[rows] * self._sample_weight[rows, np.newaxis]
-        return self._classifier.fit(
-            safe_indexing(self._X, repeated),
-            np.repeat(labels, len(rows)),
-            weights.T.ravel(),
-            unit=self._sample_weight.mean(),
+    def _fit_all_rows(self, responsibilities, labels=None):
+        everything = np.arange(len(responsibilities))
+        return _fit_rows(
+            self._classifier,
+            self._X,
+            self._sample_weight,
+            responsibilities,
+            everything,
+            labels,
         )
 
-    def _fit_and_weigh(self, responsibilities, train, test):
-        classifier = self._fit_rows(responsibilities, train)
-        X = safe_indexing(self._X, test)
-        return log_gate_weights(classifier, X, responsibilities.shape[1])
+
+def _fit_rows(classifier, X, sample_weight, responsibilities, rows, labels=None):
+    """Fit a classifier; `labels` are those of the experts, 0, 1, ... by default."""
+    n_experts = responsibilities.shape[1]
+    labels = np.arange(n_experts) if labels is None else labels
+    repeated = np.tile(rows, n_experts)
+    weights = responsibilities[rows] * sample_weight[rows, np.newaxis]
+    return classifier.fit(
+        safe_indexing(X, repeated),
+        np.repeat(labels, len(rows)),
+        weights.T.ravel(),
+        unit=sample_weight.mean(),
+    )
+
+
+def _fit_and_weigh(classifier, X, sample_weight, responsibilities, train, test):
+    """Fit a classifier to some rows, and ask it about others."""
+    fitted = _fit_rows(classifier, X, sample_weight, responsibilities, train)
+    return log_gate_weights(fitted, safe_indexing(X, test), responsibilities.shape[1])
 
 
 def log_gate_weights(classifier, X, n_experts):

@@ -16,7 +16,12 @@ from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
 from sklearn_moe.likelihoods.gaussian import GaussianNoise
 from sklearn_moe.likelihoods.heteroscedastic import HeteroscedasticGaussian
 from sklearn_moe.likelihoods.laplace import LaplaceNoise
-from sklearn_moe.likelihoods.noise import Noise, NoiseLikelihood, Target
+from sklearn_moe.likelihoods.noise import (
+    MeanErrorNoise,
+    Noise,
+    NoiseLikelihood,
+    Target,
+)
 from sklearn_moe.likelihoods.own import OwnDensity, OwnDensityLikelihood
 from sklearn_moe.likelihoods.positive import GammaNoise, LogNormalNoise
 from sklearn_moe.likelihoods.student_t import StudentTNoise
@@ -32,6 +37,13 @@ NOISES = {
     "lognormal": LogNormalNoise,
 }
 
+
+def noise_model(noise):
+    """The noise model that a name stands for."""
+    # Drawings and tags of a mixture ask as well; fit refuses a wrong name.
+    return NOISES.get(noise, GaussianNoise)() if isinstance(noise, str) else noise
+
+
 __all__ = [
     "NOISES",
     "Categorical",
@@ -41,6 +53,7 @@ __all__ = [
     "HeteroscedasticGaussian",
     "LaplaceNoise",
     "LogNormalNoise",
+    "MeanErrorNoise",
     "NegativeBinomialNoise",
     "Noise",
     "NoiseLikelihood",
@@ -49,4 +62,5 @@ __all__ = [
     "PoissonNoise",
     "StudentTNoise",
     "Target",
+    "noise_model",
 ]

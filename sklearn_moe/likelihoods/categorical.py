@@ -90,20 +90,54 @@ class CategoricalLikelihood:
         likelihood : Categorical
         log_prob : ndarray of shape (n_samples, n_experts)
         """
+        likelihood = self.learn_sums(outputs.shape[2], *self.sums(outputs, weights))
+        return likelihood, likelihood.log_prob(self.y, outputs, None)
+
+    def sums(self, outputs, weights):
+        """Sums over the rows, which add up to those over more rows.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_experts, n_classes)
+        weights : array-like of shape (n_samples, n_experts)
+
+        Returns
+        -------
+        unsure : ndarray of shape (n_experts,), int
+            Number of rows for which an expert gives probabilities.
+        wrong, decided : ndarray of shape (n_experts,)
+            Weight of the rows on which an expert that only votes is wrong, and of all
+            on which it does not abstain; zero for the others.
+        """
         n_classes = outputs.shape[2]
         certain = (outputs == 0) | (outputs == 1)
         abstains = np.all(outputs == 1 / n_classes, axis=2)
-        votes = np.all(certain.all(axis=2) | abstains, axis=0)
-        wrong = outputs[np.arange(len(self.y)), :, self.y] == 0
-        error_rate = np.zeros(outputs.shape[1])
-        weights = np.asarray(weights) if votes.any() else None
-        for k in np.flatnonzero(votes):
-            total = weights[~abstains[:, k], k].sum()
-            if total > 0:
-                error_rate[k] = weights[wrong[:, k], k].sum() / total
+        unsure = np.count_nonzero(~(certain.all(axis=2) | abstains), axis=0)
+        misses = outputs[np.arange(len(self.y)), :, self.y] == 0
+        wrong, decided = np.zeros((2, outputs.shape[1]))
+        weights = None if unsure.all() else np.asarray(weights)
+        for k in np.flatnonzero(unsure == 0):
+            wrong[k] = weights[misses[:, k], k].sum()
+            decided[k] = weights[~abstains[:, k], k].sum()
+        return unsure, wrong, decided
+
+    @staticmethod
+    def learn_sums(n_classes, unsure, wrong, decided):
+        """The likelihood that follows from what `sums` returns, of all rows.
+
+        Parameters
+        ----------
+        n_classes : int
+        unsure, wrong, decided : ndarray of shape (n_experts,)
+
+        Returns
+        -------
+        likelihood : Categorical
+        """
+        votes = (unsure == 0) & (decided > 0)
+        error_rate = np.divide(wrong, decided, out=np.zeros(len(votes)), where=votes)
         # An expert that errs more often than chance is not turned upside down.
-        likelihood = Categorical(np.minimum(error_rate, 1 - 1 / n_classes))
-        return likelihood, likelihood.log_prob(self.y, outputs, None)
+        return Categorical(np.minimum(error_rate, 1 - 1 / n_classes))
 
     def log_prob(self, fitted, outputs):
         """Score the targets under a likelihood that is fitted already."""

@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 
-from sklearn_moe.likelihoods.noise import PositiveNoise
+from sklearn_moe.likelihoods.noise import MeanErrorNoise, PositiveNoise
 
 # Between these the dispersion of counts is looked for: beyond, a negative binomial
 # distribution is a Poisson one.
@@ -25,7 +25,7 @@ class CountNoise(PositiveNoise):
         return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
-class PoissonNoise(CountNoise):
+class PoissonNoise(MeanErrorNoise, CountNoise):
     """Counts with the variance of their mean, which the experts predict.
 
     Experts that minimise the Poisson deviance (the default one,
@@ -55,12 +55,16 @@ class PoissonNoise(CountNoise):
 
     distribution = stats.poisson
 
-    def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
+    def errors(self, target, location):
+        # The mean is all that there is to a Poisson distribution.
+        return np.zeros_like(location)
+
+    def learn(self, target, mean):
+        self._fit_floor(target, len(mean))
         return self
 
-    def partial_fit(self, target, location, weights, past):
-        return self.fit(target, location, weights)
+    def mean_error(self):
+        return np.zeros_like(self.floor_)
 
     def parameters(self, location, X):
         return {"mu": self._positive(location)}

@@ -5,15 +5,10 @@ from math import log, pi
 import numpy as np
 from scipy import stats
 
-from sklearn_moe.likelihoods.noise import (
-    Noise,
-    over_outputs,
-    running_mean,
-    weighted_mean,
-)
+from sklearn_moe.likelihoods.noise import MeanErrorNoise, over_outputs
 
 
-class GaussianNoise(Noise):
+class GaussianNoise(MeanErrorNoise):
     """Gaussian noise around the prediction of each expert.
 
     Attributes
@@ -40,27 +35,19 @@ class GaussianNoise(Noise):
 
     distribution = stats.norm
 
-    def fit(self, target, location, weights):
-        # An expert without rows knows nothing better than the spread of y. One expert
-        # at a time: the errors of all would be the largest array around.
-        variance = np.concatenate(
-            [
-                weighted_mean(
-                    np.square(target.y[:, np.newaxis] - location[:, [k]]),
-                    weights[:, [k]],
-                    target.spread**2,
-                )
-                for k in range(location.shape[1])
-            ]
-        )
-        self.scale_ = np.maximum(np.sqrt(variance), target.floor)
+    def errors(self, target, location):
+        return np.square(target.y[:, np.newaxis] - location)
+
+    def ignorance(self, target):
+        # An expert without rows knows nothing better than the spread of y.
+        return target.spread**2
+
+    def learn(self, target, mean):
+        self.scale_ = np.maximum(np.sqrt(mean), target.floor)
         return self
 
-    def partial_fit(self, target, location, weights, past):
-        squares = np.square(target.y[:, np.newaxis] - location)
-        variance = running_mean(squares, weights, self.scale_**2, past)
-        self.scale_ = np.maximum(np.sqrt(variance), target.floor)
-        return self
+    def mean_error(self):
+        return self.scale_**2
 
     def parameters(self, location, X):
         return {"loc": location, "scale": self.scale_}

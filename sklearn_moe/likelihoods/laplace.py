@@ -3,13 +3,13 @@
 import numpy as np
 from scipy import stats
 
-from sklearn_moe.likelihoods.noise import Noise, running_mean, weighted_mean
+from sklearn_moe.likelihoods.noise import MeanErrorNoise
 
 # An error below this part of the scale counts as this part: its weight stays finite.
 SMALLEST_ERROR = 1e-2
 
 
-class LaplaceNoise(Noise):
+class LaplaceNoise(MeanErrorNoise):
     r"""Laplace noise: errors of exponential tails, which forgive outliers.
 
     Experts that minimise squared errors are fitted to reweighted rows,
@@ -54,18 +54,18 @@ class LaplaceNoise(Noise):
     def __init__(self, reweight=True):
         self.reweight = reweight
 
-    def fit(self, target, location, weights):
-        errors = np.abs(target.y[:, np.newaxis] - location)
-        self.scale_ = np.maximum(
-            weighted_mean(errors, weights, target.spread), target.floor
-        )
-        return self
+    def errors(self, target, location):
+        return np.abs(target.y[:, np.newaxis] - location)
 
-    def partial_fit(self, target, location, weights, past):
-        errors = np.abs(target.y[:, np.newaxis] - location)
-        mean = running_mean(errors, weights, self.scale_, past)
+    def ignorance(self, target):
+        return target.spread
+
+    def learn(self, target, mean):
         self.scale_ = np.maximum(mean, target.floor)
         return self
+
+    def mean_error(self):
+        return self.scale_
 
     def parameters(self, location, X):
         return {"loc": location, "scale": self.scale_}

@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,20 @@ class Target:
         -------
         target : Target
         """
-        mean, spread = moments.mean, moments.spread
+        return replace(cls.known_by(moments.mean, moments.spread), X=X, y=y)
+
+    @classmethod
+    def known_by(cls, mean, spread):
+        """What is to be said of all targets, without the rows.
+
+        Parameters
+        ----------
+        mean, spread : ndarray of shape () or (n_outputs,)
+
+        Returns
+        -------
+        target : Target
+        """
         eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
         # A target that is constant but for rounding still needs a positive scale of a
         # sensible unit.
@@ -83,7 +96,7 @@ class Target:
             np.sqrt(eps) * size,
             RELATIVE_SCALE_FLOOR * spread,
         )
-        return cls(X, y, mean, spread, floor)
+        return cls(None, None, mean, spread, floor)
 
 
 class Noise(BaseEstimator, metaclass=ABCMeta):
@@ -339,6 +352,114 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
             )
 
 
+class MeanErrorNoise(Noise):
+    """Base of the noise models that learn from the mean of some error alone.
+
+    Sums are all that they need of the rows, so that these may lie in many places.
+    """
+
+    @abstractmethod
+    def errors(self, target, location):
+        """What they learn the mean of.
+
+        Parameters
+        ----------
+        target : Target
+        location : ndarray of shape (n_samples, n_experts, ...)
+
+        Returns
+        -------
+        errors : ndarray of the same shape
+        """
+
+    @abstractmethod
+    def learn(self, target, mean):
+        """Set what is learnt.
+
+        Parameters
+        ----------
+        target : Target
+            Its rows are not looked at.
+        mean : ndarray of shape (n_experts, ...)
+            Weighted mean of the errors.
+
+        Returns
+        -------
+        self : Noise
+        """
+
+    @abstractmethod
+    def mean_error(self):
+        """The mean of the errors that stands for what was learnt.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_experts, ...)
+        """
+
+    def ignorance(self, target):
+        """The error of an expert without rows.
+
+        Parameters
+        ----------
+        target : Target
+
+        Returns
+        -------
+        error : float or ndarray
+        """
+        return 1.0
+
+    def fit(self, target, location, weights):
+        return self.learn_sums(target, *self.sums(target, location, weights))
+
+    def partial_fit(self, target, location, weights, past):
+        errors = self.errors(target, location)
+        return self.learn(
+            target, running_mean(errors, weights, self.mean_error(), past)
+        )
+
+    def sums(self, target, location, weights):
+        """Sums over the rows, which add up to those over more rows.
+
+        Parameters
+        ----------
+        target : Target
+        location : ndarray of shape (n_samples, n_experts, ...)
+        weights : ndarray of shape (n_samples, n_experts)
+
+        Returns
+        -------
+        errors : ndarray of shape (n_experts, ...)
+            Weighted.
+        total : ndarray of shape (n_experts, ...)
+            Of the weights; it broadcasts against `errors`.
+        """
+        # One expert at a time: the errors of all would be the largest array around.
+        errors, total = zip(
+            *(
+                weighted_sum(self.errors(target, location[:, [k]]), weights[:, [k]])
+                for k in range(location.shape[1])
+            )
+        )
+        return np.concatenate(errors), np.concatenate(total)
+
+    def learn_sums(self, target, errors, total):
+        """Learn from what `sums` returns, of all rows.
+
+        Parameters
+        ----------
+        target : Target
+            Its rows are not looked at.
+        errors, total : ndarray of shape (n_experts, ...)
+
+        Returns
+        -------
+        self : Noise
+        """
+        return self.learn(target, _mean(errors, total, self.ignorance(target)))
+
+
 class PositiveNoise(Noise):
     """Base of the noise models of targets around a positive location.
 
@@ -355,11 +476,16 @@ class PositiveNoise(Noise):
         return self._positive(location)
 
     def _fit_floor(self, target, n_experts):
-        floor = RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
+        floor = location_floor(target)
         self.floor_ = np.broadcast_to(floor, (n_experts, *target.mean.shape)).copy()
 
     def _positive(self, location):
         return np.maximum(location, self.floor_.astype(location.dtype, copy=False))
+
+
+def location_floor(target):
+    """Smallest location of a positive target."""
+    return RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
 
 
 class NoiseLikelihood:
@@ -462,8 +588,16 @@ def weighted_mean(values, weights, default):
     -------
     mean : ndarray of shape (n_experts, ...)
     """
+    return _mean(*weighted_sum(values, weights), default)
+
+
+def weighted_sum(values, weights):
+    """Sum over the rows, for each expert and output, and that of the weights."""
     sums = np.einsum("nk,nk...->k...", weights, values)
-    total = weights.sum(axis=0).reshape(-1, *[1] * (sums.ndim - 1))
+    return sums, weights.sum(axis=0).reshape(-1, *[1] * (sums.ndim - 1))
+
+
+def _mean(sums, total, default):
     mean = np.broadcast_to(default, sums.shape).astype(np.float64)
     return np.divide(sums, total, out=mean, where=total > 0)
 

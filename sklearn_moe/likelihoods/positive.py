@@ -8,13 +8,13 @@ from sklearn.linear_model import GammaRegressor, Ridge
 
 from sklearn_moe.likelihoods.noise import (
     RELATIVE_SCALE_FLOOR,
+    MeanErrorNoise,
     PositiveNoise,
-    running_mean,
-    weighted_mean,
+    location_floor,
 )
 
 
-class GammaNoise(PositiveNoise):
+class GammaNoise(MeanErrorNoise, PositiveNoise):
     """Gamma noise: positive targets, of a standard deviation in proportion to the mean.
 
     The experts predict the mean. Those that minimise the gamma deviance (the default
@@ -46,20 +46,17 @@ class GammaNoise(PositiveNoise):
 
     distribution = stats.gamma
 
-    def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
-        ratio = target.y[:, np.newaxis] / self._positive(location)
-        deviance = weighted_mean(ratio - 1 - np.log(ratio), weights, 1.0)
-        self.shape_ = _gamma_shape(deviance)
+    def errors(self, target, location):
+        ratio = _ratio(target, location)
+        return ratio - 1 - np.log(ratio)
+
+    def learn(self, target, mean):
+        self._fit_floor(target, len(mean))
+        self.shape_ = _gamma_shape(mean)
         return self
 
-    def partial_fit(self, target, location, weights, past):
-        self._fit_floor(target, location.shape[1])
-        ratio = target.y[:, np.newaxis] / self._positive(location)
-        before = np.log(self.shape_) - digamma(self.shape_)
-        deviance = running_mean(ratio - 1 - np.log(ratio), weights, before, past)
-        self.shape_ = _gamma_shape(deviance)
-        return self
+    def mean_error(self):
+        return np.log(self.shape_) - digamma(self.shape_)
 
     def parameters(self, location, X):
         return {"a": self.shape_, "scale": self._positive(location) / self.shape_}
@@ -68,7 +65,7 @@ class GammaNoise(PositiveNoise):
         return GammaRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
-class LogNormalNoise(PositiveNoise):
+class LogNormalNoise(MeanErrorNoise, PositiveNoise):
     """Lognormal noise: positive targets whose logarithm has gaussian noise.
 
     The experts predict the median: :class:`~sklearn.compose.TransformedTargetRegressor`
@@ -101,20 +98,16 @@ class LogNormalNoise(PositiveNoise):
 
     distribution = stats.lognorm
 
-    def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
-        squares = np.log(target.y[:, np.newaxis] / self._positive(location)) ** 2
-        self.sigma_ = np.maximum(
-            np.sqrt(weighted_mean(squares, weights, 1.0)), RELATIVE_SCALE_FLOOR
-        )
+    def errors(self, target, location):
+        return np.log(_ratio(target, location)) ** 2
+
+    def learn(self, target, mean):
+        self._fit_floor(target, len(mean))
+        self.sigma_ = np.maximum(np.sqrt(mean), RELATIVE_SCALE_FLOOR)
         return self
 
-    def partial_fit(self, target, location, weights, past):
-        self._fit_floor(target, location.shape[1])
-        squares = np.log(target.y[:, np.newaxis] / self._positive(location)) ** 2
-        variance = running_mean(squares, weights, self.sigma_**2, past)
-        self.sigma_ = np.maximum(np.sqrt(variance), RELATIVE_SCALE_FLOOR)
-        return self
+    def mean_error(self):
+        return self.sigma_**2
 
     def parameters(self, location, X):
         return {"s": self.sigma_, "scale": self._positive(location)}
@@ -127,6 +120,12 @@ class LogNormalNoise(PositiveNoise):
         return TransformedTargetRegressor(
             Ridge(tol=1e-8), func=np.log, inverse_func=np.exp
         )
+
+
+def _ratio(target, location):
+    """Targets relative to a location that is positive."""
+    floor = location_floor(target).astype(location.dtype, copy=False)
+    return target.y[:, np.newaxis] / np.maximum(location, floor)
 
 
 def _gamma_shape(deviance):

@@ -1,0 +1,490 @@
+"""Mixtures over Dask collections are those over arrays, wherever the rows lie."""
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+import sklearn_moe
+from sklearn_moe import GaussianGate, SoftmaxGate
+
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+
+from sklearn_moe.dask import (  # noqa: E402
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+from sklearn_moe.dask._partitions import shares  # noqa: E402
+from sklearn_moe.dask._sampling import priority_sample, rows_that_travel  # noqa: E402
+
+N_ROWS, CHUNK = 240, 80
+RNG = np.random.default_rng(0)
+ROWS = RNG.uniform(-2, 2, (N_ROWS, 2))
+Y = np.abs(ROWS[:, 0]) + 0.3 * ROWS[:, 1] + 0.2 * RNG.normal(size=N_ROWS)
+LABELS = np.where(Y > 1, "high", np.where(Y > 0.3, "middle", "low"))
+WEIGHTS = RNG.uniform(0.5, 2, N_ROWS)
+WEIGHTS[::40] = 0
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def spread(array, chunk=CHUNK):
+    """An array in partitions."""
+    return da.from_array(array, chunks=(chunk, *array.shape[1:]))
+
+
+def twins(n_classes=0, **params):
+    """A mixture over collections, and the one over arrays that it should equal."""
+    params = {"n_experts": 2, "max_iter": 4, "random_state": 0} | params
+    local = {k: v for k, v in params.items() if k not in ("persist", "client")}
+    local |= {"cv": None, "specialize": True}
+    if n_classes:
+        return (
+            MixtureOfExpertsClassifier(**params),
+            sklearn_moe.MixtureOfExpertsClassifier(**local),
+        )
+    return (
+        MixtureOfExpertsRegressor(**params),
+        sklearn_moe.MixtureOfExpertsRegressor(**local),
+    )
+
+
+# The result is that of a local fit
+
+REGRESSIONS = {
+    "lines": {"n_experts": 3},
+    "trees": {"experts": DecisionTreeRegressor(max_depth=2)},
+    "named experts": {"experts": [("line", Ridge()), ("flat", Ridge(alpha=1e3))]},
+    "a pipeline": {"experts": make_pipeline(StandardScaler(), Ridge())},
+    "hard": {"assignment": "hard", "n_experts": 3},
+    "without sharing": {"sharing": 0.0},
+    "heavy tails": {"noise": "laplace"},
+    "k-means": {"init": "kmeans"},
+    "several starts": {"n_init": 2, "max_iter": 2},
+    "a clipped gate": {"gate": SoftmaxGate(clip=1.5)},
+    "a gate in a pipeline": {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
+    "rows that are not kept": {"persist": False, "max_iter": 2},
+    "mixtures": {
+        "experts": sklearn_moe.MixtureOfExpertsRegressor(n_experts=2, max_iter=2),
+        "max_iter": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_a_regression_equals_that_of_the_local_mixture(name):
+    distributed, local = twins(**REGRESSIONS[name])
+    distributed.fit(spread(ROWS), spread(Y))
+    local.fit(ROWS, Y)
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+    np.testing.assert_allclose(distributed.log_likelihood_, local.log_likelihood_)
+    predicted = distributed.predict(spread(ROWS)).compute()
+    np.testing.assert_allclose(predicted, local.predict(ROWS), atol=1e-8)
+
+
+POSITIVE = {"poisson": np.floor, "gamma": np.asarray, "lognormal": np.asarray}
+
+
+@pytest.mark.parametrize("noise", POSITIVE)
+def test_noise_of_positive_targets_is_learnt_from_sums(noise):
+    y = POSITIVE[noise](np.exp(Y))
+    distributed, local = twins(noise=noise, max_iter=2)
+    distributed.fit(spread(ROWS), spread(y))
+    local.fit(ROWS, y)
+    np.testing.assert_allclose(
+        distributed.log_likelihood_, local.log_likelihood_, rtol=1e-5
+    )
+
+
+CLASSIFICATIONS = {
+    "regressions": {},
+    "trees": {"experts": DecisionTreeClassifier(max_depth=2)},
+    "naive Bayes": {"experts": GaussianNB(), "sharing": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFICATIONS)
+def test_a_classification_equals_that_of_the_local_mixture(name):
+    distributed, local = twins(n_classes=3, **CLASSIFICATIONS[name])
+    distributed.fit(spread(ROWS), spread(LABELS))
+    local.fit(ROWS, LABELS)
+    assert distributed.classes_.tolist() == ["high", "low", "middle"]
+    np.testing.assert_allclose(distributed.log_likelihood_, local.log_likelihood_)
+    np.testing.assert_allclose(
+        distributed.predict_proba(spread(ROWS)).compute(),
+        local.predict_proba(ROWS),
+        atol=1e-8,
+    )
+
+
+def test_weights_equal_those_of_a_local_fit():
+    distributed, local = twins(n_experts=3)
+    distributed.fit(spread(ROWS), spread(Y), sample_weight=spread(WEIGHTS))
+    local.fit(ROWS, Y, WEIGHTS)
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+    np.testing.assert_allclose(distributed.expert_share_, local.expert_share_)
+
+
+def test_starved_experts_are_given_rows_as_in_a_local_fit():
+    # Two experts say all that there is to say.
+    params = {"n_experts": 4, "sharing": 0.0, "max_iter": 18, "init": "random"}
+    distributed, local = twins(**params)
+    with pytest.warns(UserWarning, match="were retired"):
+        local.fit(ROWS, np.abs(ROWS[:, 0]))
+    with pytest.warns(UserWarning, match="were retired"):
+        distributed.fit(spread(ROWS), spread(np.abs(ROWS[:, 0])))
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+
+
+def test_a_frozen_expert_stays_as_it_is():
+    given = FrozenEstimator(Ridge().fit(ROWS, Y))
+    experts = [("given", given), ("learnt", DecisionTreeRegressor(max_depth=2))]
+    distributed, local = twins(experts=experts)
+    distributed.fit(spread(ROWS), spread(Y))
+    local.fit(ROWS, Y)
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+
+
+def test_partitions_of_any_size_give_the_same_result():
+    first = MixtureOfExpertsRegressor(n_experts=2, max_iter=3)
+    second = clone(first)
+    first.fit(spread(ROWS, 80), spread(Y, 80))
+    uneven = (7, 200, 33)
+    second.fit(
+        da.from_array(ROWS, chunks=(uneven, (1, 1))), da.from_array(Y, chunks=(uneven,))
+    )
+    np.testing.assert_allclose(second.objective_path_, first.objective_path_)
+
+
+def test_an_empty_partition_changes_nothing():
+    expected = MixtureOfExpertsRegressor(n_experts=2, max_iter=3)
+    expected.fit(spread(ROWS), spread(Y))
+    chunks = (80, 0, 160)
+    X = da.from_array(ROWS, chunks=(chunks, (2,)))
+    y = da.from_array(Y, chunks=(chunks,))
+    assert X.numblocks == (3, 1)
+    fitted = clone(expected).fit(X, y)
+    np.testing.assert_allclose(fitted.objective_path_, expected.objective_path_)
+    np.testing.assert_allclose(
+        fitted.predict(X).compute(), expected.predict(spread(ROWS)).compute()
+    )
+
+
+# Frames
+
+FRAME = pd.DataFrame(ROWS, columns=["a", "b"]).assign(c=np.where(Y > 1, "u", "v"))
+FRAME.index += 1000
+TARGET = pd.Series(Y, index=FRAME.index)
+
+
+def mixed_expert(expert):
+    columns = make_column_transformer((OneHotEncoder(), ["c"]), remainder="passthrough")
+    return make_pipeline(columns, expert)
+
+
+def test_a_frame_reaches_the_experts_as_a_frame():
+    distributed, local = twins(experts=mixed_expert(Ridge()))
+    X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=3)
+    distributed.fit(X, y)
+    local.fit(X.compute(), Y)
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+    assert distributed.feature_names_in_.tolist() == ["a", "b", "c"]
+
+
+def test_answers_about_a_frame_keep_its_index():
+    X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=3)
+    mixture = MixtureOfExpertsRegressor(
+        mixed_expert(Ridge()), n_experts=2, max_iter=2, random_state=0
+    ).fit(X, y)
+    gate, single = mixture.predict_gate(X), mixture.predict(X)
+    assert gate.divisions == single.divisions == X.divisions
+    assert gate.compute().index.equals(FRAME.index)
+    assert gate.columns.tolist() == ["expert0", "expert1"]
+    assert single.compute().index.equals(FRAME.index)
+    responsible = mixture.responsibilities(X, y).compute()
+    np.testing.assert_allclose(
+        responsible, mixture.to_local().responsibilities(X.compute(), Y)
+    )
+    assert responsible.index.equals(FRAME.index)
+
+
+def test_probabilities_of_a_frame_are_named_by_class():
+    X = dd.from_pandas(FRAME, npartitions=2)
+    y = dd.from_pandas(pd.Series(LABELS, FRAME.index), npartitions=2)
+    mixture = MixtureOfExpertsClassifier(
+        mixed_expert(LogisticRegression()), n_experts=2, max_iter=2, random_state=0
+    ).fit(X, y)
+    assert mixture.predict_proba(X).columns.tolist() == ["high", "low", "middle"]
+    assert mixture.predict(X).compute().isin(["high", "low", "middle"]).all()
+
+
+# Answers
+
+
+@pytest.fixture(scope="module")
+def regression(client):
+    return MixtureOfExpertsRegressor(n_experts=2, max_iter=3, random_state=0).fit(
+        spread(ROWS), spread(Y)
+    )
+
+
+METHODS = ["predict", "predict_gate", "apply", "transform", "score_samples"]
+ABOUT_TARGETS = ["responsibilities", "score_samples"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_is_lazy_and_row_by_row_that_of_the_local_mixture(method, regression):
+    X = spread(ROWS)
+    answer, expected = (
+        getattr(mixture, method)(rows)
+        for mixture, rows in ((regression, X), (regression.to_local(), ROWS))
+    )
+    assert isinstance(answer, da.Array)
+    assert answer.chunks[0] == X.chunks[0]
+    assert (answer.shape, answer.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(answer.compute(), expected)
+
+
+@pytest.mark.parametrize("method", ABOUT_TARGETS)
+def test_an_answer_about_targets_is_that_of_the_local_mixture(method, regression):
+    answer = getattr(regression, method)(spread(ROWS), spread(Y))
+    expected = getattr(regression.to_local(), method)(ROWS, Y)
+    assert answer.shape == expected.shape
+    np.testing.assert_array_equal(answer.compute(), expected)
+
+
+def test_single_precision_stays_what_it_is():
+    X, y = ROWS.astype(np.float32), Y.astype(np.float32)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, max_iter=2).fit(
+        spread(X), spread(y)
+    )
+    predicted = mixture.predict(spread(X))
+    assert predicted.dtype == predicted.compute().dtype == np.float32
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_in_memory_are_answered_at_once(method, regression):
+    np.testing.assert_array_equal(
+        getattr(regression, method)(ROWS), getattr(regression.to_local(), method)(ROWS)
+    )
+
+
+def test_the_score_is_that_of_the_local_mixture(regression):
+    X, y, weights = spread(ROWS), spread(Y), spread(WEIGHTS)
+    local = regression.to_local()
+    assert regression.score(X, y) == pytest.approx(local.score(ROWS, Y))
+    assert regression.score(X, y, weights) == pytest.approx(
+        local.score(ROWS, Y, WEIGHTS)
+    )
+
+
+def test_the_accuracy_is_that_of_the_local_mixture():
+    mixture = MixtureOfExpertsClassifier(n_experts=2, max_iter=2, random_state=0)
+    mixture.fit(spread(ROWS), spread(LABELS))
+    expected = mixture.to_local().score(ROWS, LABELS, WEIGHTS)
+    score = mixture.score(spread(ROWS), spread(LABELS), spread(WEIGHTS))
+    assert score == pytest.approx(expected)
+
+
+def test_what_needs_rows_in_memory_says_so(regression):
+    with pytest.raises(TypeError, match="to_local"):
+        regression.predict_distribution(spread(ROWS))
+
+
+def test_the_local_mixture_is_an_ordinary_one(regression):
+    local = regression.to_local()
+    assert type(local) is sklearn_moe.MixtureOfExpertsRegressor
+    assert local.predict_interval(ROWS).shape == (N_ROWS, 2)
+    assert clone(local).fit(ROWS, Y).n_iter_ > 1
+
+
+def test_before_fit_nothing_is_answered():
+    with pytest.raises(NotFittedError):
+        MixtureOfExpertsRegressor().predict(spread(ROWS))
+
+
+# Capacity
+
+
+def test_an_expert_gets_no_more_rows_than_it_can_take():
+    class Counting(Ridge):
+        def fit(self, X, y, sample_weight=None):
+            self.n_rows_ = len(X)
+            return super().fit(X, y, sample_weight)
+
+    mixture = MixtureOfExpertsRegressor(
+        Counting(), n_experts=3, max_iter=2, max_rows_per_expert=50, random_state=0
+    ).fit(spread(ROWS), spread(Y))
+    assert [expert.n_rows_ for expert in mixture.experts_] == [50, 50, 50]
+    mixture.set_params(max_rows_per_expert=None, capacity_factor=0.75)
+    mixture.fit(spread(ROWS), spread(Y))
+    assert [expert.n_rows_ for expert in mixture.experts_] == [60, 60, 60]
+
+
+@pytest.mark.parametrize("assignment", ["hard", "expert_choice"])
+def test_assigned_rows_respect_the_capacity_of_each_partition(assignment):
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=3, max_iter=3, assignment=assignment, random_state=0
+    )
+    mixture.set_params(max_rows_per_expert=60).fit(spread(ROWS), spread(Y))
+    assert mixture.expert_load_.max() <= 60 / N_ROWS + 1e-9
+
+
+class Travelling(Ridge):
+    """Is sent rows, as a subclass may do anything with them."""
+
+
+def test_a_fit_to_some_rows_is_nearly_that_to_all():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-2, 2, (3000, 1))
+    y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=3000)
+    whole = MixtureOfExpertsRegressor(
+        Travelling(),
+        n_experts=2,
+        gate=SoftmaxGate(1e-3),
+        sharing=0.05,
+        max_iter=2,
+        random_state=0,
+    )
+    whole.fit(spread(X, 1500), spread(y, 1500))
+    part = clone(whole).set_params(max_rows_per_expert=300)
+    part.fit(spread(X, 1500), spread(y, 1500))
+    assert part.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=0.02 * 3000)
+
+
+def test_sums_over_drawn_rows_are_right_on_average():
+    rng = np.random.default_rng(0)
+    weights, values = rng.exponential(size=50) ** 2, rng.normal(size=50)
+    draws = [priority_sample(weights, 10, 1 - rng.random(50)) for _ in range(20_000)]
+    assert {np.count_nonzero(draw) for draw in draws} == {10}
+    sums = np.array(draws) @ np.column_stack([np.ones(50), values])
+    error = 4 * sums.std(axis=0) / np.sqrt(len(sums))
+    expected = weights @ np.column_stack([np.ones(50), values])
+    assert (abs(sums.mean(axis=0) - expected) < error).all()
+
+
+def test_all_rows_travel_where_there_is_room():
+    weights = np.array([0.0, *np.linspace(0.1, 1, 20)])
+    rows, sent, n_wanted = rows_that_travel(weights, 20, np.full(21, 0.5))
+    assert rows.tolist() == list(range(1, 21))
+    np.testing.assert_array_equal(sent, weights[1:])
+    assert n_wanted == 20
+
+
+def test_an_expert_hears_of_every_class():
+    weights, labels = np.ones(100), np.repeat([0, 1], [99, 1])
+    luck = np.linspace(0.1, 0.9, 100)
+    rows, _, _ = rows_that_travel(weights, 20, luck, labels)
+    assert set(labels[rows]) == {0, 1}
+
+
+def test_capacity_is_divided_without_loss():
+    sizes = np.array([10, 0, 3, 87])
+    assert shares(50, sizes) == [5, 0, 1, 44]
+    assert shares(1000, sizes) == sizes.tolist()
+
+
+def test_a_sample_may_leave_partitions_out(monkeypatch):
+    from sklearn_moe.dask import _mixture
+
+    monkeypatch.setattr(_mixture, "START_ROWS", 20)
+    fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=1, random_state=0)
+    fitted.fit(spread(ROWS, 6), spread(Y, 6))
+    assert np.isfinite(fitted.log_likelihood_)
+
+
+def test_where_em_begins_is_learnt_from_a_sample(monkeypatch):
+    from sklearn_moe.dask import _mixture
+
+    # Two groups that every start tells apart.
+    X = np.concatenate([ROWS, ROWS + 20])
+    y = np.concatenate([ROWS[:, 0], -ROWS[:, 0]])
+    whole = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, random_state=0)
+    whole.fit(spread(X), spread(y))
+    monkeypatch.setattr(_mixture, "START_ROWS", 60)
+    sampled = clone(whole).fit(spread(X), spread(y))
+    np.testing.assert_allclose(
+        sampled.log_likelihood_, whole.log_likelihood_, rtol=1e-2
+    )
+
+
+# Manners
+
+
+def test_the_partitions_of_x_and_y_must_be_the_same():
+    X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=2)
+    with pytest.raises(ValueError, match="X has 3 partitions, but y has 2"):
+        MixtureOfExpertsRegressor().fit(X, y)
+
+
+def test_chunks_of_y_follow_those_of_x():
+    mixture = MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
+    fitted = mixture.fit(spread(ROWS), spread(Y, 50))
+    expected = clone(mixture).fit(spread(ROWS), spread(Y))
+    assert fitted.log_likelihood_ == pytest.approx(expected.log_likelihood_)
+
+
+@pytest.mark.parametrize("gate", [GaussianGate(), SoftmaxGate(load_balance=1.0)])
+def test_another_gate_is_refused(gate):
+    with pytest.raises(ValueError, match="'gate' must be a SoftmaxGate"):
+        MixtureOfExpertsRegressor(gate=gate).fit(spread(ROWS), spread(Y))
+
+
+def test_noise_that_needs_all_rows_is_refused():
+    with pytest.raises(ValueError, match="noise='student_t'"):
+        MixtureOfExpertsRegressor(noise="student_t").fit(spread(ROWS), spread(Y))
+
+
+def test_arrays_are_referred_to_the_local_mixture():
+    with pytest.raises(TypeError, match=r"X must be a Dask array.*sklearn_moe"):
+        MixtureOfExpertsRegressor().fit(ROWS, Y)
+
+
+def test_a_clone_keeps_the_client_and_a_pickle_does_not(client):
+    mixture = MixtureOfExpertsRegressor(client=client, n_experts=3)
+    assert clone(mixture).client is client
+    restored = pickle.loads(pickle.dumps(mixture))
+    assert (restored.client, restored.n_experts) == (None, 3)
+
+
+def test_without_a_client_a_cluster_is_there_while_it_is_needed(monkeypatch):
+    from sklearn_moe.dask import _cluster
+
+    monkeypatch.setattr(_cluster, "_client_at_hand", lambda: None)
+    before = {process.pid for process in multiprocessing.active_children()}
+    fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=2, random_state=0)
+    fitted.fit(spread(ROWS), spread(Y))
+    assert {process.pid for process in multiprocessing.active_children()} == before
+    assert fitted.n_iter_ == 2
+
+
+def test_without_dask_it_is_said_what_to_install():
+    code = "import sys; sys.modules['distributed'] = None; import sklearn_moe.dask"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'pip install "sklearn-moe[dask]"' in run.stderr

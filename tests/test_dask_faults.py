@@ -1,0 +1,277 @@
+"""What goes wrong on a cluster costs time, or is told in words."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeRegressor
+
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+
+from dask import delayed  # noqa: E402
+
+from sklearn_moe.dask import (  # noqa: E402
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+
+N_ROWS, CHUNK = 400, 100
+RNG = np.random.default_rng(0)
+ROWS = RNG.uniform(-2, 2, (N_ROWS, 2))
+Y = np.abs(ROWS[:, 0]) + 0.1 * RNG.normal(size=N_ROWS)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def collections(X=ROWS, y=Y):
+    return da.from_array(X, (CHUNK, X.shape[1])), da.from_array(y, CHUNK)
+
+
+def n_tasks_left(client):
+    """Number of tasks that the scheduler knows, when it has had time to forget."""
+
+    def count(dask_scheduler):
+        return len(dask_scheduler.tasks)
+
+    for _ in range(50):
+        if client.run_on_scheduler(count) == 0:
+            return 0
+        time.sleep(0.1)
+    return client.run_on_scheduler(count)
+
+
+def mixture(expert=None, **params):
+    params = {"n_experts": 2, "max_iter": 3, "random_state": 0} | params
+    return MixtureOfExpertsRegressor(expert, **params)
+
+
+# Workers die
+
+
+class Kills:
+    """Kills a worker after an iteration of EM, by the number of its process."""
+
+    def __init__(self, client, n_iter):
+        self.client, self.n_iter, self.killed = client, n_iter, []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if (context.task_name, context.task_id) == ("EM iteration", self.n_iter):
+            process = next(iter(self.client.run(os.getpid).values()))
+            os.kill(process, signal.SIGKILL)
+            self.killed.append(process)
+
+
+def test_a_worker_that_is_killed_costs_time_and_not_the_result(client):
+    experts = DecisionTreeRegressor(max_depth=2)
+    expected = mixture(experts).fit(*collections())
+    harmed, kills = mixture(experts), Kills(client, 1)
+    harmed.set_callbacks(kills).fit(*collections())
+    assert len(kills.killed) == 1
+    np.testing.assert_array_equal(harmed.objective_path_, expected.objective_path_)
+    assert n_tasks_left(client) == 0
+
+
+class Deadly(Ridge):
+    """Kills the worker that fits it, but once."""
+
+    def __init__(self, alpha=1.0, trace=None):
+        super().__init__(alpha=alpha)
+        self.trace = trace
+
+    def fit(self, X, y, sample_weight=None):
+        try:
+            with open(self.trace, "x"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        except FileExistsError:
+            return super().fit(X, y, sample_weight)
+
+
+def test_a_worker_that_dies_at_work_is_replaced(client, tmp_path):
+    survived = mixture(Deadly(trace=tmp_path / "trace")).fit(*collections())
+    assert (tmp_path / "trace").exists()
+    expected = mixture(Deadly(trace=tmp_path / "trace")).fit(*collections())
+    np.testing.assert_array_equal(survived.objective_path_, expected.objective_path_)
+
+
+# Partitions that are not like the others
+
+
+def from_blocks(*blocks, columns=2):
+    """An array that says nothing of what its blocks are really like."""
+    return da.concatenate(
+        [
+            da.from_delayed(delayed(block), (CHUNK, columns), dtype=np.float64)
+            for block in blocks
+        ]
+    )
+
+
+BLOCKS = np.split(ROWS, 4)
+TARGETS = np.split(Y, 4)
+WRONG_BLOCKS = {
+    "has 3 columns, and X as a whole 2": np.ones((CHUNK, 3)),
+    "has the dtype float32": BLOCKS[2].astype(np.float32),
+    "inconsistent numbers of samples": BLOCKS[2][:-1],
+}
+
+
+@pytest.mark.parametrize("message", WRONG_BLOCKS)
+def test_an_array_of_another_kind_is_named_by_its_number(message):
+    X = from_blocks(BLOCKS[0], BLOCKS[1], WRONG_BLOCKS[message], BLOCKS[3])
+    with pytest.raises(ValueError, match=f"Partition 2: .*{message}"):
+        mixture().fit(X, collections()[1])
+
+
+def frames(*wrong):
+    parts = [pd.DataFrame(block, columns=["a", "b"]) for block in BLOCKS]
+    meta = parts[0].iloc[:0]
+    for number, change in wrong:
+        parts[number] = change(parts[number])
+    return dd.from_delayed(
+        [delayed(part) for part in parts], meta=meta, verify_meta=False
+    )
+
+
+WRONG_FRAMES = {
+    "has the columns": lambda frame: frame.rename(columns={"b": "other"}),
+    "'b' has the dtype int64": lambda frame: frame.assign(b=1),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_FRAMES)
+def test_a_frame_of_another_kind_is_named_by_its_number(message):
+    X = frames((3, WRONG_FRAMES[message]))
+    with pytest.raises(ValueError, match=f"Partition 3: .*{message}"):
+        mixture().fit(X, collections()[1])
+
+
+def test_missing_targets_are_named_by_the_number_of_their_partition():
+    y = Y.copy()
+    y[150] = np.nan
+    with pytest.raises(ValueError, match=r"Partition 1: .*NaN"):
+        mixture().fit(*collections(y=y))
+
+
+def test_impossible_targets_are_named_by_the_number_of_their_partition():
+    y = np.ones(N_ROWS)
+    y[350] = -1
+    with pytest.raises(ValueError, match="Partition 3: PoissonNoise is about counts"):
+        mixture(noise="poisson").fit(*collections(y=y))
+
+
+def test_negative_weights_are_named_by_the_number_of_their_partition():
+    weights = np.ones(N_ROWS)
+    weights[-1] = -1
+    with pytest.raises(ValueError, match=r"Partition 3: .*[Nn]egative"):
+        mixture().fit(*collections(), sample_weight=da.from_array(weights, CHUNK))
+
+
+def test_one_class_in_all_partitions_is_refused():
+    classes = np.zeros(N_ROWS, dtype=int)
+    with pytest.raises(ValueError, match="needs at least 2 classes"):
+        MixtureOfExpertsClassifier().fit(*collections(y=classes))
+
+
+def test_classes_need_not_be_in_every_partition():
+    fitted = MixtureOfExpertsClassifier(n_experts=2, max_iter=2, random_state=0)
+    fitted.fit(*collections(y=np.repeat([2, 0, 1, 0], CHUNK)))
+    assert fitted.classes_.tolist() == [0, 1, 2]
+
+
+# Fits that fail or are stopped
+
+
+class Refuses(Ridge):
+    """Cannot be fitted."""
+
+    def fit(self, X, y, sample_weight=None):
+        raise ValueError("no")
+
+
+def test_a_fit_that_fails_leaves_nothing_behind(client):
+    failing = mixture(Refuses())
+    with pytest.raises(ValueError, match="no") as caught:
+        failing.fit(*collections())
+    assert "This is about expert 'expert" in "".join(caught.value.__notes__)
+    assert not [name for name in vars(failing) if name.endswith("_")]
+    assert n_tasks_left(client) == 0
+
+
+def test_a_fit_that_fails_leaves_the_last_one_as_it_was(client):
+    fitted = mixture().fit(*collections())
+    before = fitted.predict(ROWS)
+    with pytest.raises(ValueError, match="no"):
+        fitted.set_params(experts=Refuses()).fit(*collections())
+    np.testing.assert_array_equal(fitted.predict(ROWS), before)
+
+
+class Interrupts(Kills):
+    """Does what Ctrl-C does, after an iteration."""
+
+    def on_fit_task_end(self, estimator, context):
+        if (context.task_name, context.task_id) == ("EM iteration", self.n_iter):
+            raise KeyboardInterrupt
+
+
+def test_a_fit_that_is_interrupted_leaves_nothing_behind(client):
+    stopped = mixture().set_callbacks(Interrupts(client, 0))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(*collections())
+    assert not [name for name in vars(stopped) if name.endswith("_")]
+    assert n_tasks_left(client) == 0
+
+
+class Slow(Ridge):
+    """Takes its time."""
+
+    def fit(self, X, y, sample_weight=None):
+        time.sleep(0.5)
+        return super().fit(X, y, sample_weight)
+
+
+def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client):
+    def interrupt():
+        time.sleep(1.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    slow, rows = mixture(Slow(), n_experts=6), collections()
+    with ThreadPoolExecutor() as thread:
+        thread.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            slow.fit(*rows)
+    assert n_tasks_left(client) == 0
+
+
+def test_what_the_user_keeps_on_the_cluster_stays_there(client):
+    X, y = (collection.persist() for collection in collections())
+    mixture(max_iter=2).fit(X, y)
+    np.testing.assert_array_equal(X.compute(), ROWS)
+    del X, y
+    assert n_tasks_left(client) == 0
