@@ -23,12 +23,7 @@ from _tables import (
 )
 from accuracy import folds, is_held_out
 from rich.progress import track
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    VotingClassifier,
-    VotingRegressor,
-)
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
 from threadpoolctl import threadpool_limits
@@ -69,7 +64,6 @@ CHANGES = {
     "hard": {"assignment": "hard"},
     "argmax": {"combination": "argmax"},
     "mean of 5 starts": {"starts": 5},
-    "bag of 10": {"bags": 10},
 }
 
 
@@ -84,7 +78,6 @@ def mixture(
     alpha="auto",
     alpha_times=1,
     starts=1,
-    bags=1,
     **parameters,
 ):
     """A mixture with some parameters changed."""
@@ -112,9 +105,6 @@ def mixture(
         if classification:
             return VotingClassifier(members, voting="soft")
         return VotingRegressor(members)
-    if bags > 1:
-        bagging = BaggingClassifier if classification else BaggingRegressor
-        return bagging(changed, bags, random_state=0)
     return changed
 
 

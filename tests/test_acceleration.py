@@ -37,7 +37,8 @@ both = pytest.mark.parametrize("Mixture", TARGETS)
 
 
 def fitted(Mixture, experts=None, sample_weight=None, **params):
-    params = {"n_experts": 2, "random_state": 0, "acceleration": "squarem", **params}
+    given = {"n_experts": 2, "gate": SoftmaxGate(1e-3), "sharing": 0.05}
+    params = {**given, "random_state": 0, "acceleration": "squarem", **params}
     return Mixture(experts, **params).fit(ROWS, TARGETS[Mixture], sample_weight)
 
 
