@@ -359,7 +359,7 @@ def test_two_lines_without_noise_are_found():
 @pytest.mark.parametrize("sharing", [0, 0.05])
 def test_classes_that_fill_a_cell_each_are_told_apart(sharing):
     y = np.repeat([0, 1, 0, 1], 15)
-    moe = fit(classifier(4, sharing=sharing), LINE, y)
+    moe = fit(classifier(4, sharing=sharing, gate=SoftmaxGate(1e-3)), LINE, y)
     assert moe.score(LINE, y) > 0.95
 
 

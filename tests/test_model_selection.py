@@ -243,7 +243,7 @@ def test_the_noise_of_each_expert_is_counted(noise, of_expert):
 @pytest.mark.parametrize(
     ("gate", "of_class"),
     [
-        (SoftmaxGate(), 4),
+        (SoftmaxGate(1e-3), 4),
         (GaussianGate(), 7),
         (make_pipeline(PolynomialFeatures(2, include_bias=False), SoftmaxGate()), 10),
     ],
