@@ -98,7 +98,8 @@ def save(path, pictures):
     pictures : dict of str to DataFrame
         Scores by title.
     """
-    with plt.rc_context({"svg.hashsalt": "ranks", "font.size": 8}):
+    style = {"svg.hashsalt": "ranks", "svg.fonttype": "none", "font.size": 8}
+    with plt.rc_context(style):
         figure, axes = plt.subplots(1, len(pictures), figsize=(9, 4), squeeze=False)
         for ax, (title, scores) in zip(axes.flat, pictures.items()):
             draw(ax, scores, title)
