@@ -1,0 +1,729 @@
+"""Mixtures over Dask collections beside local ones: time, memory, results; streams.
+
+All is drawn in partitions where it is needed, and none of it on the client. Workers
+are processes of one thread on this machine; local fits run in such a process, too:
+`python benchmarks/scale.py`.
+"""
+
+import argparse
+import os
+import signal
+import time
+import warnings
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+from operator import itemgetter
+from pathlib import Path
+from unittest.mock import patch
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import psutil
+from _report import header, verdict, write
+from _stopwatch import Stopwatch
+from dask import delayed
+from dask.utils import key_split, parse_bytes
+from distributed import Client, LocalCluster, get_task_stream
+from sklearn.linear_model import Ridge, SGDRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_limits
+
+import sklearn_moe
+from sklearn_moe import dask as moe_dask
+from sklearn_moe.dask._cluster import Cluster
+from sklearn_moe.dask._experts import DistributedPool
+from sklearn_moe.dask._gate import DistributedGating
+from sklearn_moe.dask._likelihoods import DistributedLikelihood
+from sklearn_moe.dask._step import DistributedStep
+from sklearn_moe.em import Step
+from sklearn_moe.experts import ExpertPool
+from sklearn_moe.gates import SoftmaxGating
+from sklearn_moe.likelihoods import NoiseLikelihood
+
+# The bars.
+LEAST_SPEEDUP = 1.6
+MOST_GROWTH = 1.3
+MOST_DIFFERENCE = 0.005
+MOST_STREAM_LOSS = 0.02
+
+N_FEATURES, N_EXPERTS = 10, 4
+PARTITION = 50_000
+CAPACITY = 100_000
+# Of the rows that are twice the memory: wide ones fill it sooner.
+WIDE, WIDE_PARTITION, WIDE_CAPACITY = 40, 25_000, 50_000
+BATCH = 1000
+# Rows of the score; no other has their number.
+HELD_OUT = 100_000
+TEST = 10**6
+ROOMY = "6GB"
+
+# What the plan supposes of the network: 10 Gbit/s.
+BANDWIDTH = 1.25e9
+
+EXPERTS = {
+    "ridge": Ridge(),
+    "tree": DecisionTreeRegressor(max_depth=6, random_state=0),
+}
+# With which the results are compared, and what part of an even share of the rows they
+# take. A pipeline is no ridge regression that learns from sums: its rows travel.
+TO_THE_END = {
+    "ridge": (Ridge(), None),
+    "scaled ridge": (make_pipeline(StandardScaler(), Ridge()), None),
+    "scaled ridge, half": (make_pipeline(StandardScaler(), Ridge()), 0.5),
+    "tree": (EXPERTS["tree"], None),
+}
+
+# What is called in an iteration, local and on a cluster.
+WATCHED = {
+    "experts": [
+        (ExpertPool, "fit"),
+        (NoiseLikelihood, "fit"),
+        (DistributedPool, "fit"),
+        (DistributedLikelihood, "fit"),
+    ],
+    "E-step": [(Step, "_expect"), (DistributedStep, "_expect")],
+    "gate": [(SoftmaxGating, "fit"), (DistributedGating, "fit")],
+}
+
+# What the tasks that take time do; the names are those of the dashboard.
+KINDS = {
+    "gate_loss": "the gate's loss and gradient",
+    "moments_of": "normal equations of ridge experts",
+    "pick": "choose the rows that travel",
+    "fit_expert": "fit an expert to the rows that came",
+    "Ask": "what the experts answer",
+    "sums_of": "errors of the experts",
+    "expect": "the E-step",
+    "add_up": "add up sums",
+}
+
+
+# Rows
+
+
+def draw(number, n_rows, n_features=N_FEATURES):
+    """One partition of rows under piecewise linear rules, the same for all numbers."""
+    rule = np.random.default_rng(0)
+    gate = 5 * rule.normal(size=(n_features, N_EXPERTS))
+    coef = rule.normal(size=(n_features + 1, N_EXPERTS))
+    rng = np.random.default_rng([1, number])
+    # Cheap to draw: where nothing is kept, it is done in each pass.
+    X = rng.integers(2**16, size=(n_rows, n_features), dtype=np.uint16) / 2**15 - 1
+    piece = (X @ gate + rng.gumbel(size=(n_rows, N_EXPERTS))).argmax(axis=1)
+    means = X @ coef[:-1] + coef[-1]
+    y = np.take_along_axis(means, piece[:, np.newaxis], axis=1)[:, 0]
+    return X, y + 0.3 * rng.normal(size=n_rows)
+
+
+def sizes_of(n_rows, partition=PARTITION):
+    """Rows of each partition."""
+    full, rest = divmod(n_rows, partition)
+    return [partition] * full + [rest] * (rest > 0)
+
+
+def in_memory(n_rows):
+    """All rows in one place."""
+    parts = [draw(number, size) for number, size in enumerate(sizes_of(n_rows))]
+    return tuple(map(np.concatenate, zip(*parts)))
+
+
+def in_partitions(n_rows, n_features=N_FEATURES, partition=PARTITION):
+    """The same rows, which are drawn when they are needed."""
+    X, y = [], []
+    for number, size in enumerate(sizes_of(n_rows, partition)):
+        part = delayed(draw)(number, size, n_features)
+        X.append(
+            da.from_delayed(delayed(itemgetter(0))(part), (size, n_features), float)
+        )
+        y.append(da.from_delayed(delayed(itemgetter(1))(part), (size,), float))
+    return da.concatenate(X), da.concatenate(y)
+
+
+# Measures
+
+
+def peak_memory():
+    """Most bytes that this process has held since it was told to forget."""
+    status = dict(
+        line.split(":", 1)
+        for line in Path("/proc/self/status").read_text().splitlines()
+    )
+    return 1024 * int(status["VmHWM"].split()[0])
+
+
+def forget_peak():
+    """Count memory from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def sent():
+    """Bytes that have gone from process to process on this machine."""
+    return psutil.net_io_counters(pernic=True)["lo"].bytes_sent
+
+
+class Observer:
+    """A callback that looks up after each iteration of EM."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "EM iteration":
+            self.look(context.task_id)
+
+
+class Meter(Observer):
+    """Takes the time of a fit, and tells what an iteration costs."""
+
+    def __init__(self):
+        self.stopwatch = Stopwatch(time.perf_counter)
+        self.rounds, self.readings = 0, []
+
+    @contextmanager
+    def watch(self):
+        """Measure what is fitted in the block, with this as its callback."""
+        fetch = Cluster.fetch
+
+        def counted(cluster, tasks):
+            self.rounds += 1
+            return fetch(cluster, tasks)
+
+        with (
+            warnings.catch_warnings(),
+            threadpool_limits(1),
+            self.stopwatch.watch(WATCHED),
+            patch.object(Cluster, "fetch", counted),
+        ):
+            warnings.simplefilter("ignore")
+            begin = time.perf_counter()
+            yield
+            self.seconds = time.perf_counter() - begin
+
+    def look(self, number):
+        self.readings.append(
+            {
+                "an iteration": time.time(),
+                "rounds": self.rounds,
+                "bytes": sent(),
+                **{part: self.stopwatch.seconds[part] for part in WATCHED},
+            }
+        )
+
+    def an_iteration(self):
+        """The mean of all but the first, which is part of the start."""
+        first, last = pd.Series(self.readings[0]), pd.Series(self.readings[-1])
+        return ((last - first) / (len(self.readings) - 1)).to_dict()
+
+
+@contextmanager
+def workers(n_workers, memory_limit=ROOMY):
+    """A client of so many processes, which have imported and compiled all they need."""
+    with (
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=memory_limit,
+            dashboard_address=":0",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.run(warm_up)
+        moe = mixture(moe_dask, Ridge(), 1)
+        with Meter().watch():
+            moe.fit(*in_partitions(1000))
+        client.run(forget_peak)
+        yield client
+
+
+def warm_up():
+    """Have Numba compile what a fit needs."""
+    with Meter().watch():
+        mixture(sklearn_moe, Ridge(), 2).fit(*draw(0, 500))
+
+
+def mixture(kind, expert, n_iter, **params):
+    """One of so many iterations, so that all do the same work, unless there is tol."""
+    params = {"tol": 0, "random_state": 0} | params
+    return kind.MixtureOfExpertsRegressor(expert, N_EXPERTS, max_iter=n_iter, **params)
+
+
+def fit_local(n_rows, expert, n_iter, **params):
+    """A local fit: what it took, and what came of it. For a worker to do."""
+    X, y = in_memory(n_rows)
+    meter, moe = Meter(), mixture(sklearn_moe, expert, n_iter, **params)
+    with meter.watch():
+        moe.set_callbacks(meter).fit(X, y)
+    return {
+        "seconds": meter.seconds,
+        **meter.an_iteration(),
+        "peak MB": peak_memory() / 1e6,
+        "log-likelihood": moe.log_likelihood_ / n_rows,
+        "R2": moe.score(*draw(TEST, HELD_OUT)),
+        "iterations": moe.n_iter_,
+    }
+
+
+def fit_distributed(client, rows, expert, n_iter, **params):
+    """The same of a fit on a cluster, and its tasks but for the first iteration."""
+    meter, moe = Meter(), mixture(moe_dask, expert, n_iter, client=client, **params)
+    client.run(forget_peak)
+    with get_task_stream(client) as stream, meter.watch():
+        moe.set_callbacks(meter).fit(*rows)
+    begin, end = (meter.readings[place]["an iteration"] for place in (0, -1))
+    X, y = draw(TEST, HELD_OUT, moe.n_features_in_)
+    return {
+        "seconds": meter.seconds,
+        **meter.an_iteration(),
+        "peak MB": max(client.run(peak_memory).values()) / 1e6,
+        "log-likelihood": moe.log_likelihood_ / len(rows[1]),
+        "R2": moe.score(X, y),
+        "iterations": moe.n_iter_,
+        "tasks": work_between(stream.data, begin, end, len(meter.readings) - 1),
+    }
+
+
+def work_between(tasks, begin, end, n_iter):
+    """Seconds of work, seconds of waiting for data and number of tasks of each kind.
+
+    Parameters
+    ----------
+    tasks : list of dict
+        As the dashboard has them.
+    begin, end : float
+    n_iter : int
+        Iterations in this time, over which all is averaged.
+
+    Returns
+    -------
+    frame : DataFrame
+    """
+    work = defaultdict(Counter)
+    for one in tasks:
+        steps = [s for s in one["startstops"] if begin <= s["start"] < end]
+        for step in steps:
+            kind = work[key_split(one["key"])]
+            # "compute", "transfer" and the like.
+            kind[step["action"]] += (step["stop"] - step["start"]) / n_iter
+        if any(step["action"] == "compute" for step in steps):
+            work[key_split(one["key"])]["tasks"] += 1 / n_iter
+    frame = pd.DataFrame(work).T.reindex(columns=["compute", "transfer", "tasks"])
+    return frame.fillna(0).sort_values("compute", ascending=False)
+
+
+# What is compared
+
+
+def compare(all_rows, n_iter, local_rows):
+    """Local fits beside those on one worker and two."""
+    found = []
+    for n_rows in all_rows:
+        for name, expert in EXPERTS.items():
+            line = {"rows": n_rows, "expert": name}
+            if n_rows <= local_rows[name]:
+                with workers(1, 0) as client:
+                    fit = client.submit(fit_local, n_rows, expert, n_iter).result()
+                found.append({**line, "where": "local", **fit})
+                print(n_rows, name, "local", f"{fit['seconds']:.1f} s", flush=True)
+            for n_workers, where in ((1, "1 worker"), (2, "2 workers")):
+                with workers(n_workers) as client:
+                    fit = fit_distributed(
+                        client,
+                        in_partitions(n_rows),
+                        expert,
+                        n_iter,
+                        max_rows_per_expert=CAPACITY,
+                    )
+                found.append({**line, "where": where, **fit})
+                print(n_rows, name, where, f"{fit['seconds']:.1f} s", flush=True)
+    frame = pd.DataFrame(found)
+    frame["experts + E-step"] = frame["experts"] + frame["E-step"]
+    return frame
+
+
+def results(all_rows, most_iterations):
+    """What local and distributed fits end with, when they have converged."""
+    found = []
+    params = {"tol": 1e-4, "n_iter": most_iterations}
+    for n_rows in all_rows:
+        for name, (expert, factor) in TO_THE_END.items():
+            with workers(2) as client:
+                local = client.submit(fit_local, n_rows, expert, **params).result()
+                there = fit_distributed(
+                    client,
+                    in_partitions(n_rows),
+                    expert,
+                    capacity_factor=factor,
+                    **params,
+                )
+            line = {"rows": n_rows, "expert": name}
+            found += [
+                {**line, "where": "local", **local},
+                {**line, "where": "2 workers", **there},
+            ]
+            print(n_rows, name, "to the end", flush=True)
+    columns = ["rows", "expert", "where", "iterations", "log-likelihood", "R2"]
+    return pd.DataFrame(found)[[*columns, "seconds"]]
+
+
+def memory(small, memory_limit, large=None):
+    """Peaks where nothing is kept: few rows, and twice as many as memory holds."""
+    limit = parse_bytes(memory_limit)
+    if large is None:
+        twice = 2 * 2 * limit / (8 * (WIDE + 1))
+        large = WIDE_PARTITION * int(np.ceil(twice / WIDE_PARTITION))
+    found = []
+    for n_rows in (small, large):
+        with workers(2, memory_limit) as client:
+            idle = max(client.run(peak_memory).values()) / 1e6
+            fit = fit_distributed(
+                client,
+                in_partitions(n_rows, WIDE, WIDE_PARTITION),
+                Ridge(),
+                2,
+                max_rows_per_expert=WIDE_CAPACITY,
+                persist=False,
+            )
+        found.append(
+            {
+                "rows": n_rows,
+                "data MB": 8 * n_rows * (WIDE + 1) / 1e6,
+                "limit MB": limit / 1e6,
+                "idle MB": idle,
+                "peak MB": fit["peak MB"],
+                "seconds": fit["seconds"],
+            }
+        )
+        print(n_rows, "rows not kept", f"{fit['seconds']:.1f} s", flush=True)
+    return pd.DataFrame(found)
+
+
+def stream(n_rows):
+    """Seconds and score of one pass over a stream, in one process."""
+
+    def batches():
+        for number, size in enumerate(sizes_of(n_rows)):
+            X, y = draw(number, size)
+            for begin in range(0, size, BATCH):
+                yield X[begin : begin + BATCH], y[begin : begin + BATCH]
+
+    moe = sklearn_moe.MixtureOfExpertsRegressor(
+        SGDRegressor(random_state=0), N_EXPERTS, random_state=0
+    )
+    seconds = 0.0
+    for X, y in batches():
+        begin = time.perf_counter()
+        moe.partial_fit(X, y)
+        seconds += time.perf_counter() - begin
+    return {"seconds": seconds, "R2": moe.score(*draw(TEST, HELD_OUT))}
+
+
+def streamed(n_rows):
+    """The same as `stream`, without warnings and on one thread."""
+    with Meter().watch():
+        return stream(n_rows)
+
+
+class Killer(Observer):
+    """Kills a worker in the middle of a fit, by the number of its process."""
+
+    def __init__(self, client, n_iter):
+        self.client, self.n_iter = client, n_iter
+        self.begin, self.log = time.perf_counter(), []
+
+    def say(self, text):
+        self.log.append(f"{time.perf_counter() - self.begin:6.1f} s  {text}")
+
+    def look(self, number):
+        self.say(f"iteration {number} is done")
+        if number == self.n_iter:
+            process = min(self.client.run(os.getpid).values())
+            os.kill(process, signal.SIGKILL)
+            self.say(f"the worker with process id {process} is killed")
+
+
+def fault(n_rows):
+    """Log of a fit that loses a worker, and whether it ends where another does."""
+    rows = in_partitions(n_rows)
+    params = {"max_rows_per_expert": CAPACITY}
+    with workers(2) as client, Meter().watch():
+        expected = mixture(moe_dask, EXPERTS["tree"], 4, client=client, **params).fit(
+            *rows
+        )
+        before = set(client.run(os.getpid).values())
+        killer = Killer(client, 1)
+        harmed = mixture(moe_dask, EXPERTS["tree"], 4, client=client, **params)
+        harmed.set_callbacks(killer).fit(*rows)
+        killer.say("the fit is done")
+        client.wait_for_workers(2)
+        new = set(client.run(os.getpid).values()) - before
+        killer.say(f"a worker has taken its place: process id {new}")
+    equal = np.array_equal(harmed.objective_path_, expected.objective_path_)
+    killer.say(
+        "objectives of all iterations are equal to those of a fit without harm: "
+        f"{equal}"
+    )
+    return killer.log, equal
+
+
+# The plan
+
+
+def seconds_a_task(client, n_tasks=2000):
+    """What client and scheduler do for a task, by tasks that do nothing."""
+    nothing = [delayed(abs)(number, pure=False) for number in range(n_tasks)]
+    begin = time.perf_counter()
+    client.gather(client.compute(nothing))
+    return (time.perf_counter() - begin) / n_tasks
+
+
+def constants(frame, task):
+    """What the plan needs to know, of the fits to most rows on two workers.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `compare`.
+    task : float
+        Seconds.
+
+    Returns
+    -------
+    constants : dict of dict
+        By the expert: seconds of work for each row and expert, seconds to choose a row
+        and to fit an expert to a row that came, rounds, and seconds a task.
+    """
+    known = {}
+    for expert, lines in frame[frame["where"] == "2 workers"].groupby("expert"):
+        line = lines.loc[lines["rows"].idxmax()]
+        work = line["tasks"]["compute"]
+        fits = work.get("fit_expert", 0.0)
+        known[expert] = {
+            "row": (work.sum() - fits - work.get("add_up", 0.0))
+            / (line["rows"] * N_EXPERTS),
+            "fit": fits / (N_EXPERTS * min(CAPACITY, line["rows"])),
+            "rounds": line["rounds"],
+            "task": task,
+        }
+    return known
+
+
+def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, partition):
+    """What an iteration costs elsewhere, by the cost model of the user guide."""
+    n_parts = n_rows / partition
+    travels = expert != "ridge"
+    # Two coefficients for each feature, instead of the few that were measured.
+    wide = (n_features + 1) / (N_FEATURES + 1)
+    wide_sums = wide**2 if expert == "ridge" else wide
+    rows = n_rows / n_workers * n_experts * known["row"] * wide_sums
+    owned = np.ceil(n_experts / n_workers) * capacity * travels
+    moved = 8 * (n_features + 2) * capacity * n_experts * travels
+    answers = 3 * n_experts * (n_features + 1) + 4 * n_experts
+    if expert == "ridge":
+        answers += n_experts * (n_features + 2) ** 2
+    fits = owned * known["fit"] * wide
+    travel = owned * 8 * (n_features + 2) / BANDWIDTH
+    scheduler = known["rounds"] * n_parts * known["task"]
+    kept = 8 * (2 * n_features + 2 * n_experts + 6) * n_rows / n_workers
+    return {
+        "expert": expert,
+        "K": n_experts,
+        "p": n_features,
+        "capacity": capacity if travels else 0,
+        "rows": rows,
+        "fits": fits,
+        "travel": travel,
+        "scheduler": scheduler,
+        "an iteration": rows + fits + travel + scheduler,
+        "GB of rows moved": moved / 1e9,
+        "GB of sums": 8 * answers * n_parts / 1e9,
+        "GB kept by a worker": kept / 1e9,
+    }
+
+
+# The table
+
+
+def speedups(frame):
+    """Of two workers over one, at each number of rows."""
+    times = frame.pivot_table(
+        index=["expert", "rows"],
+        columns="where",
+        values=["an iteration", "experts + E-step", "gate"],
+    )
+    return times.xs("1 worker", axis=1, level=1) / times.xs(
+        "2 workers", axis=1, level=1
+    )
+
+
+def title(text):
+    return ["", text, "=" * len(text)]
+
+
+def table(frame, digits=3):
+    return frame.to_string(index=False, float_format=f"{{:.{digits}f}}".format)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000]
+    )
+    parser.add_argument("--iterations", type=int, default=4)
+    parser.add_argument("--result-rows", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--result-iterations", type=int, default=100)
+    parser.add_argument("--stream-rows", type=int, default=1_000_000)
+    parser.add_argument("--fault-rows", type=int, default=200_000)
+    parser.add_argument("--memory-rows", type=int, default=1_000_000)
+    parser.add_argument(
+        "--memory-rows-large", type=int, help="instead of twice what memory holds"
+    )
+    parser.add_argument("--memory-limit", default="700MB", help="of a worker")
+    parser.add_argument(
+        "--local-rows",
+        type=int,
+        nargs=2,
+        default=[10_000_000, 100_000],
+        help="most rows of local fits, of ridge experts and of trees",
+    )
+    arguments = parser.parse_args()
+    begin = time.perf_counter()
+    local_rows = dict(zip(EXPERTS, arguments.local_rows))
+    frame = compare(arguments.rows, arguments.iterations, local_rows)
+    ends = results(arguments.result_rows, arguments.result_iterations)
+    peaks = memory(
+        arguments.memory_rows, arguments.memory_limit, arguments.memory_rows_large
+    )
+    with workers(1, 0) as client:
+        online = client.submit(streamed, arguments.stream_rows).result()
+        print("streamed", flush=True)
+        batch = client.submit(
+            fit_local,
+            arguments.stream_rows,
+            Ridge(),
+            arguments.result_iterations,
+            tol=1e-4,
+        ).result()
+        print("batch EM done", flush=True)
+    log, equal = fault(arguments.fault_rows)
+    with workers(2) as client:
+        known = constants(frame, seconds_a_task(client))
+
+    most = max(arguments.rows)
+    lines = [
+        header("scikit-learn", "numpy", "dask", "distributed"),
+        "",
+        f"Rows of {N_FEATURES} features in partitions of {PARTITION:,}, {N_EXPERTS} "
+        f"experts that take at most {CAPACITY:,} rows.",
+        f"Seconds by the clock; fits of {arguments.iterations} iterations, and an "
+        "iteration without the first, which is part of the start.",
+        "The peak is that of a process: of the only one, or of the worker that holds "
+        "most.",
+        *title("Local, one worker, two workers"),
+        table(
+            frame[
+                [
+                    *("rows", "expert", "where", "seconds", "an iteration"),
+                    *("experts", "E-step", "gate", "peak MB"),
+                ]
+            ]
+        ),
+        *title("One worker / two workers"),
+        speedups(frame).to_string(float_format="{:.2f}".format),
+    ]
+    for expert, group in frame[frame["where"] == "2 workers"].groupby("expert"):
+        last = group[group["rows"] == most].iloc[0]
+        work = last["tasks"]
+        busy = work[["compute", "transfer"]].sum().sum()
+        share = 100 * (1 - busy / (2 * last["an iteration"]))
+        shown = work.head(8).assign(
+            what=[KINDS.get(name, "") for name in work.head(8).index]
+        )
+        lines += [
+            *title(f"An iteration of {expert} experts, {most:,} rows, two workers"),
+            f"{last['rounds']:.1f} rounds of questions to all partitions, "
+            f"{work['tasks'].sum():.0f} tasks, {last['bytes'] / 1e6:.2f} MB from "
+            "process to process.",
+            f"Seconds of both workers by the kind of task, as the dashboard shows "
+            f"them; they wait for {share:.0f} % of the time.",
+            shown.to_string(float_format="{:.2f}".format),
+        ]
+    lines += [
+        *title("Nothing kept (persist=False), two workers"),
+        f"Two iterations on rows of {WIDE} features in partitions of "
+        f"{WIDE_PARTITION:,}; an expert takes {WIDE_CAPACITY:,}.",
+        table(peaks, 1),
+        *title("When EM has converged"),
+        "Mean log-likelihood of training rows, R2 of others.",
+        table(ends, 5),
+        *title(f"A stream of {arguments.stream_rows:,} rows, once, beside batch EM"),
+        f"SGD experts in batches of {BATCH}: {online['seconds']:.1f} s, R2 of other "
+        f"rows {online['R2']:.4f}.",
+        f"Ridge experts, {batch['iterations']} iterations: {batch['seconds']:.1f} s, "
+        f"R2 {batch['R2']:.4f}.",
+        *title(f"A worker is killed, {arguments.fault_rows:,} rows, trees"),
+        *log,
+        *title("The plan: 1,000,000,000 rows on 100 workers"),
+        "By the cost model of the user guide and these constants, for each expert:",
+    ]
+    for expert, each in known.items():
+        lines.append(
+            f"{expert}: {1e9 * each['row']:.0f} ns for a row and an expert, "
+            f"{1e9 * each['fit']:.0f} ns to fit a row that came, "
+            f"{each['rounds']:.1f} rounds, {1e3 * each['task']:.2f} ms a task."
+        )
+    plans = pd.DataFrame(
+        [
+            plan(known[expert], expert, 10**9, 10, n_experts, 100, 10**6, 10**6)
+            for expert in known
+            for n_experts in (4, 100)
+        ]
+    )
+    lines += ["Seconds of an iteration:", table(plans, 2)]
+
+    lines += title("Bars")
+    for expert, ratios in speedups(frame)["experts + E-step"].groupby("expert"):
+        ratio = ratios.loc[expert, most]
+        lines.append(
+            f"{expert}, experts and E-step at {most:,} rows: two workers {ratio:.2f} "
+            f"times one; bar {LEAST_SPEEDUP}: {verdict(ratio >= LEAST_SPEEDUP)}"
+        )
+    few, many = peaks["peak MB"]
+    lines.append(
+        f"peak of a worker, {peaks['rows'][1]:,} rows beside {peaks['rows'][0]:,}: "
+        f"{many / few:.2f} times; bar {MOST_GROWTH}: "
+        f"{verdict(many <= MOST_GROWTH * few)}"
+    )
+    data, limit = peaks["data MB"][1], 2 * peaks["limit MB"][1]
+    lines.append(
+        f"a fit to {data / limit:.1f} times the memory of all workers; bar 2: "
+        f"{verdict(data >= 2 * limit)}"
+    )
+    for (expert, n_rows), pair in ends.groupby(["expert", "rows"]):
+        local, there = pair["log-likelihood"]
+        difference = abs(there / local - 1)
+        lines.append(
+            f"{expert}, {n_rows:,} rows: log-likelihood {100 * difference:.3f} % from "
+            f"that of the local fit; bar {100 * MOST_DIFFERENCE} %: "
+            f"{verdict(difference <= MOST_DIFFERENCE)}"
+        )
+    loss = 1 - online["R2"] / batch["R2"]
+    lines.append(
+        f"a stream, once: R2 {100 * loss:.2f} % below batch EM's; bar "
+        f"{100 * MOST_STREAM_LOSS:.0f} %: {verdict(loss <= MOST_STREAM_LOSS)}"
+    )
+    lines.append(f"a worker killed: the same result: {verdict(equal)}")
+    lines += ["", f"All of this took {(time.perf_counter() - begin) / 60:.1f} minutes."]
+    write("scale", lines)
+
+
+if __name__ == "__main__":
+    main()
