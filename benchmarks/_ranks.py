@@ -66,7 +66,7 @@ def draw(ax, scores, title):
     ax.set(
         title=f"{title}\n{len(scores)} tables, critical difference {difference:.1f}",
         xlabel="mean rank (1 is best)",
-        xlim=(0.5, len(ranks) + 2),
+        xlim=(0.5, len(ranks) + 4),
         yticks=[],
     )
     ax.invert_yaxis()
