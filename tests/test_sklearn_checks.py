@@ -28,7 +28,9 @@ ESTIMATORS = [
         [("ridge", Ridge()), ("mean", DummyRegressor())], specialize=False, cv=None
     ),
     # With partial_fit.
-    MixtureOfExpertsClassifier(GaussianNB(), n_experts=2),
+    MixtureOfExpertsClassifier(
+        GaussianNB(), n_experts=2, gate=SoftmaxGate(1e-3), sharing=0.05
+    ),
     *(
         MixtureOfExpertsRegressor(experts, n_experts=3, combination=combination)
         for experts in (None, [("ridge", Ridge()), ("linear", LinearRegression())])
