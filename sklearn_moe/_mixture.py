@@ -57,6 +57,7 @@ from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
     rows_of_init,
+    rows_of_start,
     starting_points,
 )
 from sklearn_moe.likelihoods import OwnDensityLikelihood
@@ -308,6 +309,7 @@ class BaseMixtureOfExperts(
             previous = self._previous_fit(len(named_experts))
             training = self._check_training_set(X, y, sample_weight, len(named_experts))
             random_state = check_random_state(self.random_state)
+            rows = rows_of_start(len(training.sample_weight), random_state)
             names = [name for name, _ in named_experts]
             expert_params = self._expert_params(names, fit_params, X, training)
             n_starts = self.n_init if previous is None else 1
@@ -316,7 +318,7 @@ class BaseMixtureOfExperts(
                 named_experts, gate, training, expert_params, random_state, parts_jobs
             )
             if previous is None:
-                starts = self._starts(training, parts, random_state)
+                starts = self._starts(training, parts, rows, random_state)
             else:
                 self._check_same_problem(previous)
                 parts["first_gate"] = parts["gate"].parameters_of(previous["gate_"])
@@ -521,7 +523,7 @@ class BaseMixtureOfExperts(
                     "anew."
                 )
 
-    def _starts(self, training, parts, random_state):
+    def _starts(self, training, parts, rows, random_state):
         """Yield the responsibilities with which each start of EM begins, in a list."""
         init = self.init
         if hasattr(init, "fit_predict"):
@@ -542,7 +544,8 @@ class BaseMixtureOfExperts(
                     len(parts["experts"].names),
                     training.sample_weight,
                     random_state,
-                    classification=is_classifier(self),
+                    rows,
+                    n_classes=len(self.classes_) if is_classifier(self) else None,
                 )
             ]
 

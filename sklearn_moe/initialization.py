@@ -1,6 +1,9 @@
 """The first responsibilities."""
 
 import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,14 +12,15 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array
+from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import has_fit_parameter
 
 # Spread of the phase of the random waves, in radians, and their height.
 FREQUENCY = 4.0
 AMPLITUDE = 2.0
 
-# The tree and k-means look at no more rows than this, drawn at random: where EM begins
-# need not be precise.
+# What tells where EM begins looks at no more rows than this, drawn at random: it need
+# not be precise.
 START_ROWS = 20_000
 
 KINDS = ("tree", "kmeans", "random")
@@ -58,20 +62,40 @@ def rows_of_init(init, kept, n_samples):
     return init[kept]
 
 
+def rows_of_start(n_samples, random_state):
+    """Number of each row that tells where EM begins.
+
+    They are the same wherever the rows lie, so that EM begins at the same place.
+
+    Parameters
+    ----------
+    n_samples : int
+    random_state : RandomState instance
+        Left as it is: where there are few rows nothing is drawn.
+
+    Returns
+    -------
+    rows : slice or ndarray of int
+        All, or `START_ROWS` in their order.
+    """
+    if n_samples <= START_ROWS:
+        return slice(None)
+    return np.sort(
+        sample_without_replacement(
+            n_samples, START_ROWS, random_state=deepcopy(random_state)
+        )
+    )
+
+
 def initial_responsibilities(
-    init, features, y, n_experts, sample_weight, random_state, *, classification
+    init, features, y, n_experts, sample_weight, random_state, rows, *, n_classes
 ):
     """Responsibilities with which EM begins.
 
     Parameters
     ----------
     init : {"tree", "kmeans", "random"}, array-like or clusterer
-        - "tree": the leaves of a supervised tree with as many leaves as experts.
-        - "kmeans": the clusters of the gate's features. Both are found on no more than
-          `START_ROWS` rows.
-        - "random": random waves through the gate's features and the target. They are
-          rough enough for rows that are neighbours to part, and smooth enough for rows
-          that are equal to stay together.
+        - one of `KINDS`: what `starting_rule` makes of some rows.
         - array-like of shape (n_samples,): a label for each row.
         - array-like of shape (n_samples, n_experts): responsibilities.
         - clusterer: its clusters, or its `predict_proba` where it has one. It is given
@@ -83,7 +107,10 @@ def initial_responsibilities(
     n_experts : int
     sample_weight : ndarray of shape (n_samples,)
     random_state : RandomState instance
-    classification : bool
+    rows : slice or ndarray of int
+        Of `rows_of_start`.
+    n_classes : int or None
+        None for numbers.
 
     Returns
     -------
@@ -95,22 +122,20 @@ def initial_responsibilities(
     ValueError
         If labels or responsibilities do not fit the rows and experts.
     """
-    if issparse(features) and features.nnz <= np.iinfo(np.int32).max:
-        # Trees and clusterers take no longer indices.
-        features = features.copy()
-        features.indices = features.indices.astype(np.int32, copy=False)
-        features.indptr = features.indptr.astype(np.int32, copy=False)
     if isinstance(init, str):
-        start = {"tree": _tree_leaves, "kmeans": _clusters, "random": _waves}
-        groups = start[init](
-            features, y, n_experts, sample_weight, random_state, classification
+        features = _with_short_indices(features)
+        rule = starting_rule(
+            init,
+            features[rows],
+            y[rows],
+            n_experts,
+            sample_weight[rows],
+            random_state,
+            n_classes=n_classes,
         )
-        if init == "random":
-            return groups
-        return _one_hot(
-            _fill_groups(groups, features, n_experts, sample_weight), n_experts
-        )
+        return rule(features, y)
     if hasattr(init, "fit_predict"):
+        features = _with_short_indices(features)
         return _from_clusterer(init, features, n_experts, sample_weight)
     array = np.asarray(init)
     if array.ndim == 1:
@@ -118,23 +143,70 @@ def initial_responsibilities(
     return _check_responsibilities(array, len(y), n_experts)
 
 
-def _tree_leaves(features, y, n_experts, sample_weight, random_state, classification):
+def _with_short_indices(features):
+    """Trees and clusterers take no longer indices."""
+    if issparse(features) and features.nnz <= np.iinfo(np.int32).max:
+        features = features.copy()
+        features.indices = features.indices.astype(np.int32, copy=False)
+        features.indptr = features.indptr.astype(np.int32, copy=False)
+    return features
+
+
+def starting_rule(
+    kind, features, y, n_experts, sample_weight, random_state, *, n_classes
+):
+    """Learn a rule that gives any row to experts.
+
+    Parameters
+    ----------
+    kind : {"tree", "kmeans", "random"}
+        - "tree": the leaves of a supervised tree with as many leaves as experts.
+        - "kmeans": the clusters of the gate's features.
+        - "random": random waves through the gate's features and the target. They are
+          rough enough for rows that are neighbours to part, and smooth enough for rows
+          that are equal to stay together.
+    features : {ndarray, CSR} of shape (n_samples, n_gate_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    n_experts : int
+    sample_weight : ndarray of shape (n_samples,)
+    random_state : RandomState instance
+    n_classes : int or None
+
+    Returns
+    -------
+    rule : callable
+        ``rule(features, y)`` are responsibilities of shape (n_rows, n_experts), none of
+        whose columns is empty on the rows of which it was learnt.
+    """
+    if kind == "random":
+        return Waves.draw(
+            features, y, n_experts, sample_weight, random_state, n_classes
+        )
+    learn = {"tree": _tree_leaves, "kmeans": _clusters}[kind]
+    label = learn(features, y, n_experts, sample_weight, random_state, n_classes)
+    return Groups.learn(label, features, n_experts, sample_weight)
+
+
+def _tree_leaves(features, y, n_experts, sample_weight, random_state, n_classes):
     if n_experts == 1:
-        return np.zeros(len(y), dtype=np.intp)
-    tree_class = DecisionTreeClassifier if classification else DecisionTreeRegressor
-    if not classification:
+        return _one_label
+    tree_class = DecisionTreeRegressor if n_classes is None else DecisionTreeClassifier
+    if n_classes is None:
         # A tree does not split where the variance is below 2e-16, whatever the unit.
-        y = _standardise(y, sample_weight)
+        y = _standardise(y, *_centre_and_spread(y, sample_weight))
     tree = tree_class(
         max_leaf_nodes=n_experts,
         min_weight_fraction_leaf=0.25 / n_experts,
         random_state=random_state.randint(np.iinfo(np.int32).max),
     )
-    rows = _some_rows(len(y), random_state)
-    return tree.fit(features[rows], y[rows], sample_weight[rows]).apply(features)
+    return tree.fit(features, y, sample_weight).apply
 
 
-def _clusters(features, y, n_experts, sample_weight, random_state, classification):
+def _one_label(features):
+    return np.zeros(features.shape[0], dtype=np.intp)
+
+
+def _clusters(features, y, n_experts, sample_weight, random_state, n_classes):
     # Here, since few need it and it takes a while to load.
     from sklearn.cluster import KMeans
 
@@ -144,71 +216,164 @@ def _clusters(features, y, n_experts, sample_weight, random_state, classificatio
     with warnings.catch_warnings():
         # Fewer distinct rows than experts are dealt with by the caller.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        rows = _some_rows(len(y), random_state)
-        kmeans.fit(features[rows], sample_weight=sample_weight[rows])
-        return kmeans.predict(features)
+        return kmeans.fit(features, sample_weight=sample_weight).predict
 
 
-def _some_rows(n_samples, random_state):
-    if n_samples <= START_ROWS:
-        return slice(None)
-    return np.sort(random_state.choice(n_samples, START_ROWS, replace=False))
+@dataclass(frozen=True)
+class Groups:
+    """Gives each row to the expert of its group.
+
+    Attributes
+    ----------
+    label : callable
+        ``label(features)`` are labels of groups.
+    labels : ndarray
+        Those of the first experts.
+    cuts : list of Cut
+        The groups of the others.
+    """
+
+    label: Callable
+    labels: np.ndarray
+    cuts: list
+
+    @classmethod
+    def learn(cls, label, features, n_experts, sample_weight):
+        """Learn from some rows, so that each expert has one."""
+        labels, codes = np.unique(label(features), return_inverse=True)
+        return cls(
+            label, labels, _fill_groups(codes, features, n_experts, sample_weight)
+        )
+
+    def __call__(self, features, y):
+        """Responsibilities of rows."""
+        # A cluster may have none of the rows of which this was learnt.
+        codes = np.searchsorted(self.labels, self.label(features))
+        codes = np.minimum(codes, len(self.labels) - 1)
+        for new, cut in enumerate(self.cuts, len(self.labels)):
+            cut.apply(codes, features, new)
+        return _one_hot(codes, len(self.labels) + len(self.cuts))
 
 
-def _waves(features, y, n_experts, sample_weight, random_state, classification):
-    """Softmax of one random cosine for each expert."""
-    if classification:
-        target = np.eye(y.max() + 1)[y]
-    else:
-        target = _standardise(y, sample_weight).reshape(len(y), -1)
-    n_columns = features.shape[1], target.shape[1]
-    directions = [random_state.standard_normal((n, n_experts)) for n in n_columns]
-    phase = features @ directions[0] + target @ directions[1]
-    phase *= FREQUENCY / np.sqrt(sum(n_columns))
-    phase += random_state.uniform(0, 2 * np.pi, n_experts)
-    return softmax(AMPLITUDE * np.cos(phase), axis=1)
+@dataclass(frozen=True)
+class Cut:
+    """What halves a group.
+
+    Attributes
+    ----------
+    group : int
+    column : int or None
+        A feature. None means that no two rows differ: they are dealt out in turn.
+    threshold : float
+        What is above goes to the new group.
+    """
+
+    group: int
+    column: int | None = None
+    threshold: float = 0.0
+
+    def apply(self, codes, features, new):
+        """Write the number of the new group where it has rows."""
+        rows = np.flatnonzero(codes == self.group)
+        if self.column is None:
+            codes[rows[1::2]] = new
+        else:
+            column = features[rows][:, [self.column]]
+            column = column.toarray() if issparse(column) else column
+            codes[rows[column.ravel() > self.threshold]] = new
 
 
-def _standardise(y, sample_weight):
-    centred = y - np.average(y, axis=0, weights=sample_weight)
-    spread = np.sqrt(np.average(centred**2, axis=0, weights=sample_weight))
-    return centred / np.where(spread > 0, spread, 1.0)
-
-
-def _fill_groups(labels, features, n_experts, sample_weight):
-    """Relabel to 0, 1, ..., and halve the heaviest group until each expert has one.
+def _fill_groups(codes, features, n_experts, sample_weight):
+    """Halve the heaviest group until each expert has one.
 
     A group is cut at the mean of the feature that varies most in it. Nothing here
     depends on the order of the rows or on repeating a row instead of weighing it.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Groups 0, 1, ...; the others are written here.
+    features : {ndarray, CSR} of shape (n_samples, n_gate_features)
+    n_experts : int
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    cuts : list of Cut
+        In their order.
     """
-    codes = np.unique(labels, return_inverse=True)[1]
+    cuts = []
     for missing in range(codes.max() + 1, n_experts):
         heaviest_first = np.argsort(-np.bincount(codes, sample_weight), kind="stable")
-        for group in heaviest_first:
-            rows = np.flatnonzero(codes == group)
-            cut = _above_mean(features[rows], sample_weight[rows])
-            if cut.any():
-                codes[rows[cut]] = missing
-                break
-        else:
-            # No two rows of any group differ: deal out the heaviest in turn.
-            rows = np.flatnonzero(codes == heaviest_first[0])
-            codes[rows[1::2]] = missing
-    return codes
+        cuts_of_groups = (
+            _cut_at_mean(group, features, codes, sample_weight)
+            for group in heaviest_first
+        )
+        cut = next(filter(None, cuts_of_groups), Cut(heaviest_first[0]))
+        cut.apply(codes, features, missing)
+        cuts.append(cut)
+    return cuts
 
 
-def _above_mean(features, sample_weight):
-    """Rows above the weighted mean of the feature with the largest variance."""
-    weights = sample_weight / sample_weight.sum()
+def _cut_at_mean(group, features, codes, sample_weight):
+    """At that of the feature with the largest variance; None where none varies."""
+    rows = np.flatnonzero(codes == group)
+    features, weights = features[rows], sample_weight[rows] / sample_weight[rows].sum()
     mean = weights @ features
     squares = features.power(2) if issparse(features) else features**2
     variance = weights @ squares - mean**2
     widest = variance.argmax()
-    if not variance[widest] > 1e-10:
-        return np.zeros(len(weights), dtype=bool)
-    column = features[:, [widest]]
-    column = column.toarray() if issparse(features) else column
-    return column.ravel() > mean[widest]
+    return Cut(group, widest, mean[widest]) if variance[widest] > 1e-10 else None
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Gives rows to experts by the softmax of one random cosine for each.
+
+    Attributes
+    ----------
+    directions : list of ndarray
+        Of features and of targets, a column for each expert.
+    phase : ndarray of shape (n_experts,)
+    standards : tuple or None
+        Centre and spread of targets that are numbers.
+    """
+
+    directions: list
+    phase: np.ndarray
+    standards: tuple | None
+
+    @classmethod
+    def draw(cls, features, y, n_experts, sample_weight, random_state, n_classes):
+        """Draw waves for rows like these."""
+        standards = None if n_classes else _centre_and_spread(y, sample_weight)
+        n_targets = n_classes or y.reshape(len(y), -1).shape[1]
+        directions = [
+            random_state.standard_normal((n, n_experts))
+            for n in (features.shape[1], n_targets)
+        ]
+        return cls(directions, random_state.uniform(0, 2 * np.pi, n_experts), standards)
+
+    def __call__(self, features, y):
+        """Responsibilities of rows."""
+        if self.standards is None:
+            targets = np.eye(len(self.directions[1]))[y]
+        else:
+            targets = _standardise(y, *self.standards).reshape(len(y), -1)
+        phase = features @ self.directions[0] + targets @ self.directions[1]
+        phase *= FREQUENCY / np.sqrt(sum(map(len, self.directions)))
+        phase += self.phase
+        return softmax(AMPLITUDE * np.cos(phase), axis=1)
+
+
+def _centre_and_spread(y, sample_weight):
+    centre = np.average(y, axis=0, weights=sample_weight)
+    spread = np.sqrt(np.average((y - centre) ** 2, axis=0, weights=sample_weight))
+    return centre, np.where(spread > 0, spread, 1.0)
+
+
+def _standardise(y, centre, spread):
+    return (y - centre) / spread
 
 
 def _from_labels(labels, n_experts):
@@ -271,7 +436,8 @@ def _from_clusterer(clusterer, features, n_experts, sample_weight):
         )
     responsibilities = np.full((len(labels), n_experts), 1 / n_experts)
     kept = ~left_out
-    codes = _fill_groups(labels[kept], features[kept], n_experts, sample_weight[kept])
+    codes = np.unique(labels[kept], return_inverse=True)[1]
+    _fill_groups(codes, features[kept], n_experts, sample_weight[kept])
     responsibilities[kept] = _one_hot(codes, n_experts)
     return responsibilities
 

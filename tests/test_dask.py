@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.cluster import AgglomerativeClustering
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -19,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sklearn_moe
-from sklearn_moe import GaussianGate, SoftmaxGate
+from sklearn_moe import GaussianGate, SoftmaxGate, initialization
 
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
@@ -411,23 +412,35 @@ def test_capacity_is_divided_without_loss():
 
 
 def test_a_sample_may_leave_partitions_out(monkeypatch):
-    from sklearn_moe.dask import _mixture
-
-    monkeypatch.setattr(_mixture, "START_ROWS", 20)
+    monkeypatch.setattr(initialization, "START_ROWS", 20)
     fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=1, random_state=0)
     fitted.fit(spread(ROWS, 6), spread(Y, 6))
     assert np.isfinite(fitted.log_likelihood_)
 
 
-def test_where_em_begins_is_learnt_from_a_sample(monkeypatch):
-    from sklearn_moe.dask import _mixture
+@pytest.mark.parametrize("init", ["tree", "kmeans", "random"])
+def test_of_many_rows_em_begins_where_a_local_fit_begins(init, monkeypatch):
+    monkeypatch.setattr(initialization, "START_ROWS", 60)
+    params = {"n_experts": 3, "init": init, "max_iter": 1, "random_state": 0}
+    fitted = MixtureOfExpertsRegressor(**params).fit(spread(ROWS), spread(Y))
+    local = sklearn_moe.MixtureOfExpertsRegressor(**params).fit(ROWS, Y)
+    # The gate knows its Hessian from a sample, but the experts know all rows.
+    intercepts = [
+        sorted(expert.intercept_ for expert in mixture.experts_)
+        for mixture in (fitted, local)
+    ]
+    np.testing.assert_allclose(*intercepts)
 
-    # Two groups that every start tells apart.
+
+def test_other_rows_follow_those_that_a_clusterer_was_shown(monkeypatch):
+    # Two groups that every clusterer tells apart.
     X = np.concatenate([ROWS, ROWS + 20])
     y = np.concatenate([ROWS[:, 0], -ROWS[:, 0]])
-    whole = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, random_state=0)
+    whole = MixtureOfExpertsRegressor(
+        n_experts=2, init=AgglomerativeClustering(2), max_iter=3, random_state=0
+    )
     whole.fit(spread(X), spread(y))
-    monkeypatch.setattr(_mixture, "START_ROWS", 60)
+    monkeypatch.setattr(initialization, "START_ROWS", 60)
     sampled = clone(whole).fit(spread(X), spread(y))
     np.testing.assert_allclose(
         sampled.log_likelihood_, whole.log_likelihood_, rtol=1e-2

@@ -256,7 +256,8 @@ def test_the_start_does_not_depend_on_the_unit_of_the_target(init, unit):
             6,
             np.ones(60),
             np.random.RandomState(0),
-            classification=False,
+            slice(None),
+            n_classes=None,
         )
         for target in (y, unit * y)
     )

@@ -13,21 +13,24 @@ from sklearn_moe import initialization
 from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
+    rows_of_start,
     starting_points,
 )
 from sklearn_moe.likelihoods import Categorical
 from sklearn_moe.routing import dispatch, dispatch_to_one, keep_largest
 
 
-def start(init, features, y, n_experts, *, seed=0, classification=False):
+def start(init, features, y, n_experts, *, seed=0, n_classes=None):
+    random_state = np.random.RandomState(seed)
     return initial_responsibilities(
         init,
         features,
         y,
         n_experts,
         np.ones(len(y)),
-        np.random.RandomState(seed),
-        classification=classification,
+        random_state,
+        rows_of_start(len(y), random_state),
+        n_classes=n_classes,
     )
 
 
@@ -139,7 +142,7 @@ def test_the_tree_looks_at_the_target():
 def test_the_tree_of_a_classifier_splits_classes():
     X = np.random.default_rng(0).uniform(-1, 1, (200, 5))
     y = (X[:, 3] > 0).astype(int)
-    assert same_partition(start("tree", X, y, 2, classification=True), y)
+    assert same_partition(start("tree", X, y, 2, n_classes=2), y)
 
 
 def test_labels_become_one_hot():

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from dask import annotate
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
@@ -129,8 +130,9 @@ class DistributedPool:
         learning = [k for k in range(len(experts)) if active[k] and not self.frozen[k]]
         solved = self._solve(learning, weights, experts) if previous else {}
         rest = [k for k in learning if k not in solved]
-        tasks = [self._fit_task(k, weights, experts[k]) for k in rest]
-        solved.update(zip(rest, self._cluster.fetch(tasks)))
+        solved.update(
+            zip(rest, self._cluster.fetch(self._fits(rest, weights, experts)))
+        )
         experts = [solved.get(k, expert) for k, expert in enumerate(experts)]
         members = [
             Fitted(expert, self._ask.answers, self._sample) for expert in experts
@@ -161,25 +163,46 @@ class DistributedPool:
     def _least_squares(self):
         return DistributedLeastSquares(self._training, self._sample, self._cluster)
 
-    def _fit_task(self, k, weights, previous):
-        """The task that brings the rows of an expert together, and fits it."""
-        picked = self._training.map(
-            pick,
-            weights.parts.rows,
-            getattr(weights.emphasis, "rows", weights.emphasis),
-            weights.sharing,
-            k,
-            self._capacity,
-            self._seeds,
-            is_classifier(self._experts[k].estimator),
+    def _fits(self, learning, weights, previous):
+        """The tasks that bring the rows of each expert together, and fit it.
+
+        As many experts as there are threads are a wave. The rows of a wave are chosen
+        before experts of the last are fitted: a worker that fits does not let others
+        wait for rows, and rows for two waves are all that has to be held.
+        """
+        tasks = []
+        for place, k in enumerate(learning):
+            wave = place // self._cluster.n_threads
+            with annotate(priority=-2 * wave):
+                picked = self._picks(k, weights)
+            with annotate(priority=-2 * wave - 3):
+                tasks.append(self._fit_task(k, picked, previous[k]))
+        return tasks
+
+    def _picks(self, k, weights):
+        """The tasks that choose the rows of an expert, one for each partition."""
+        return in_each(
+            self._training.map(
+                pick,
+                weights.parts.rows,
+                getattr(weights.emphasis, "rows", weights.emphasis),
+                weights.sharing,
+                k,
+                self._capacity,
+                self._seeds,
+                is_classifier(self._experts[k].estimator),
+            )
         )
+
+    def _fit_task(self, k, picked, previous):
+        """The task that fits an expert to the rows that have come to it."""
         go_on = previous is not None and has_own_density(previous)
         return task(
             "fit_expert",
             fit_expert,
             self.names[k],
             self._experts[k],
-            in_each(picked),
+            picked,
             self._training.sum() / self._training.n_rows.sum(),
             previous if go_on else None,
         )

@@ -1,6 +1,7 @@
 """What the two mixtures over Dask collections share: fit, and lazy predictions."""
 
 from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 
@@ -34,10 +35,10 @@ from sklearn_moe.dask._gate import DistributedGating
 from sklearn_moe.dask._likelihoods import DistributedLikelihood
 from sklearn_moe.dask._partitions import (
     Columns,
+    Partition,
     Schema,
     TrainingPartitions,
     block_of,
-    draw,
     joined,
     look_at,
     make_partition,
@@ -48,9 +49,10 @@ from sklearn_moe.experts import has_own_density
 from sklearn_moe.gates import SoftmaxGate
 from sklearn_moe.initialization import (
     KINDS,
-    START_ROWS,
     initial_responsibilities,
+    rows_of_start,
     starting_points,
+    starting_rule,
 )
 from sklearn_moe.weighting import last_step, seeded
 
@@ -118,8 +120,8 @@ class DistributedMixture:
                     f"of positive weight, n_samples={rows.n_rows.sum()}. Ask for fewer "
                     "experts."
                 )
-            drawn = self._draw(rows, random_state, cluster)
-            sample = joined(drawn)
+            drawn = rows_of_start(rows.n_rows.sum(), random_state)
+            sample = self._bring(drawn, rows, cluster)
             self._check_X(sample.X, reset=True)
             few = sample.take(np.arange(2))
             self._example_ = few.X, few.y
@@ -127,7 +129,7 @@ class DistributedMixture:
                 named_experts, gate, rows, sample, cluster, random_state
             )
             starts = self._distributed_starts(
-                parts, rows, sample, [len(p.y) for p in drawn], cluster, random_state
+                parts, rows, sample, cluster, random_state
             )
             self._run_em(starts, self.n_init, 1, training, parts, random_state)
         return self
@@ -177,15 +179,16 @@ class DistributedMixture:
         vars(checker).update({k: v for k, v in vars(self).items() if k in known})
         return checker
 
-    def _draw(self, rows, random_state, cluster):
-        """A few rows of each partition, for the client."""
-        return cluster.collect(
-            rows.map(
-                draw,
-                Kept(shares(START_ROWS, rows.n_rows)),
-                Kept(_seeds(random_state, len(rows.n_rows))),
-            )
-        )
+    def _bring(self, drawn, rows, cluster):
+        """Rows for the client, by their numbers, with the weight of all."""
+        ends = np.cumsum(rows.n_rows)
+        if isinstance(drawn, slice):
+            drawn = np.arange(ends[-1])
+        places = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+        own = [place - begin for place, begin in zip(places, ends - rows.n_rows)]
+        sample = joined(cluster.collect(rows.map(Partition.take, Kept(own))))
+        factor = rows.sum() / sample.sample_weight.sum()
+        return replace(sample, sample_weight=factor * sample.sample_weight)
 
     def _parts_on_cluster(
         self, named_experts, gate, rows, sample, cluster, random_state
@@ -227,38 +230,28 @@ class DistributedMixture:
                 limits.append(self.max_rows_per_expert)
         return shares(min(limits), rows.n_rows)
 
-    def _distributed_starts(self, parts, rows, sample, drawn, cluster, random_state):
+    def _distributed_starts(self, parts, rows, sample, cluster, random_state):
         """Yield the responsibilities with which each start of EM begins, in a list."""
         init = self.init
         if hasattr(init, "fit_predict"):
             init = seeded(init, random_state)
-        n_rows, n_experts = rows.n_rows.sum(), len(parts["experts"].names)
+        shape = rows.n_rows.sum(), len(parts["experts"].names)
         for start in starting_points(init, self.n_init):
-            responsibilities = initial_responsibilities(
+            learn = starting_rule if isinstance(start, str) else Followed.learn
+            rule = learn(
                 start,
                 parts["gate"].features,
                 sample.encoded_y,
-                n_experts,
+                shape[1],
                 sample.sample_weight,
                 random_state,
-                classification=is_classifier(self),
+                n_classes=len(self.classes_) if is_classifier(self) else None,
             )
-            if len(sample.y) == n_rows:
-                first = Kept(np.split(responsibilities, np.cumsum(drawn)[:-1]))
-            else:
-                first = cluster.keep(
-                    self._follow(parts["gate"], rows, sample, responsibilities, cluster)
-                )
+            first = cluster.keep(
+                rows.map(begin, parts["gate"].partitions, cluster.share(rule))
+            )
             (load,) = cluster.total(rows.map(column_sums, first))
-            yield [Columns(first, (n_rows, n_experts), load)]
-
-    def _follow(self, gate, rows, sample, responsibilities, cluster):
-        """Responsibilities of all rows, like those of the sample."""
-        n_classes = len(self.classes_) if is_classifier(self) else None
-        rule = DecisionTreeRegressor(random_state=0).fit(
-            _features_and_targets(gate.features, sample, n_classes), responsibilities
-        )
-        return rows.map(follow, gate.partitions, cluster.share(rule), n_classes)
+            yield [Columns(first, shape, load)]
 
     @property
     def partial_fit(self):
@@ -440,16 +433,33 @@ class DistributedMixture:
         return {**super().__getstate__(), "client": None}
 
 
-def follow(partition, problem, rule, n_classes):
-    """Responsibilities of a partition, like those of the sample."""
-    features = problem.design[:, :-1]
-    return rule.predict(_features_and_targets(features, partition, n_classes))
+@dataclass(frozen=True)
+class Followed:
+    """Gives each row to experts as a clusterer gave those of the sample that are near.
+
+    Attributes
+    ----------
+    tree : DecisionTreeRegressor
+    """
+
+    tree: DecisionTreeRegressor
+
+    @classmethod
+    def learn(cls, clusterer, features, *others, **params):
+        """Learn from what `initial_responsibilities` says, of the same arguments."""
+        given = initial_responsibilities(
+            clusterer, features, *others, slice(None), **params
+        )
+        return cls(DecisionTreeRegressor(random_state=0).fit(features, given))
+
+    def __call__(self, features, y):
+        """Responsibilities of rows."""
+        return self.tree.predict(features)
 
 
-def _features_and_targets(features, partition, n_classes):
-    y = partition.encoded_y
-    targets = y.reshape(len(y), -1) if n_classes is None else np.eye(n_classes)[y]
-    return np.hstack([features, targets])
+def begin(partition, problem, rule):
+    """The first responsibilities of a partition."""
+    return rule(problem.design[:, :-1], partition.encoded_y)
 
 
 def _seeds(random_state, n_seeds):

@@ -173,32 +173,6 @@ def _checked_weights(sample_weight, X):
     )
 
 
-def draw(partition, n_rows, seed):
-    """Some of the rows, at random, in their order; all where there are no more.
-
-    Parameters
-    ----------
-    partition : Partition
-    n_rows : int
-    seed : int
-
-    Returns
-    -------
-    sample : Partition
-        Its weights are as much larger as its rows are fewer.
-    """
-    n_given = len(partition.sample_weight)
-    if n_rows >= n_given:
-        return partition
-    drawn = np.random.default_rng(seed).choice(n_given, n_rows, replace=False)
-    sample = partition.take(np.sort(drawn))
-    drawn_weight = sample.sample_weight.sum()
-    factor = partition.sample_weight.sum() / drawn_weight if n_rows else 1.0
-    return Partition(
-        sample.X, sample.y, sample.encoded_y, sample.sample_weight * factor
-    )
-
-
 def joined(partitions):
     """The rows of several, one after the other.
 

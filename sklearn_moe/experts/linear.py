@@ -179,16 +179,22 @@ def weighted_moments(X, y, experts, weights, means):
     largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
     negligible = NEGLIGIBLE * largest[:, np.newaxis]
     moments, n_rows = np.zeros((n_products, n_columns)), np.zeros(len(experts))
+    # Used again and again: workers of Dask return what is larger than 128 KB to the
+    # system at once, and it is dear to get it back.
+    size = batches[0].stop
+    design = np.ones((n_columns, size))
+    weighted = np.empty((len(experts), n_columns, size))
     for rows in batches:
-        design = np.ones((n_columns, rows.stop - rows.start))
-        np.subtract(X[rows].T, means[:-1, np.newaxis], out=design[1:-1])
-        np.subtract(y[rows], means[-1], out=design[-1])
+        used = slice(rows.stop - rows.start)
+        np.subtract(X[rows].T, means[:-1, np.newaxis], out=design[1:-1, used])
+        np.subtract(y[rows], means[-1], out=design[-1, used])
         block = weights.of(experts, rows)
         substantial = block > negligible
         block *= substantial
         n_rows += np.count_nonzero(substantial, axis=1)
-        weighted = block[:, np.newaxis] * design
-        moments += weighted.reshape(n_products, -1) @ design.T
+        np.multiply(block[:, np.newaxis], design[:, used], out=weighted[:, :, used])
+        flat = weighted.reshape(n_products, -1)[:, used]
+        moments += flat @ design[:, used].T
     return n_rows, moments.reshape(len(experts), n_columns, n_columns)
 
 

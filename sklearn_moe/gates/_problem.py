@@ -21,8 +21,10 @@ MAX_DENSE_HESSIAN = 500
 ROWS_PER_PARAMETER = 50
 LEAST_ROWS = 5_000
 
-# So many rows at a time pass through the processor's cache.
-BATCH_SIZE = 4096
+# So many logits at a time pass through the processor's cache. They are 125 KB: workers
+# of Dask return what is larger than 128 KB to the system at once, and it is dear to get
+# it back.
+BATCH_SIZE = 16_000
 # On their way into the Hessian, where each is repeated for every class.
 HESSIAN_BATCH_SIZE = 1024
 
@@ -177,8 +179,8 @@ class SoftmaxProblem:
         ----------
         parameters : ndarray of shape (n_classes, n_features + 1)
         targets : ndarray of shape (n_samples, n_classes)
-        log_weights : ndarray of shape (n_samples, n_classes)
-            Where to write those of the point.
+        log_weights : ndarray of shape (n_samples, n_classes) or None
+            Where to write those of the point, if they are wanted.
 
         Returns
         -------
@@ -189,16 +191,19 @@ class SoftmaxProblem:
         gradient = ridge * parameters
         cross_entropy = 0.0
         load = self._load(targets)
-        for rows in gen_batches(len(targets), BATCH_SIZE):
+        n_rows = max(250, BATCH_SIZE // len(parameters))
+        for rows in gen_batches(len(targets), n_rows):
             design, weight = self.design[rows], self.sample_weight[rows]
-            loss, derivative, log_weights[rows] = kernels.softmax_cross_entropy(
+            loss, derivative, own = kernels.softmax_cross_entropy(
                 safe_sparse_dot(design, parameters.T, dense_output=True),
                 targets[rows],
                 weight,
             )
             cross_entropy += loss
+            if log_weights is not None:
+                log_weights[rows] = own
             if self.load_balance:
-                imbalance, push = self._imbalance(log_weights[rows], load, weight)
+                imbalance, push = self._imbalance(own, load, weight)
                 penalty += imbalance
                 derivative += push
             gradient += safe_sparse_dot(derivative.T, design, dense_output=True)
