@@ -13,6 +13,7 @@ from sklearn_moe._mixture import BaseMixtureOfExperts
 from sklearn_moe.experts import IncrementalPool, OnlineExperts
 from sklearn_moe.gates import OnlineFit, OnlineGating
 from sklearn_moe.incremental import can_learn
+from sklearn_moe.initialization import rows_of_start
 from sklearn_moe.online import RowsSeen, Stream, kept_part, online_step
 from sklearn_moe.routing import Router
 
@@ -112,11 +113,12 @@ class StreamedMixture(BaseMixtureOfExperts):
                 n_jobs=parts_jobs,
             ),
         }
+        rows = rows_of_start(len(weight), random_state)
         with warnings.catch_warnings():
             # The stream goes on.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._run_em(
-                self._starts(training, parts, random_state),
+                self._starts(training, parts, rows, random_state),
                 self.n_init,
                 starts_jobs,
                 training,
