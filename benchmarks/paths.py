@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
-    _mixture,
+    _prediction,
     gates,
     kernels,
 )
@@ -35,7 +35,7 @@ from sklearn_moe.gates.softmax import SoftmaxGating
 
 PREDICT = {
     "gate": [(gates, "log_weights"), (gates, "most_trusted")],
-    "combination": [(_mixture, "dispatch"), (_mixture, "dispatch_to_one")],
+    "combination": [(_prediction, "dispatch"), (_prediction, "dispatch_to_one")],
 }
 M_STEP = {
     "Hessian": [(SoftmaxProblem, "_hessian")],

@@ -1,4 +1,4 @@
-"""What the two estimators share: parameters, the outline of fit, the predictions."""
+"""What the two estimators share: the outline of fit."""
 
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -12,27 +12,21 @@ import numpy as np
 from sklearn.base import TransformerMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
     Bunch,
-    check_array,
     check_consistent_length,
     check_random_state,
-    get_tags,
 )
 from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe import gates, kernels
+from sklearn_moe import gates
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._compat import (
     HasMethods,
     Interval,
-    NamedPartsMixin,
     StrOptions,
     VisualBlock,
     check_sample_weight,
@@ -41,18 +35,18 @@ from sklearn_moe._compat import (
     safe_indexing,
     select_params,
 )
+from sklearn_moe._composition import PartsMixin
 from sklearn_moe._criteria import InformationCriteriaMixin
 from sklearn_moe._parallel import sent_once
+from sklearn_moe._prediction import PredictionMixin
 from sklearn_moe._run import best_run
 from sklearn_moe.em import expectation_maximization
 from sklearn_moe.experts import (
     ExpertPool,
-    expert_answers,
     find_memorizers,
     has_own_density,
 )
 from sklearn_moe.folds import folds
-from sklearn_moe.gates import SoftmaxGate
 from sklearn_moe.initialization import (
     KINDS,
     initial_responsibilities,
@@ -64,15 +58,8 @@ from sklearn_moe.likelihoods import OwnDensityLikelihood
 from sklearn_moe.online import RowsSeen
 from sklearn_moe.routing import (
     Router,
-    dispatch,
-    dispatch_to_one,
-    exclude,
-    keep_largest,
 )
-from sklearn_moe.weighting import CannotGoOnError, last_step, seeded, thawed
-
-# What a part must have to be cloned, asked for its tags, fitted and used.
-ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
+from sklearn_moe.weighting import CannotGoOnError, seeded
 
 # The largest part of a row that is shared automatically.
 LARGEST_SHARED_PART = 0.5
@@ -91,23 +78,12 @@ class TrainingSet:
     n_given: int
 
 
-def _predicts(expert):
-    """Whether an estimator will predict; some show it only when they are fitted."""
-    return hasattr(expert, "predict") or get_tags(expert).estimator_type is not None
-
-
-def _predicts_probabilities(gate):
-    """Whether a gate will do so; some classifiers show no method until fitted."""
-    return hasattr(gate, "predict_proba") or (
-        is_classifier(gate) and not hasattr(gate, "predict")
-    )
-
-
 class BaseMixtureOfExperts(
+    PredictionMixin,
     InformationCriteriaMixin,
     CallbackSupportMixin,
     TransformerMixin,
-    NamedPartsMixin,
+    PartsMixin,
     metaclass=ABCMeta,
 ):
     """Base of the mixtures of experts; a subclass knows about its targets."""
@@ -135,22 +111,8 @@ class BaseMixtureOfExperts(
         "verbose": ["verbose"],
     }
 
-    # Parameters that hold estimators, or stand for them.
-    _part_params = ("experts", "gate")
-
     # What a subclass knows
     # ---------------------
-
-    # L2 penalty of the default gate where the experts are given; see the user guide.
-    _given_experts_alpha: float
-
-    @abstractmethod
-    def _default_expert(self):
-        """The estimator that ``experts=None`` stands for."""
-
-    @abstractmethod
-    def _check_expert(self, name, expert):
-        """Raise TypeError where an estimator is of the wrong kind."""
 
     @abstractmethod
     def _check_y(self, y):
@@ -171,103 +133,6 @@ class BaseMixtureOfExperts(
     @abstractmethod
     def _make_answers(self, y):
         """What the mixture asks of its experts: a callable on (expert, X)."""
-
-    # Parameters
-    # ----------
-
-    def get_params(self, deep=True):
-        """Get the parameters of the mixture, its experts and its gate.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the parameters of the parts.
-
-        Returns
-        -------
-        params : dict
-        """
-        if isinstance(self.experts, list):
-            return self._get_params("experts", deep=deep)
-        return super().get_params(deep=deep)
-
-    def set_params(self, **params):
-        """Set the parameters of the mixture, its experts and its gate.
-
-        Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
-        ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
-        Setting a parameter of a part that is None, or of a noise model that is a name,
-        puts the part in its place first.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : estimator
-        """
-        for part in self._part_params:
-            addressed = any(name.startswith(f"{part}__") for name in params)
-            given = params.get(part, getattr(self, part))
-            if addressed and (given is None or isinstance(given, str)):
-                params[part] = self._part_for(part, given)
-        return self._set_params("experts", **params)
-
-    def _part_for(self, part, given):
-        """The object that None, or a name, stands for."""
-        return self._default_expert() if part == "experts" else SoftmaxGate()
-
-    def _named_experts(self):
-        """The unfitted experts as (name, estimator), validated."""
-        if isinstance(self.experts, list):
-            for item in self.experts:
-                is_pair = isinstance(item, tuple) and len(item) == 2
-                if not (is_pair and isinstance(item[0], str)):
-                    raise TypeError(
-                        "The 'experts' list must hold (name, estimator) tuples, the "
-                        f"name a string; got {item!r}."
-                    )
-            if not self.experts:
-                raise ValueError("The 'experts' list is empty; give one at least.")
-            self._validate_names([name for name, _ in self.experts])
-            named = self.experts
-        else:
-            expert = self._default_expert() if self.experts is None else self.experts
-            named = [(f"expert{k}", expert) for k in range(self.n_experts)]
-        for name, expert in named:
-            if isinstance(expert, type):
-                raise TypeError(
-                    f"Expert {name!r} must be an instance of an estimator; got the "
-                    f"class {expert.__name__}. Write {expert.__name__}()."
-                )
-            if not (
-                all(hasattr(expert, method) for method in ESTIMATOR_METHODS)
-                and _predicts(expert)
-            ):
-                raise TypeError(
-                    f"Expert {name!r} must be a scikit-learn estimator with fit and "
-                    f"predict; got {expert!r}."
-                )
-            self._check_expert(name, expert)
-            if isinstance(expert, FrozenEstimator):
-                check_is_fitted(expert)
-        return named
-
-    def _gate(self):
-        """The unfitted gate, validated."""
-        gate = self._default_gate() if self.gate is None else self.gate
-        if isinstance(gate, type) or not (
-            all(hasattr(gate, method) for method in ESTIMATOR_METHODS)
-            and _predicts_probabilities(gate)
-        ):
-            raise TypeError(
-                "The 'gate' must be a gate, a pipeline that ends in one, or a "
-                f"classifier with predict_proba; got {gate!r}."
-            )
-        if self._gate_is_frozen():
-            check_is_fitted(last_step(gate))
-        return gate
 
     # Fitting
     # -------
@@ -388,19 +253,6 @@ class BaseMixtureOfExperts(
         starts_apart = n_starts > 1 and self._specializes()
         return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
 
-    def _default_gate(self):
-        """The gate that ``gate=None`` stands for.
-
-        Experts that specialise need sharp borders; the competence of given ones varies
-        slowly, so that their gate is held back more, and no outlier may bend it.
-        """
-        if self._specializes():
-            return SoftmaxGate()
-        return SoftmaxGate(alpha=self._given_experts_alpha, clip=3.5)
-
-    def _gate_is_frozen(self):
-        return isinstance(last_step(self.gate), FrozenEstimator)
-
     def _shared_part(self, n_experts, total_weight):
         """The part of each row that all experts share equally.
 
@@ -410,16 +262,6 @@ class BaseMixtureOfExperts(
             return self.sharing
         wanted = n_experts * (self.n_features_in_ + 1)
         return min(wanted / total_weight, LARGEST_SHARED_PART)
-
-    def _specializes(self):
-        """Whether EM fits the experts to their own rows."""
-        return not self._unlike() if self.specialize == "auto" else self.specialize
-
-    def _unlike(self):
-        """Whether the experts are of different kinds."""
-        if not isinstance(self.experts, list):
-            return False
-        return len({type(last_step(thawed(e))) for _, e in self.experts}) > 1
 
     def _splits(self, gate, training, random_state):
         """The folds of the experts and of the gate; None means in-sample answers."""
@@ -471,20 +313,6 @@ class BaseMixtureOfExperts(
         return TrainingSet(
             X, y, self._encode_y(y), sample_weight, weighted, kept, n_given
         )
-
-    def _check_X(self, X, y="no_validation", *, reset):
-        """Validate X; a frame is looked at, never converted."""
-        if not hasattr(X, "columns"):
-            X = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=None,
-                ensure_all_finite=False,
-                estimator=self,
-                input_name="X",
-            )
-        validate_data(self, X, y, reset=reset, skip_check_array=True)
-        return X
 
     def _expert_params(self, names, fit_params, X, training, method="fit"):
         """Further arguments of each expert's fit, by name, for the kept rows."""
@@ -681,144 +509,8 @@ class BaseMixtureOfExperts(
                 stacklevel=5,
             )
 
-    # Prediction
-    # ----------
-
-    def predict_gate(self, X):
-        """Weights that the gate gives to the experts.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        gate_weights : ndarray of shape (n_samples, n_experts)
-            Rows sum to one.
-        """
-        X = self._checked_X(X)
-        return np.exp(self._log_gate(X))
-
-    def apply(self, X):
-        """Index of the expert with the largest gate weight, for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        chosen : ndarray of shape (n_samples,)
-            Positions in `experts_`.
-        """
-        return self._most_trusted(self._checked_X(X))
-
-    def responsibilities(self, X, y):
-        """Posterior probability of each expert, given the row and its target.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        responsibilities : ndarray of shape (n_samples, n_experts)
-            Rows sum to one.
-        """
-        return self._posterior(X, y)[0]
-
-    def score_samples(self, X, y=None):
-        """Log density of each target under the mixture, log p(y | x).
-
-        It is the density of the whole mixture, whatever `combination` says: that
-        parameter is about predictions alone.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), default=None
-            Targets. None means the predictions of the mixture: the result then says
-            how sure it is of each.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,)
-        """
-        return self._posterior(X, self._likely_y(X) if y is None else y)[1]
-
-    def _posterior(self, X, y):
-        X = self._checked_X(X)
-        y = self._encode_y(y)
-        check_consistent_length(X, y)
-        outputs = self._answers_for(X, self._decode_y(y))
-        log_prob = self._likelihood_.log_prob(y, outputs, X)
-        return kernels.responsibilities(self._log_gate(X), log_prob, np.ones(len(y)))[
-            :2
-        ]
-
-    def _answers_for(self, X, y=None):
-        return expert_answers(self.named_experts_, X, y, self._answers_)
-
-    def _pool(self, X):
-        """What the experts expect, combined; each is asked about its own rows only."""
-        X = self._checked_X(X)
-        names = list(self.named_experts_)
-
-        def ask(k, rows):
-            own = X if len(rows) == X.shape[0] else safe_indexing(X, rows)
-            expert = {names[k]: self.experts_[k]}
-            outputs = expert_answers(expert, own, None, self._answers_)
-            return self._likelihood_.take([k]).predictive(outputs)[:, 0]
-
-        if self.combination == "argmax":
-            single = getattr(X, "dtype", None) == np.float32
-            dtype = np.float32 if single else np.float64
-            return dispatch_to_one(self._most_trusted(X), len(names), ask, dtype)
-        return dispatch(self._kept_weights(X), ask)
-
-    def _most_trusted(self, X):
-        """The expert of the largest weight, for each row."""
-        if self._active_.all() and not gates.needs_folds(self.gate_):
-            # The largest logit says it as well, without a softmax.
-            return gates.most_trusted(self.gate_, X)
-        return kernels.argmax(self._log_gate(X))
-
-    def _kept_weights(self, X):
-        """Weights of the experts that answer for a row."""
-        weights = np.exp(self._log_gate(X))
-        if self.combination == "argmax":
-            return keep_largest(weights, 1)
-        return weights if self.top_k is None else keep_largest(weights, self.top_k)
-
-    def _likely_y(self, X):
-        """Targets that the mixture thinks likely: its predictions."""
-        return self.predict(X)
-
-    def _expectations(self, X):
-        return self._likelihood_.predictive(self._answers_for(X))
-
-    def _log_gate(self, X):
-        log_gate = gates.log_weights(self.gate_, X, len(self.experts_))
-        return exclude(log_gate, self._active_)
-
-    def _checked_X(self, X):
-        check_is_fitted(self)
-        return self._check_X(X, reset=False)
-
-    # Conventions of scikit-learn
-    # ---------------------------
-
-    def _parts(self):
-        """All estimators in this one, unfitted, by name."""
-        if isinstance(self.experts, list):
-            experts = list(self.experts)
-        else:
-            # "or" would ask an ensemble that is not fitted for its length.
-            expert = self._default_expert() if self.experts is None else self.experts
-            experts = [("experts", expert)]
-        gate = self._default_gate() if self.gate is None else self.gate
-        return [("gate", gate), *experts]
+    # Display
+    # -------
 
     def _sk_visual_block_(self):
         names, parts = zip(*self._parts())
@@ -835,40 +527,6 @@ class BaseMixtureOfExperts(
     def _noise_in_words(self, k):
         """What is said of the noise of an expert where the mixture is shown."""
         return ""
-
-    def get_metadata_routing(self):
-        """Get the metadata routing of this object.
-
-        `sample_weight` is used by the mixture itself, which gives each expert weights
-        of its own; all else is routed to the experts.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        for name, part in self._parts()[1:]:
-            if isinstance(part, FrozenEstimator):
-                continue
-            router.add(
-                **{name: part},
-                method_mapping=MethodMapping()
-                .add(caller="fit", callee="fit")
-                .add(caller="partial_fit", callee="partial_fit"),
-            )
-        return router
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inputs = [
-            get_tags(part).input_tags
-            for _, part in self._parts()
-            if hasattr(part, "__sklearn_tags__")
-        ]
-        tags.input_tags.sparse = all(part.sparse for part in inputs)
-        tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
-        tags.input_tags.positive_only = any(part.positive_only for part in inputs)
-        return tags
 
 
 def check_fitted_mixture(estimator, caller):

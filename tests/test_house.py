@@ -18,7 +18,7 @@ FLOORS = [
     {"classifier", "regressor"},
     {"_streams"},
     {"_mixture"},
-    {"_criteria", "_run", "online"},
+    {"_composition", "_criteria", "_prediction", "_run", "online"},
     {"em"},
     {
         "acceleration",
