@@ -601,7 +601,7 @@ def main():
     parser.add_argument(
         "--memory-rows-large", type=int, help="instead of twice what memory holds"
     )
-    parser.add_argument("--memory-limit", default="700MB", help="of a worker")
+    parser.add_argument("--memory-limit", default="1GB", help="of a worker")
     parser.add_argument(
         "--local-rows",
         type=int,

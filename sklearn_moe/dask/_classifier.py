@@ -20,7 +20,7 @@ class MixtureOfExpertsClassifier(
     experts : estimator or list of (str, estimator), default=None
         One classifier, of which `n_experts` clones are made, or a list of named
         classifiers. Each is fitted on one worker, to the rows that have come to it.
-        None means
+        Classifiers for Dask of LightGBM and XGBoost are given all rows. None means
         :class:`~sklearn.linear_model.LogisticRegression`.
     n_experts : int, default=4
         Number of experts. Not used where `experts` is a list.

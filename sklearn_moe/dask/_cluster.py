@@ -87,11 +87,6 @@ class Cluster:
     def __exit__(self, *error):
         self._stack.close()
 
-    @property
-    def n_threads(self):
-        """How many tasks the workers do at the same time."""
-        return sum(self.client.nthreads().values()) or 1
-
     def keep(self, rows):
         """Have the workers keep these values, unless rows are not to be kept.
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from dask import annotate
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._compat import safe_indexing
-from sklearn_moe.dask._cluster import Kept, in_each, task
+from sklearn_moe.dask._cluster import Kept, Rows, in_each, task
+from sklearn_moe.dask._collective import CollectiveFit, takes_collections
 from sklearn_moe.dask._moments import mean_and_variance
 from sklearn_moe.dask._partitions import Columns, stack_rows
 from sklearn_moe.dask._sampling import rows_that_travel
@@ -98,7 +99,7 @@ class DistributedPool:
         self.names = [name for name, _ in named_experts]
         self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
         self._experts = [
-            expert if frozen else WeightedFit(expert, random_state)
+            expert if frozen else _fit_of(expert)(expert, random_state)
             for (_, expert), frozen in zip(named_experts, self.frozen)
         ]
         self._training, self._sample, self._cluster = training, sample, cluster
@@ -130,9 +131,11 @@ class DistributedPool:
         learning = [k for k in range(len(experts)) if active[k] and not self.frozen[k]]
         solved = self._solve(learning, weights, experts) if previous else {}
         rest = [k for k in learning if k not in solved]
-        solved.update(
-            zip(rest, self._cluster.fetch(self._fits(rest, weights, experts)))
-        )
+        together = [k for k in rest if isinstance(self._experts[k], CollectiveFit)]
+        alone = [k for k in rest if k not in together]
+        fits = self._fits(alone, weights, experts)
+        solved.update(zip(alone, self._cluster.fetch(fits)))
+        solved.update((k, self._fit_together(k, weights)) for k in together)
         experts = [solved.get(k, expert) for k, expert in enumerate(experts)]
         members = [
             Fitted(expert, self._ask.answers, self._sample) for expert in experts
@@ -163,36 +166,34 @@ class DistributedPool:
     def _least_squares(self):
         return DistributedLeastSquares(self._training, self._sample, self._cluster)
 
-    def _fits(self, learning, weights, previous):
-        """The tasks that bring the rows of each expert together, and fit it.
-
-        As many experts as there are threads are a wave. The rows of a wave are chosen
-        before experts of the last are fitted: a worker that fits does not let others
-        wait for rows, and rows for two waves are all that has to be held.
-        """
-        tasks = []
-        for place, k in enumerate(learning):
-            wave = place // self._cluster.n_threads
-            with annotate(priority=-2 * wave):
-                picked = self._picks(k, weights)
-            with annotate(priority=-2 * wave - 3):
-                tasks.append(self._fit_task(k, picked, previous[k]))
-        return tasks
-
-    def _picks(self, k, weights):
-        """The tasks that choose the rows of an expert, one for each partition."""
-        return in_each(
-            self._training.map(
-                pick,
-                weights.parts.rows,
-                getattr(weights.emphasis, "rows", weights.emphasis),
-                weights.sharing,
-                k,
-                self._capacity,
-                self._seeds,
-                is_classifier(self._experts[k].estimator),
+    def _fit_together(self, k, weights):
+        """Fit an expert that takes Dask collections itself."""
+        with blamed_on(f"expert {self.names[k]!r}"):
+            return self._experts[k].fit(
+                self._training, weights, k, self._sample, self._cluster.client
             )
+
+    def _fits(self, learning, weights, previous):
+        """The tasks that bring the rows of each expert together, and fit it."""
+        if not learning:
+            return []
+        labelled = [is_classifier(self._experts[k].estimator) for k in learning]
+        # Of all experts at once: a partition is looked at once, and has done its part
+        # before a worker that fits could let others wait for rows.
+        picked = self._training.map(
+            pick,
+            weights.parts.rows,
+            getattr(weights.emphasis, "rows", weights.emphasis),
+            weights.sharing,
+            dict(zip(learning, labelled)),
+            self._capacity,
+            self._seeds,
         )
+        picked = Kept(in_each(picked))
+        return [
+            self._fit_task(k, in_each(Rows(itemgetter(k), picked)), previous[k])
+            for k in learning
+        ]
 
     def _fit_task(self, k, picked, previous):
         """The task that fits an expert to the rows that have come to it."""
@@ -206,6 +207,10 @@ class DistributedPool:
             self._training.sum() / self._training.n_rows.sum(),
             previous if go_on else None,
         )
+
+
+def _fit_of(expert):
+    return CollectiveFit if takes_collections(expert) else WeightedFit
 
 
 class DistributedLeastSquares(LeastSquares):
@@ -287,8 +292,8 @@ class Fitted:
         return np.average(values.reshape(len(weights), -1)[:, 0], weights=weights)
 
 
-def pick(partition, parts, emphasis, sharing, k, capacity, seed, labelled):
-    """The rows of a partition that travel to an expert.
+def pick(partition, parts, emphasis, sharing, learning, capacity, seed):
+    """The rows of a partition that travel to each expert.
 
     Parameters
     ----------
@@ -297,24 +302,28 @@ def pick(partition, parts, emphasis, sharing, k, capacity, seed, labelled):
     emphasis : float or ndarray of shape (n_samples, n_experts)
     sharing : float
         These three as in `TrainingWeights`.
-    k : int
-        The expert.
+    learning : dict of {int: bool}
+        The experts, and whether the targets of each are classes.
     capacity : int
+        Of each expert, in this partition.
     seed : int
         Of this partition.
-    labelled : bool
-        Whether targets are classes.
 
     Returns
     -------
-    picked : tuple of X, y, weights and the number of rows that had been wanted
+    picked : dict of {int: tuple}
+        X, y, weights and the number of rows that had been wanted.
     """
-    weights = TrainingWeights(parts, partition.sample_weight, sharing, emphasis).of(k)
+    weights = TrainingWeights(parts, partition.sample_weight, sharing, emphasis)
     # Not zero, and the same for all experts: what travels anyway travels together.
-    luck = 1 - np.random.default_rng(seed).random(len(weights))
-    labels = partition.y if labelled else None
-    rows, weights, n_wanted = rows_that_travel(weights, capacity, luck, labels)
-    return safe_indexing(partition.X, rows), partition.y[rows], weights, n_wanted
+    luck = 1 - np.random.default_rng(seed).random(len(partition.y))
+    picked = {}
+    for k, labelled in learning.items():
+        labels = partition.y if labelled else None
+        rows, own, n_wanted = rows_that_travel(weights.of(k), capacity, luck, labels)
+        X = safe_indexing(partition.X, rows)
+        picked[k] = X, partition.y[rows], own, n_wanted
+    return picked
 
 
 def fit_expert(name, expert, picked, unit, previous):
@@ -325,7 +334,7 @@ def fit_expert(name, expert, picked, unit, previous):
     name : str
     expert : WeightedFit
     picked : list of tuple
-        What `pick` returned, of each partition.
+        Of each partition, what `pick` found for the expert.
     unit : float
         The mean weight of all rows.
     previous : estimator or None

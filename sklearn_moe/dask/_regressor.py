@@ -28,8 +28,9 @@ class MixtureOfExpertsRegressor(
         regressors. Each is fitted on one worker, to the rows that have come to it;
         of :class:`~sklearn.linear_model.Ridge` and
         :class:`~sklearn.linear_model.LinearRegression` no rows travel but for their
-        first fit: they learn from sums over all of them. None means ``Ridge()``, or
-        what suits the noise.
+        first fit: they learn from sums over all of them. Regressors for Dask of
+        LightGBM and XGBoost are given all rows. None means ``Ridge()``, or what suits
+        the noise.
     n_experts : int, default=4
         Number of experts. Not used where `experts` is a list.
     gate : estimator, default=None
