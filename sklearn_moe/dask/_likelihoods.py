@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_moe.dask._partitions import Columns
+from sklearn_moe.dask._cluster import add_up
+from sklearn_moe.dask._partitions import Columns, blocks
 from sklearn_moe.em import TrainingWeights
 from sklearn_moe.likelihoods import (
     CategoricalLikelihood,
@@ -29,10 +30,9 @@ class NoiseSums:
     noise: Noise
     target: Target
 
-    def sums(self, partition, outputs, weights):
-        """Of the rows of a partition."""
-        target = replace(self.target, X=partition.X, y=partition.encoded_y)
-        return self.noise.sums(target, outputs, np.asarray(weights))
+    def sums(self, y, outputs, weights):
+        """Of some rows."""
+        return self.noise.sums(replace(self.target, y=y), outputs, np.asarray(weights))
 
     def learn_sums(self, errors, total):
         """The noise, from the sums of all partitions."""
@@ -50,9 +50,9 @@ class ClassSums:
 
     n_classes: int
 
-    def sums(self, partition, outputs, weights):
-        """Of the rows of a partition."""
-        return CategoricalLikelihood(partition.encoded_y).sums(outputs, weights)
+    def sums(self, y, outputs, weights):
+        """Of some rows."""
+        return CategoricalLikelihood(y).sums(outputs, weights)
 
     def learn_sums(self, unsure, wrong, decided):
         """The likelihood, from the sums of all partitions."""
@@ -125,8 +125,17 @@ class DistributedLikelihood:
 
 def sums_of(partition, outputs, parts, sharing, local):
     """Sums over the rows of a partition, from which the likelihood is learnt."""
-    weights = TrainingWeights(parts, partition.sample_weight, sharing)
-    return local.sums(partition, getattr(outputs, "values", outputs), weights)
+    outputs = getattr(outputs, "values", outputs)
+    return add_up(
+        [
+            local.sums(
+                partition.encoded_y[rows],
+                outputs[rows],
+                TrainingWeights(parts[rows], partition.sample_weight[rows], sharing),
+            )
+            for rows in blocks(len(outputs), outputs[0].size)
+        ]
+    )
 
 
 def log_density(partition, outputs, fitted):

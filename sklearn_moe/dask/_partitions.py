@@ -5,10 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, gen_batches
 
 from sklearn_moe._compat import check_sample_weight, safe_indexing
 from sklearn_moe.dask._cluster import Kept, Rows
+
+# Numbers of a block, whose arrays stay in the processor's cache. They are 125 KB:
+# workers return what is larger than 128 KB to the system at once, and to get it back
+# takes longer than the arithmetic.
+BLOCK_SIZE = 16_000
 
 
 @dataclass(frozen=True)
@@ -226,6 +231,20 @@ def shares(total, sizes):
         return sizes.tolist()
     ends = total * np.cumsum(sizes) // n_rows
     return np.diff(ends, prepend=0).tolist()
+
+
+def blocks(n_rows, n_columns):
+    """Slices of some rows of a partition, for arrays of so many columns.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+
+    Yields
+    ------
+    rows : slice
+    """
+    return gen_batches(n_rows, max(250, BLOCK_SIZE // n_columns))
 
 
 class TrainingPartitions:
