@@ -260,38 +260,27 @@ def evaluate(call, *values):
     -------
     value : object
     """
-    done = {}
+    return _value_of(call, values, {})
 
-    def value_of(node):
-        if isinstance(node, Slot):
-            return values[node.position]
-        if not isinstance(node, Call):
-            return node
-        if id(node) not in done:
-            done[id(node)] = node.function(*map(value_of, node.arguments))
-        return done[id(node)]
 
-    return value_of(call)
+def _value_of(node, values, done):
+    # No function within `evaluate`: one that calls itself would hold on to all arrays
+    # until Python looks for circles.
+    if isinstance(node, Slot):
+        return values[node.position]
+    if not isinstance(node, Call):
+        return node
+    if id(node) not in done:
+        arguments = [_value_of(inner, values, done) for inner in node.arguments]
+        done[id(node)] = node.function(*arguments)
+    return done[id(node)]
 
 
 def _tasks(rows):
     if isinstance(rows, Kept):
         return rows.parts
-    leaves, nodes = [], {}
-
-    def node_of(argument):
-        if not isinstance(argument, (Rows, Shared)):
-            return argument
-        if id(argument) not in nodes:
-            if isinstance(argument, (Kept, Shared)):
-                nodes[id(argument)] = Slot(len(leaves))
-                leaves.append(argument)
-            else:
-                arguments = [node_of(inner) for inner in argument.arguments]
-                nodes[id(argument)] = Call(argument.function, arguments)
-        return nodes[id(argument)]
-
-    call = node_of(rows)
+    leaves = []
+    call = _node_of(rows, leaves, {})
     n_partitions = max(len(leaf.parts) for leaf in leaves if isinstance(leaf, Kept))
     name = f"{_name(rows.function)}-{uuid4().hex}"
     return [
@@ -306,6 +295,19 @@ def _tasks(rows):
         )
         for p in range(n_partitions)
     ]
+
+
+def _node_of(argument, leaves, nodes):
+    if not isinstance(argument, (Rows, Shared)):
+        return argument
+    if id(argument) not in nodes:
+        if isinstance(argument, (Kept, Shared)):
+            nodes[id(argument)] = Slot(len(leaves))
+            leaves.append(argument)
+        else:
+            arguments = [_node_of(a, leaves, nodes) for a in argument.arguments]
+            nodes[id(argument)] = Call(argument.function, arguments)
+    return nodes[id(argument)]
 
 
 def _name(function):

@@ -100,6 +100,8 @@ class Question:
 
     def __init__(self, mixture, method, X, *targets):
         self._mixture, self._method = mixture, method
+        # What the dashboard shows.
+        self.__name__ = method
         self._example = X, *targets
 
     def __call__(self, X, *targets):
