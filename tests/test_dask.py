@@ -1,9 +1,11 @@
 """Mixtures over Dask collections are those over arrays, wherever the rows lie."""
 
+import gc
 import multiprocessing
 import pickle
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,7 @@ from sklearn_moe.dask import (  # noqa: E402
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
+from sklearn_moe.dask._cluster import Call, evaluate  # noqa: E402
 from sklearn_moe.dask._partitions import shares  # noqa: E402
 from sklearn_moe.dask._sampling import priority_sample, rows_that_travel  # noqa: E402
 
@@ -445,6 +448,22 @@ def test_other_rows_follow_those_that_a_clusterer_was_shown(monkeypatch):
     np.testing.assert_allclose(
         sampled.log_likelihood_, whole.log_likelihood_, rtol=1e-2
     )
+
+
+def test_a_task_lets_go_of_what_it_has_computed_on_the_way():
+    made = []
+
+    def large():
+        array = np.zeros(1000)
+        made.append(weakref.ref(array))
+        return array
+
+    gc.disable()
+    try:
+        assert evaluate(Call(np.sum, [Call(large, [])])) == 0
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 # Manners
