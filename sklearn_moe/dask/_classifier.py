@@ -50,8 +50,8 @@ class MixtureOfExpertsClassifier(
         Part of the weight of each row that is shared equally by all experts, in [0, 1).
         Only for ``assignment="soft"``.
     init : {"tree", "kmeans", "random"} or clusterer, default="tree"
-        How EM begins: as in the local mixture on a sample of the rows; the others
-        follow the sample.
+        How EM begins: as in the local mixture. A clusterer is shown a sample of the
+        rows, which the others follow.
     n_init : int, default=1
         Number of starts, one after the other. The fit with the best objective is kept.
     max_iter : int, default=100
