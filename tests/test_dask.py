@@ -44,18 +44,10 @@ LABELS = np.where(Y > 1, "high", np.where(Y > 0.3, "middle", "low"))
 WEIGHTS = RNG.uniform(0.5, 2, N_ROWS)
 WEIGHTS[::40] = 0
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
+pytestmark = [
+    pytest.mark.usefixtures("client"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def spread(array, chunk=CHUNK):

@@ -27,18 +27,10 @@ RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(-2, 2, (N_ROWS, 2))
 Y = np.abs(ROWS[:, 0]) + 0.1 * RNG.normal(size=N_ROWS)
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
+pytestmark = [
+    pytest.mark.usefixtures("client"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def collections(X=ROWS, y=Y):
