@@ -5,8 +5,21 @@ import os
 # Without it scikit-learn skips its checks of array API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import hypothesis
 import pytest
 from threadpoolctl import threadpool_limits
+
+# The same cases in each run, and no limit of time: a test passes or fails by what the
+# code does, and not by luck or by what else the machine is doing. What takes next to
+# nothing asks for more examples itself, what takes long for fewer.
+hypothesis.settings.register_profile(
+    "sklearn-moe",
+    derandomize=True,
+    deadline=None,
+    max_examples=20,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("sklearn-moe")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -193,7 +193,6 @@ def lines_path(seed, acceleration, *, n_experts, sharing, tol=1e-8, n_steps=200)
     sharing=st.sampled_from([0.0, 0.05]),
     seed=st.integers(0, 10_000),
 )
-@settings(deadline=None, max_examples=15)
 def test_every_iteration_goes_on_from_the_best_so_far(n_experts, sharing, seed):
     best = -np.inf
     for iteration in lines_path(

@@ -231,7 +231,7 @@ def test_equal_rows_are_shared_out_by_any_start(init):
 @given(exponent=st.floats(-8, 8))
 @example(exponent=8)
 @example(exponent=-8)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 def test_predictions_have_the_unit_of_the_target(exponent):
     unit, y = 10.0**exponent, two_regimes(X)
     one, other = fit(regressor(), X, y), fit(regressor(), X, unit * y)
@@ -266,7 +266,7 @@ def test_the_start_does_not_depend_on_the_unit_of_the_target(init, unit):
 
 @given(offset=st.floats(-1e8, 1e8))
 @example(offset=1e8)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 def test_predictions_have_the_origin_of_the_target(offset):
     y = two_regimes(X)
     one, other = fit(regressor(), X, y), fit(regressor(), X, offset + y)
@@ -276,7 +276,7 @@ def test_predictions_have_the_origin_of_the_target(offset):
 
 @given(offset=st.floats(-1e8, 1e8))
 @example(offset=1e8)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 def test_the_origin_of_the_features_does_not_matter(offset):
     y = two_regimes(X)
     one, other = fit(regressor(), X, y), fit(regressor(), X + offset, y)

@@ -63,7 +63,7 @@ mixtures = st.integers(1, 4).flatmap(
     mixture=mixtures,
     q=st.one_of(st.floats(1e-6, 1 - 1e-6), st.sampled_from([1e-300, 1e-30, 1e-12])),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_probability_of_less_than_a_quantile_is_its_level(mixture, q):
     weights, means, scales = map(np.array, mixture)
     weights = weights / weights.sum()

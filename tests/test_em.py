@@ -72,7 +72,7 @@ def run(X, y, gate, n_experts, *, sharing, seed=0, sample_weight=None, tol=1e-8)
     alpha=st.sampled_from([0.0, 1e-3, 1.0]),
     seed=st.integers(0, 10_000),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_penalised_objective_never_decreases(
     n_samples, n_experts, sharing, alpha, seed
 ):

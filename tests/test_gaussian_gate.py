@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_iris
@@ -143,7 +143,6 @@ def test_the_unit_of_the_weights_does_not_matter(iris, covariance_type, unit):
 
 @TYPES
 @given(labels=st.permutations(range(3)), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
 def test_the_names_of_the_classes_do_not_matter(covariance_type, labels, seed):
     rng = np.random.default_rng(seed)
     X, targets = rng.standard_normal((30, 2)), rng.dirichlet(np.ones(3), 30)
@@ -160,7 +159,6 @@ def test_the_names_of_the_classes_do_not_matter(covariance_type, labels, seed):
     scale=st.tuples(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3)),
     shift=st.tuples(st.floats(-100, 100), st.floats(-100, 100)),
 )
-@settings(deadline=None, max_examples=20)
 def test_regions_move_with_the_features(covariance_type, scale, shift):
     X = np.random.default_rng(0).standard_normal((40, 2))
     y = X[:, 0] > 0
@@ -247,7 +245,6 @@ def test_a_retired_expert_has_no_region_and_changes_no_density(covariance_type):
     reg_covar=st.sampled_from([1e-6, 1e-3, 0.5]),
     seed=st.integers(0, 10_000),
 )
-@settings(deadline=None, max_examples=20)
 def test_em_climbs_the_joint_likelihood_of_rows_and_targets(
     covariance_type, n_experts, sharing, reg_covar, seed
 ):

@@ -344,7 +344,7 @@ def test_numbers_beyond_all_squares_are_left_to_the_estimator(fits):
 
 
 @pytest.mark.filterwarnings("ignore::scipy.linalg.LinAlgWarning")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(LINEAR),

@@ -277,7 +277,7 @@ def test_labels_equal_certain_responsibilities(Mixture):
 
 @both
 @given(order=st.permutations(range(3)), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @may_retire_experts
 def test_the_order_of_the_experts_does_not_matter(Mixture, order, seed):
     X, y = PROBLEMS[Mixture](seed)
@@ -512,7 +512,6 @@ def test_a_random_state_instance_moves_on():
 
 @both
 @given(init=st.sampled_from(sorted(INITS)), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
 @may_retire_experts
 @may_stop_early
 def test_a_weight_of_two_equals_the_row_twice_and_of_zero_no_row(Mixture, init, seed):
@@ -650,7 +649,6 @@ def three_planes():
 
 
 @given(x=st.tuples(st.floats(-3, 3), st.floats(-3, 3)))
-@settings(deadline=None, max_examples=20)
 def test_the_density_of_the_regressor_integrates_to_one(three_planes, x):
     mixture = three_planes
     centres = mixture.transform([x])
@@ -721,7 +719,7 @@ def four_classes(request):
     combination=st.sampled_from(["weighted", "argmax"]),
     top_k=st.sampled_from([None, 2]),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_probabilities_sum_to_one_as_exactly_as_doubles_can(
     four_classes, x, dtype, combination, top_k
 ):
@@ -807,7 +805,7 @@ def test_an_expert_that_saw_fewer_classes_gives_the_others_no_probability():
 
 @both
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @may_retire_experts
 def test_the_order_of_the_rows_does_not_matter(Mixture, seed):
     X, y = PROBLEMS[Mixture](seed)

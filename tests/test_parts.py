@@ -101,7 +101,7 @@ def test_an_expert_is_asked_about_its_own_rows_only():
 
 
 @given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 1000))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_largest_weights_are_kept_and_renormalised(n_experts, n_kept, seed):
     weights = np.random.default_rng(seed).dirichlet(np.ones(n_experts), 5)
     kept = keep_largest(weights, n_kept)

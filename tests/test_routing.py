@@ -43,7 +43,7 @@ def problems(draw):
     return scores.astype(float), np.ceil(factor * n_samples / n_experts), factor
 
 
-laws = settings(deadline=None, max_examples=150)
+laws = settings(max_examples=150)
 
 
 @given(problems(), st.booleans())

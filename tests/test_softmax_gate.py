@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import minimize
@@ -79,7 +79,6 @@ def test_coefficients_are_in_the_units_of_the_input(iris):
     st.lists(st.floats(1e-3, 1e3), min_size=4, max_size=4),
     st.lists(st.floats(-100, 100), min_size=4, max_size=4),
 )
-@settings(deadline=None, max_examples=20)
 def test_scale_and_origin_of_the_features_do_not_matter(scale, shift):
     X, y = load_iris(return_X_y=True)
     np.testing.assert_allclose(

@@ -320,7 +320,6 @@ def test_two_batches_fade_as_one_of_both():
 
 
 @given(st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
 def test_moments_of_two_batches_are_those_of_all_rows(seed):
     rng = np.random.default_rng(seed)
     X, w = 5 + rng.normal(size=(20, 3)), rng.uniform(0.1, 2, 20)
@@ -487,7 +486,7 @@ EXACT_PARTS = pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate()], i
 
 
 @EXACT_PARTS
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 @pytest.mark.filterwarnings("ignore:.*were retired:UserWarning")
 def test_a_weight_of_two_equals_the_row_twice_and_of_zero_no_row(gate, seed):

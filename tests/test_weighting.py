@@ -459,7 +459,7 @@ def resample(weights, offset):
 
 
 @given(weights=WEIGHTS, offset=OFFSETS, unit=st.floats(0.1, 10))
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_each_row_is_drawn_as_often_as_its_weight_asks_for(weights, offset, unit):
     unit *= weights.mean()
     rows = systematic_resample(weights, offset, unit)
@@ -470,7 +470,7 @@ def test_each_row_is_drawn_as_often_as_its_weight_asks_for(weights, offset, unit
 
 
 @given(weights=WEIGHTS, offset=OFFSETS, unit=st.floats(0.1, 10))
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_a_resample_is_as_large_as_the_weights(weights, offset, unit):
     unit *= weights.mean()
     rows = systematic_resample(weights, offset, unit)
@@ -479,13 +479,13 @@ def test_a_resample_is_as_large_as_the_weights(weights, offset, unit):
 
 
 @given(weights=WEIGHTS, offset=OFFSETS)
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_a_row_without_weight_is_never_drawn(weights, offset):
     assert (weights[resample(weights, offset)] > 0).all()
 
 
 @given(weights=WEIGHTS, offset=OFFSETS)
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_a_resample_depends_on_weights_and_offset_alone(weights, offset):
     first, second = (resample(weights, offset) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -534,7 +534,7 @@ def test_experts_that_are_resampled_are_reproducible(Mixture):
     weights=WEIGHTS,
     labels=st.lists(st.integers(0, 3), min_size=40, max_size=40).map(np.array),
 )
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_a_resample_of_classes_holds_some_rows_of_each(weights, labels):
     labels = labels[: len(weights)]
     drawn = resample(weights, 0.5)
@@ -548,7 +548,7 @@ def test_a_resample_of_classes_holds_some_rows_of_each(weights, labels):
 
 
 @given(weights=WEIGHTS)
-@settings(deadline=None)
+@settings(max_examples=100)
 def test_the_substantial_rows_are_all_but_the_negligible(weights):
     rows = substantial_rows(weights)
     negligible = weights <= 1e-10 * weights.max()
