@@ -37,17 +37,28 @@ def collections(X=ROWS, y=Y):
     return da.from_array(X, (CHUNK, X.shape[1])), da.from_array(y, CHUNK)
 
 
-def n_tasks_left(client):
-    """Number of tasks that the scheduler knows, when it has had time to forget."""
+@pytest.fixture(autouse=True)
+def _the_cluster_is_whole_again(client):
+    """Leave no test to a cluster that still replaces a worker."""
+    yield
+    client.wait_for_workers(2)
+
+
+def comes_true(condition, seconds=60):
+    """Whether a condition is met; the limit is for those that never are."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def no_task_is_left(client):
+    """Whether the scheduler forgets all tasks."""
 
     def count(dask_scheduler):
         return len(dask_scheduler.tasks)
 
-    for _ in range(50):
-        if client.run_on_scheduler(count) == 0:
-            return 0
-        time.sleep(0.1)
-    return client.run_on_scheduler(count)
+    return comes_true(lambda: client.run_on_scheduler(count) == 0)
 
 
 def mixture(expert=None, **params):
@@ -87,7 +98,7 @@ def test_a_worker_that_is_killed_costs_time_and_not_the_result(client):
     harmed.set_callbacks(kills).fit(*collections())
     assert len(kills.killed) == 1
     np.testing.assert_array_equal(harmed.objective_path_, expected.objective_path_)
-    assert n_tasks_left(client) == 0
+    assert no_task_is_left(client)
 
 
 class Deadly(Ridge):
@@ -213,7 +224,7 @@ def test_a_fit_that_fails_leaves_nothing_behind(client):
         failing.fit(*collections())
     assert "This is about expert 'expert" in "".join(caught.value.__notes__)
     assert not [name for name in vars(failing) if name.endswith("_")]
-    assert n_tasks_left(client) == 0
+    assert no_task_is_left(client)
 
 
 def test_a_fit_that_fails_leaves_the_last_one_as_it_was(client):
@@ -237,28 +248,39 @@ def test_a_fit_that_is_interrupted_leaves_nothing_behind(client):
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(*collections())
     assert not [name for name in vars(stopped) if name.endswith("_")]
-    assert n_tasks_left(client) == 0
+    assert no_task_is_left(client)
 
 
-class Slow(Ridge):
-    """Takes its time."""
+class Waits(Ridge):
+    """Says in a folder that its fit has begun, and goes on when told to there."""
+
+    def __init__(self, folder=None, alpha=1.0):
+        super().__init__(alpha=alpha)
+        self.folder = folder
 
     def fit(self, X, y, sample_weight=None):
-        time.sleep(0.5)
+        (self.folder / "begun").touch()
+        comes_true((self.folder / "go on").exists)
         return super().fit(X, y, sample_weight)
 
 
-def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client):
+def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client, tmp_path):
     def interrupt():
-        time.sleep(1.5)
-        os.kill(os.getpid(), signal.SIGINT)
+        if comes_true((tmp_path / "begun").exists):
+            os.kill(os.getpid(), signal.SIGINT)
 
-    slow, rows = mixture(Slow(), n_experts=6), collections()
-    with ThreadPoolExecutor() as thread:
-        thread.submit(interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            slow.fit(*rows)
-    assert n_tasks_left(client) == 0
+    waiting, rows = mixture(Waits(tmp_path), n_experts=6), collections()
+    try:
+        with ThreadPoolExecutor() as thread:
+            thread.submit(interrupt)
+            with pytest.raises(KeyboardInterrupt) as caught:
+                waiting.fit(*rows)
+        # The error is there still, with all the frames it came through, and no expert
+        # is done: the workers have one each, and the others wait for them.
+        assert caught.traceback
+        assert no_task_is_left(client)
+    finally:
+        (tmp_path / "go on").touch()
 
 
 def test_what_the_user_keeps_on_the_cluster_stays_there(client):
@@ -266,4 +288,4 @@ def test_what_the_user_keeps_on_the_cluster_stays_there(client):
     mixture(max_iter=2).fit(X, y)
     np.testing.assert_array_equal(X.compute(), ROWS)
     del X, y
-    assert n_tasks_left(client) == 0
+    assert no_task_is_left(client)
