@@ -112,7 +112,7 @@ def test_the_package_is_imported_without_what_is_slow_or_optional():
 import sys
 absent = ["numba", "matplotlib", "dask", "distributed", "pandas", "polars", "rich"]
 sys.modules.update(dict.fromkeys(absent))
-import sklearn_moe
+import sklearn_moe, sklearn_moe.inspection, sklearn_moe.model_selection
 print(sklearn_moe.__all__)
 """
     run = subprocess.run(
