@@ -32,7 +32,7 @@ def fit(request):
         gate=SoftmaxGate(alpha=0),
         sharing=0,
         init="random",
-        n_init=10,
+        n_init=5,
         tol=1e-9,
         max_iter=1000,
         random_state=0,
