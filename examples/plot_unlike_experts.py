@@ -63,7 +63,8 @@ mixture = MixtureOfExpertsRegressor(experts, random_state=0)
 # How well do they predict cars that they have not seen? All contestants meet the same
 # folds. To combine them is as good as the best of them alone, which one need not know
 # beforehand. The ways to combine them differ by less than the folds do: on one small
-# table there is no winner. (`benchmarks/heterogeneous.py` compares them on twenty.)
+# table there is no winner. (`benchmarks/quality/heterogeneous.py` compares them on
+# twenty.)
 
 folds = KFold(5, shuffle=True, random_state=0)
 scores = {

@@ -1,8 +1,9 @@
-"""How time and memory of a fit grow with rows, features and experts.
+"""Measure how time and memory of a fit grow with rows, features and experts.
 
-Ridge experts, a few iterations. A fit of one iteration is taken off, so that the start
-and the end of a fit stand apart from an iteration. Memory is what NumPy allocates at
-most during a fit, in a run of its own: `python benchmarks/scaling.py`.
+Ridge experts are fitted for a few iterations. A fit of one iteration is taken off, so
+that the start and the end of a fit stand apart from an iteration. Memory is what NumPy
+allocates at most during a fit, in a run of its own. Run it by
+`python -m benchmarks.scale.scaling`.
 """
 
 import argparse
@@ -12,11 +13,11 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _problems import gated_lines
-from _report import header, verdict, write
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.problems import gated_lines
+from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor
 
 # Of the line through log(seconds) against log(rows).
@@ -151,7 +152,7 @@ def main():
             f"memory, {column}: {arrays.min():.1f} to {arrays.max():.1f} arrays of "
             f"(n, K); bar {MOST_MEMORY:.0f}: {verdict(arrays.max() <= MOST_MEMORY)}"
         )
-    write("scaling", lines)
+    write("scale/scaling", lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who wins over many tables: mean ranks, pairs, and their picture.
+"""Comparisons over many tables: mean ranks, pairs, and their picture.
 
 References
 ----------

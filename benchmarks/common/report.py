@@ -1,4 +1,4 @@
-"""What the tables of the benchmarks have in common."""
+"""Helpers for the tables that the benchmarks write."""
 
 import platform
 from importlib.metadata import version
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sklearn_moe
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def header(*packages):
@@ -21,9 +21,17 @@ def verdict(met):
     return "met" if met else "MISSED"
 
 
-def write(name, lines):
-    """Print the lines, and keep them under the name of the program."""
+def write(program, lines):
+    """Print the lines, and keep them among the results.
+
+    Parameters
+    ----------
+    program : str
+        Folder and name, such as "speed/gate".
+    lines : list of str
+    """
     text = "\n".join([*lines, ""])
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    path = RESULTS / f"{program}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
     print(text)

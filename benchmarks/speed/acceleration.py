@@ -1,25 +1,22 @@
-"""Fits of linear experts that EM needs as it is, and with SQUAREM.
+"""Count the fits that EM needs as it is, and with SQUAREM.
 
-Counted until the objective is that of the optimum where EM as it is ends, but for 1e-4
-nats a row, on public tables: `python benchmarks/acceleration.py`.
+Linear experts are fitted to public tables, until the objective is within 1e-4 nats a
+row of the optimum where EM as it is ends. Run it by
+`python -m benchmarks.speed.acceleration`.
 """
 
 import argparse
 import time
 import warnings
-from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
-import sklearn
-from _tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, write
+from benchmarks.common.tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
-RESULTS = Path(__file__).parent / "results"
 MARGIN = 1e-4
 
 
@@ -83,11 +80,12 @@ def main():
     parser.add_argument("--max-rows", type=int, default=1500)
     arguments = parser.parse_args()
     begin = time.process_time()
+    packages = header("scikit-learn", "numpy", "numba")
     text = [
-        f"tables of up to {arguments.max_rows} rows, four linear experts, tol=1e-8, at "
-        f"most 1000 iterations; sklearn_moe {sklearn_moe.__version__}, "
-        f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, "
-        f"numba {numba.__version__}, one thread",
+        f"{packages}, one thread",
+        "",
+        f"Tables of up to {arguments.max_rows} rows, four linear experts, tol=1e-8, at "
+        "most 1000 iterations.",
         "",
     ]
     default = MixtureOfExpertsRegressor().sharing
@@ -99,9 +97,7 @@ def main():
                 rows.append(measure(name, sharing, arguments.max_rows))
             print(f"{name}: done", flush=True)
         text.append(report(f"sharing={sharing}", pd.DataFrame(rows)))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "acceleration.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    write("speed/acceleration", text)
     print(f"{time.process_time() - begin:.0f} s of processor time")
 
 

@@ -1,21 +1,18 @@
-"""What routing costs, and what it costs the score.
+"""Measure what routing costs in time, and what it costs the score.
 
-Fit and predict times of soft, hard and switch routing beside one expert alone, on rows
-drawn from sixteen regions with a linear rule each, and test scores on public tables:
-`python benchmarks/routing.py`.
+Fit and predict times of soft, hard and switch routing are set beside those of one
+expert alone, on rows drawn from sixteen regions with a linear rule each, and test
+scores are those on public tables. Run it by
+`python -m benchmarks.quality.routing`.
 """
 
 import argparse
 import time
 import warnings
 from collections import defaultdict
-from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
-import sklearn
-from _tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -25,10 +22,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, verdict, write
+from benchmarks.common.tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-
-RESULTS = Path(__file__).parent / "results"
 
 EXPERTS = {
     "ridge": Ridge(),
@@ -242,10 +238,6 @@ def time_bars(measured):
     return lines
 
 
-def verdict(met):
-    return "met" if met else "MISSED"
-
-
 # Scores on public tables
 # -----------------------
 
@@ -329,9 +321,9 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--max-rows", type=int, default=1500)
     arguments = parser.parse_args()
+    packages = header("scikit-learn", "numpy", "numba")
     text = [
-        f"sklearn_moe {sklearn_moe.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}, numba {numba.__version__}, one thread",
+        f"{packages}, one thread",
         "",
         "Times are processor times, so that other work on the machine does not count: "
         "medians of",
@@ -381,10 +373,7 @@ def main():
     r2, accuracy, loss = relative.values()
     text += score_bars(pd.concat([r2, accuracy]), "R2 and accuracy")
     text += score_bars(pd.concat([r2, loss]), "R2 and minus log loss")
-    text.append("")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "routing.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    write("quality/routing", text)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,20 @@
-"""What the E-step costs beside the same in NumPy and SciPy, and the memory limit.
+"""Compare the E-step with the same in NumPy and SciPy, and with a memory limit.
 
 The kernel reads two arrays of (n, K) and writes one, as does one addition of the two:
-that is the limit. `python benchmarks/e_step.py`.
+that is the limit. Run it by `python -m benchmarks.speed.e_step`.
 """
 
 import argparse
-import platform
 import time
 from collections import defaultdict
-from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
-import scipy
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, verdict, write
 from sklearn_moe import kernels
-
-RESULTS = Path(__file__).parent / "results"
 
 # The bars, for the median over the numbers of experts at most rows.
 BARS = {"SciPy": 8.0, "NumPy": 3.0}
@@ -102,10 +96,6 @@ def check(*arguments):
                 np.testing.assert_allclose(ours, theirs, rtol=digits, atol=digits)
 
 
-def verdict(met):
-    return "met" if met else "MISSED"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -115,10 +105,9 @@ def main():
     parser.add_argument("--most-elements", type=int, default=160_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
+    packages = header("numpy", "scipy", "numba")
     text = [
-        f"sklearn_moe {sklearn_moe.__version__}, numpy {np.__version__}, scipy "
-        f"{scipy.__version__}, numba {numba.__version__}, {platform.machine()}, "
-        "one thread",
+        f"{packages}, one thread",
         "",
         "Processor time in nanoseconds per element of (n, K), medians of "
         f"{arguments.repeats} runs that take",
@@ -158,10 +147,8 @@ def main():
                 f"from {ratio.min():.1f} to {ratio.max():.1f}; bar "
                 f"{MOST_ADDITIONS:.0f}: {verdict(ratio.median() <= MOST_ADDITIONS)}"
             )
-    text += ["Bars, on four million elements and more", "=" * 39, *bars, ""]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "e_step.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    text += ["Bars, on four million elements and more", "=" * 39, *bars]
+    write("speed/e_step", text)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the parameters of a mixture do to its loss, one changed at a time.
+"""Measure what each parameter does to the loss, one changed at a time.
 
-The defaults were settled by this: ridge or logistic experts on the public tables that
-`accuracy.py` does not hold out, the same folds for all. What has been computed is kept
-in `results/settings.csv`, so that the program goes on where it was stopped.
-`python benchmarks/settings.py`.
+The defaults were settled by this program. It fits ridge or logistic experts to the
+public tables that `accuracy.py` does not hold out, with the same folds for all. What
+has been computed is kept in `results/quality/settings.csv`, so that the program goes on
+where it was stopped. Run it by `python -m benchmarks.quality.settings`.
 """
 
 import argparse
@@ -13,28 +13,28 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _report import RESULTS, header, write
-from _tables import (
-    CLASSIFICATION,
-    MORE_CLASSIFICATION,
-    MORE_REGRESSION,
-    REGRESSION,
-    is_classification,
-)
-from accuracy import folds, is_held_out
 from rich.progress import track
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.report import RESULTS, header, write
+from benchmarks.common.tables import (
+    CLASSIFICATION,
+    MORE_CLASSIFICATION,
+    MORE_REGRESSION,
+    REGRESSION,
+    is_classification,
+)
+from benchmarks.quality.accuracy import folds, is_held_out
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
 
-CACHE = RESULTS / "settings.csv"
+CACHE = RESULTS / "quality/settings.csv"
 FIELDS = ["table", "fold", "setting", "loss", "seconds"]
 EXPERT = "the expert alone"
 DEFAULTS = "defaults"
@@ -189,7 +189,7 @@ def main():
     parser.add_argument("--max-rows", type=int, default=700)
     parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     arguments = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         compute(arguments.tables, arguments)
@@ -210,7 +210,7 @@ def main():
         table, ratios = summary(chosen)
         shown = table.round({"mean": 1, "median": 1, "worst": 1, "time": 2}).to_string()
         lines += ["", f"{title}, {len(ratios)} tables", "", shown, "", nested(ratios)]
-    write("settings", lines)
+    write("quality/settings", lines)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 linear-tree 0.3.5 (Cerliani) grows trees with a linear model in each leaf; DESlib 0.3.7
 (Cruz et al., 2020) asks, for each row, the classifiers that are good near it. Both need
-a method of scikit-learn's base class that has become a function: given it back, they
-run.
+a method of scikit-learn's base class that has become a function, and they run when they
+are given it back.
 """
 
 from deslib.des import KNORAE

@@ -5,7 +5,7 @@ trusted one, an M-step of the gate, each taken apart by a stopwatch. The limits 
 measured in the same run: the addition of two arrays of (n, K), and the products that
 the normal equations of linear experts and the Hessian of the gate are made of, half of
 each symmetric one, at the speed of a large matrix product:
-`python benchmarks/paths.py`.
+`python -m benchmarks.speed.paths`.
 """
 
 import argparse
@@ -14,14 +14,14 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _parts import FIT
-from _problems import gated_lines
-from _report import header, write
-from _stopwatch import Stopwatch
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.components import FIT
+from benchmarks.common.problems import gated_lines
+from benchmarks.common.report import header, write
+from benchmarks.common.stopwatch import Stopwatch
 from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
@@ -167,7 +167,7 @@ def main():
             f"{1e3 * taken:10.2f}  {100 * taken / seconds.sum():3.0f} %  {part}"
             for part, taken in seconds.sort_values(ascending=False).items()
         ]
-    write("paths", lines)
+    write("speed/paths", lines)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
-"""How far predicted distributions and probabilities can be trusted.
+"""Measure how far predicted distributions and probabilities can be trusted.
 
-Mixtures of experts beside other regressors that predict a distribution or an interval:
-coverage of central intervals, CRPS, log score and interval score, on public tables and
-the same folds for all. Then class probabilities, beside those of single experts: log
-loss, Brier score and calibration. `python benchmarks/calibration.py`.
+Mixtures of experts are set beside other regressors that predict a distribution or an
+interval, on public tables and the same folds for all: by the coverage of central
+intervals, CRPS, log score and interval score. Then their class probabilities are set
+beside those of single experts, by log loss, Brier score and calibration. Run it by
+`python -m benchmarks.quality.calibration`.
 """
 
 import argparse
 import time
 import warnings
 from collections import defaultdict
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _tables import CLASSIFICATION, REGRESSION, load, preprocessing
-from heterogeneous import CLASSIFIERS, REGRESSORS
 from mapie.regression import CrossConformalRegressor
 from ngboost import NGBRegressor
 from quantile_forest import RandomForestQuantileRegressor
@@ -28,14 +25,15 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, verdict, write
+from benchmarks.common.tables import CLASSIFICATION, REGRESSION, load, preprocessing
+from benchmarks.quality.heterogeneous import CLASSIFIERS, REGRESSORS
 from sklearn_moe import (
     HeteroscedasticGaussian,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
 
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ["scikit-learn", "numpy", "numba", "ngboost", "quantile-forest", "mapie"]
 
 COVERAGES = [0.5, 0.8, 0.9, 0.95]
@@ -326,10 +324,6 @@ def bars(crps, points):
     return [*lines, ""]
 
 
-def verdict(met):
-    return "met" if met else "MISSED"
-
-
 # Class probabilities
 # -------------------
 
@@ -400,11 +394,11 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--max-rows", type=int, default=1500)
     arguments = parser.parse_args()
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     text = [
+        f"{header(*PACKAGES)}, one thread",
+        "",
         f"{arguments.folds} folds, tables of up to {arguments.max_rows} rows, means "
-        f"over the rows that were not fitted; sklearn_moe {sklearn_moe.__version__}, "
-        f"{versions}, one thread",
+        "over the rows that were not fitted.",
         "",
         "Regression",
         "----------",
@@ -424,9 +418,7 @@ def main():
     text += report_regression(pd.DataFrame(regression))
     text += ["Classification", "--------------", ""]
     text += report_classification(pd.DataFrame(classification), curves)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "calibration.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    write("quality/calibration", text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Other gates and other experts in a mixture than the defaults, on public tables.
+"""Compare the default gate and experts of a mixture with others.
 
-The same folds for all: `python benchmarks/choices.py`.
+All are given the same folds of public tables. Run it by
+`python -m benchmarks.quality.choices`.
 """
 
 import argparse
@@ -9,8 +10,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _report import header, write
-from _tables import REGRESSION, load, preprocessing
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_score
@@ -19,6 +18,8 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.report import header, write
+from benchmarks.common.tables import REGRESSION, load, preprocessing
 from sklearn_moe import GaussianGate, MixtureOfExpertsRegressor, SoftmaxGate
 
 CURVES = SplineTransformer(n_knots=3, degree=2, include_bias=False)
@@ -108,7 +109,7 @@ def main():
             "",
             *report(title, *measure(contestants, arguments.max_rows)),
         ]
-        write(f"choices_{part}", lines)
+        write(f"quality/choices_{part}", lines)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ experts answer in one product. The rival is a subclass of the same estimator tha
 changes nothing: it is not known to be least squares, so that each expert is fitted by
 its own `fit` and asked by its own `predict`. Once for the M-step of the experts with
 their answers, and once for a whole fit of the same number of iterations.
-`python benchmarks/linear.py`.
+`python -m benchmarks.speed.linear`.
 """
 
 import argparse
@@ -14,10 +14,10 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _report import header, verdict, write
 from sklearn.linear_model import LinearRegression, Ridge
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor, kernels
 from sklearn_moe.em import TrainingWeights
 from sklearn_moe.experts import ExpertPool, PointAnswers
@@ -199,7 +199,7 @@ def main():
             f"{part}: median {ratio.median():.1f} times faster, from {ratio.min():.2f} "
             f"to {ratio.max():.1f}"
         )
-    write("linear", text)
+    write("speed/linear", text)
 
 
 if __name__ == "__main__":

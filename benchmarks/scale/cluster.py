@@ -1,8 +1,9 @@
-"""Mixtures over Dask collections beside local ones: time, memory, results; streams.
+"""Compare mixtures over Dask collections and streams with local ones.
 
-All is drawn in partitions where it is needed, and none of it on the client. Workers
-are processes of one thread on this machine; local fits run in such a process, too:
-`python benchmarks/scale.py`.
+The measures are time, memory and results. All rows are drawn in partitions where they
+are needed, and none of them on the client. Workers are processes of one thread on this
+machine; local fits run in such a process, too. Run it by
+`python -m benchmarks.scale.cluster`.
 """
 
 import argparse
@@ -20,8 +21,6 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import psutil
-from _report import header, verdict, write
-from _stopwatch import Stopwatch
 from dask import delayed
 from dask.utils import key_split, parse_bytes
 from distributed import Client, LocalCluster, get_task_stream
@@ -32,6 +31,8 @@ from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
 import sklearn_moe
+from benchmarks.common.report import header, verdict, write
+from benchmarks.common.stopwatch import Stopwatch
 from sklearn_moe import dask as moe_dask
 from sklearn_moe.dask._cluster import Cluster
 from sklearn_moe.dask._experts import DistributedPool
@@ -737,7 +738,7 @@ def main():
     )
     lines.append(f"a worker killed: the same result: {verdict(equal)}")
     lines += ["", f"All of this took {(time.perf_counter() - begin) / 60:.1f} minutes."]
-    write("scale", lines)
+    write("scale/cluster", lines)
 
 
 if __name__ == "__main__":

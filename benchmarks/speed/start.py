@@ -1,7 +1,8 @@
-"""How long it takes to begin: the import, and the first fit of a process.
+"""Measure how long it takes to begin: the import, and the first fit.
 
 Each measurement is a fresh process. The first fit of an installation compiles; the
-first fit of any other process loads what was compiled: `python benchmarks/start.py`.
+first fit of any other process loads what was compiled. Run it by
+`python -m benchmarks.speed.start`.
 """
 
 import argparse
@@ -15,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _report import header, verdict, write
 
 import sklearn_moe
+from benchmarks.common.report import header, verdict, write
 
 ALONE = "import sklearn"
 PARTS = (
@@ -166,7 +167,7 @@ def main():
                 f"{name}, first fit over the second: {over:.2f} s; bar "
                 f"{MOST_OVER_STEADY:.1f}: {verdict(over <= MOST_OVER_STEADY)}"
             )
-    write("start", lines)
+    write("speed/start", lines)
 
 
 if __name__ == "__main__":

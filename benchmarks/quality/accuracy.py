@@ -1,13 +1,13 @@
-"""How well mixtures predict on public tables, beside what one would use instead.
+"""Compare mixtures with what one would use instead, on sixty public tables.
 
-Sixty tables, the same folds and the same preprocessing for all contestants. What has
-been computed is kept in `results/accuracy.csv`, so that the program goes on where it
-was stopped; delete lines of it to compute them anew. A third of the tables, chosen by
-the hash of their names, is held out: no default may be chosen by them.
-`python benchmarks/accuracy.py`.
+All contestants are given the same folds and the same preprocessing. What has
+been computed is kept in `results/quality/accuracy.csv`, so that the program goes on
+where it was stopped; delete lines of it to compute them anew. A third of the tables,
+chosen by the hash of their names, is held out: no default may be chosen by them. Run it
+by `python -m benchmarks.quality.accuracy`.
 
 Trees of linear models and DESlib run on today's scikit-learn with a little help; see
-`_rivals.py`. TabPFN is left out: it loads its weights from the network.
+`common/rivals.py`. TabPFN is left out, because it loads its weights from the network.
 """
 
 import argparse
@@ -17,25 +17,8 @@ import time
 import warnings
 from functools import cache, lru_cache
 
-import _ranks
 import numpy as np
 import pandas as pd
-from _report import RESULTS, header, verdict, write
-from _rivals import (
-    DynamicSelection,
-    LinearClassificationTree,
-    LinearRegressionTree,
-)
-from _tables import (
-    CLASSIFICATION,
-    MORE_CLASSIFICATION,
-    MORE_REGRESSION,
-    REGRESSION,
-    is_classification,
-    load,
-    preprocessing,
-)
-from heterogeneous import CLASSIFIERS, REGRESSORS
 from lightgbm import LGBMClassifier, LGBMRegressor
 from rich.progress import track
 from sklearn.base import clone
@@ -65,13 +48,30 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common import ranks
+from benchmarks.common.report import RESULTS, header, verdict, write
+from benchmarks.common.rivals import (
+    DynamicSelection,
+    LinearClassificationTree,
+    LinearRegressionTree,
+)
+from benchmarks.common.tables import (
+    CLASSIFICATION,
+    MORE_CLASSIFICATION,
+    MORE_REGRESSION,
+    REGRESSION,
+    is_classification,
+    load,
+    preprocessing,
+)
+from benchmarks.quality.heterogeneous import CLASSIFIERS, REGRESSORS
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 FIELDS = [
     *["table", "fold", "contestant"],
     *["score", "crps", "accuracy", "fit", "predict"],
 ]
-CACHE = RESULTS / "accuracy.csv"
+CACHE = RESULTS / "quality/accuracy.csv"
 SEARCHED = {
     "n_experts": [1, 2, 4, 8],
     "gate__alpha": ["auto", 1e-3],
@@ -218,7 +218,7 @@ def compute(arguments):
         for contestant in contestants(name)
         if contestant in arguments.contestants and (name, fold, contestant) not in done
     ]
-    RESULTS.mkdir(exist_ok=True)
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
     new = not CACHE.exists()
     with CACHE.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS)
@@ -273,8 +273,8 @@ def report(title, results):
     held_out = scores[scores.index.map(is_held_out)]
     summary = pd.DataFrame(
         {
-            "mean rank": _ranks.mean_ranks(scores).round(2),
-            "held out": _ranks.mean_ranks(held_out).round(2),
+            "mean rank": ranks.mean_ranks(scores).round(2),
+            "held out": ranks.mean_ranks(held_out).round(2),
             "fit s": seconds["fit"].round(3),
             "predict s": seconds["predict"].round(4),
         }
@@ -286,13 +286,13 @@ def report(title, results):
             summary.rename_axis(index=None).sort_values("mean rank").to_string(),
         ),
         f"critical difference of mean ranks (Nemenyi, 5 %): "
-        f"{_ranks.critical_difference(*scores.shape):.2f}; on the tables held out "
-        f"{_ranks.critical_difference(*held_out.shape):.2f}",
+        f"{ranks.critical_difference(*scores.shape):.2f}; on the tables held out "
+        f"{ranks.critical_difference(*held_out.shape):.2f}",
         "",
         *paragraph(
             f"{title}: the row better than the column, of {len(scores)} tables; in "
             "brackets p of Wilcoxon's test",
-            _ranks.pairwise(scores).to_string(),
+            ranks.pairwise(scores).to_string(),
         ),
     ]
     for field, name in (("crps", "CRPS"), ("accuracy", "Accuracy")):
@@ -314,26 +314,27 @@ def bars(results, held_out):
     worse = loss[loss > TOLERANCE].sort_values(ascending=False)
     small = scores[[size(name) < SMALL for name in scores.index]]
     searched = (small["mixture, searched"] >= small["boosting"]).mean()
-    ranks = pd.concat([kind.rank(axis=1, ascending=False) for kind in kinds]).mean()
+    of_each = pd.concat([kind.rank(axis=1, ascending=False) for kind in kinds]).mean()
     lines = [
         f"mixture better than its expert alone: {better:.0%} of tables; bar 90 %: "
         f"{verdict(better >= 0.9)}",
         f"worse by more than {TOLERANCE:.0%} of the expert's score: "
         + (", ".join(f"{name} {part:.1%}" for name, part in worse.items()) or "nowhere")
         + f"; bar nowhere: {verdict(not len(worse))}",
-        _ahead(ranks, "mixture", "linear tree"),
+        _ahead(of_each, "mixture", "linear tree"),
         f"mixture, searched, at least as good as default boosting, tables under "
         f"{SMALL} rows: {searched:.0%}; bar 50 %: {verdict(searched >= 0.5)}",
-        _ahead(ranks, "mixture, unlike", "stacking, unlike"),
+        _ahead(of_each, "mixture, unlike", "stacking, unlike"),
     ]
     where = "held out" if held_out else "not held out"
     return paragraph(f"Bars, on the {len(scores)} tables {where}", "\n".join(lines))
 
 
-def _ahead(ranks, ours, rival):
+def _ahead(mean_ranks, ours, rival):
     return (
-        f"mean rank of {ours} {ranks[ours]:.2f}, of {rival} {ranks[rival]:.2f}; bar "
-        f"better: {verdict(ranks[ours] < ranks[rival])}"
+        f"mean rank of {ours} {mean_ranks[ours]:.2f}, of {rival} "
+        f"{mean_ranks[rival]:.2f}; bar better: "
+        f"{verdict(mean_ranks[ours] < mean_ranks[rival])}"
     )
 
 
@@ -357,15 +358,15 @@ def main():
         compute(arguments)
     results = read()
     numbers = ~results["table"].map(is_classification)
-    _ranks.save(
-        RESULTS / "accuracy.svg",
+    ranks.save(
+        RESULTS / "quality/accuracy.svg",
         {
             "R2": mean_scores(results[numbers]),
             "log loss": mean_scores(results[~numbers]),
         },
     )
     write(
-        "accuracy",
+        "quality/accuracy",
         [
             header("scikit-learn", "numpy", "scipy", "numba"),
             "",

@@ -2,7 +2,7 @@
 
 The reference is what the experts take alone: the sum of their own `fit` and `predict`
 with the weights that EM gives them, as many times as there are iterations. What a fit
-of the mixture takes beyond that is ours: `python benchmarks/overhead.py`.
+of the mixture takes beyond that is ours: `python -m benchmarks.speed.overhead`.
 """
 
 import argparse
@@ -12,15 +12,15 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from _parts import FIT, watched
-from _problems import gated_lines
-from _report import header, verdict, write
-from _stopwatch import Stopwatch
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.components import FIT, watched
+from benchmarks.common.problems import gated_lines
+from benchmarks.common.report import header, verdict, write
+from benchmarks.common.stopwatch import Stopwatch
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 EXPERTS = {
@@ -176,7 +176,7 @@ def main():
                 f"{name}: at most {ours.max():.1f} % ours; bar {100 * bar:.0f} %: "
                 f"{verdict(ours.max() <= 100 * bar)}"
             )
-    write("overhead", lines)
+    write("speed/overhead", lines)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
-"""Unlike experts in a mixture, beside voting and stacking of the same.
+"""Compare a mixture of unlike experts with voting and stacking of the same.
 
-Ridge or logistic regression, boosting, a support vector machine and nearest neighbours,
-on public tables and the same folds for all: `python benchmarks/heterogeneous.py`.
+The experts are ridge or logistic regression, boosting, a support vector machine and
+nearest neighbours; all are given the same folds of public tables. Run it by
+`python -m benchmarks.quality.heterogeneous`.
 """
 
 import argparse
 import time
 import warnings
 from collections import defaultdict
-from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
-import sklearn
-from _tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -34,10 +31,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, write
+from benchmarks.common.tables import CLASSIFICATION, REGRESSION, load, preprocessing
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-
-RESULTS = Path(__file__).parent / "results"
 
 REGRESSORS = [
     ("ridge", Ridge()),
@@ -137,10 +133,11 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--max-rows", type=int, default=1500)
     arguments = parser.parse_args()
+    packages = header("scikit-learn", "numpy", "numba")
     text = [
-        f"{arguments.folds} folds, tables of up to {arguments.max_rows} rows; "
-        f"sklearn_moe {sklearn_moe.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}, numba {numba.__version__}, one thread",
+        f"{packages}, one thread",
+        "",
+        f"{arguments.folds} folds, tables of up to {arguments.max_rows} rows.",
         "",
     ]
     for title, tables in (
@@ -154,9 +151,7 @@ def main():
                 rows += measure(name, arguments.folds, arguments.max_rows)
             print(f"{name}: done", flush=True)
         text.append(report(title, pd.DataFrame(rows)))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "heterogeneous.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    write("quality/heterogeneous", text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What a whole fit costs, beside the mixtures of R and another of Python.
+"""Compare a whole fit with the mixtures of R and another of Python.
 
 Each rival fits a mixture and says how likely the data are under it; ours begins at the
 same clusters, and the time is taken that it needs to make them as likely, and to
-converge. `python benchmarks/em.py`; README.rst tells how to install the rivals.
+converge. Run it by `python -m benchmarks.speed.em`; README.rst tells how to install the
+rivals, and `em_*.R` are the programs in R.
 
 - flexmix: linear experts, softmax gate; the same model throughout, by EM from the same
   clusters. It divides the noise variance by n - p instead of n, so that it ends
@@ -29,16 +30,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _problems import gated_lines
-from _report import header, verdict, write
 from cgmm import MixtureOfExpertsRegressor as RivalMixture
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, PoissonRegressor
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.problems import gated_lines
+from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate
 
-DATA = Path(__file__).parents[1] / "tests" / "data"
+DATA = Path(__file__).parents[2] / "tests" / "data"
 
 # The rivals stop when the log-likelihood grows by less than this part of itself; ours
 # when it grows by less than this a row, or less still where that ends below a rival.
@@ -468,7 +469,7 @@ def main():
         "====",
         *bars(results),
     ]
-    write("em", lines)
+    write("speed/em", lines)
 
 
 if __name__ == "__main__":

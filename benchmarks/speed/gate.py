@@ -1,31 +1,26 @@
-"""What the M-step of the gate costs beside LogisticRegression at the same objective.
+"""Compare the M-step of the gate with LogisticRegression.
 
-Soft targets are put to `LogisticRegression` as is customary: each row once for every
-expert, with the responsibility as its weight. Cold, both minimise to the same gradient
-from zeros. Warm, they follow responsibilities that have moved a little, as from one
-iteration of EM to the next, from where they ended before; the gate does so as EM has
-it do, by a step or two. `python benchmarks/gate.py`.
+Both minimise the same objective. Soft targets are put to `LogisticRegression` as is
+customary: each row once for every expert, with the responsibility as its weight. Cold,
+both minimise to the same gradient from zeros. Warm, they follow responsibilities that
+have moved a little, as from one iteration of EM to the next, from where they ended
+before; the gate does so as EM has it do, by a step or two. Run it by
+`python -m benchmarks.speed.gate`.
 """
 
 import argparse
-import platform
 import time
 import warnings
-from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
-import scipy
-import sklearn
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-import sklearn_moe
+from benchmarks.common.report import header, verdict, write
 from sklearn_moe import SoftmaxGate, kernels
 from sklearn_moe.gates.softmax import SoftmaxGating
 
-RESULTS = Path(__file__).parent / "results"
 ALPHA = 1e-3
 # Largest element of the gradient at which both stop.
 TOLERANCE = 1e-6
@@ -118,10 +113,6 @@ def measure(n_rows, n_features, n_experts, n_repeats):
     }
 
 
-def verdict(met):
-    return "met" if met else "MISSED"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000])
@@ -148,10 +139,9 @@ def main():
     formats = {
         name: text.format for name, text in (seconds | ratios | excesses).items()
     }
+    packages = header("scikit-learn", "numpy", "scipy", "numba")
     text = [
-        f"sklearn_moe {sklearn_moe.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}, scipy {scipy.__version__}, numba "
-        f"{numba.__version__}, {platform.machine()}, one thread",
+        f"{packages}, one thread",
         "",
         f"Processor time in seconds, medians of {arguments.repeats} runs that take "
         "turns. The rival is LogisticRegression(solver='lbfgs')",
@@ -170,10 +160,7 @@ def main():
             f"{name}: median {ratio.median():.1f} times faster, from {ratio.min():.1f} "
             f"to {ratio.max():.1f}; bar {bar:.0f}: {verdict(ratio.median() >= bar)}"
         )
-    text.append("")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gate.txt").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    write("speed/gate", text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Benchmarks, by what they measure; README.rst tells about each."""
