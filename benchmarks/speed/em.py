@@ -39,7 +39,8 @@ from benchmarks.common.problems import gated_lines
 from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate
 
-DATA = Path(__file__).parents[2] / "tests" / "data"
+HERE = Path(__file__).parent
+DATA = HERE.parents[1] / "tests" / "data"
 
 # The rivals stop when the log-likelihood grows by less than this part of itself; ours
 # when it grows by less than this a row, or less still where that ends below a rival.
@@ -63,67 +64,6 @@ TABLES = {
     "tone": ("tone.csv", "tuned", ["stretchratio"], 2, "gaussian"),
     "NPreg": ("NPreg.csv", "yn", ["x", "x2"], 2, "gaussian"),
 }
-
-# Each program in R is told file, number of experts, family and tolerance. Before the
-# clock starts, it has read the data, and two iterations have warmed it up.
-R_BEGIN = """
-arguments <- commandArgs(TRUE)
-data <- read.csv(arguments[1])
-k <- as.integer(arguments[2])
-family <- arguments[3]
-tolerance <- as.numeric(arguments[4])
-start <- data$start
-data$start <- NULL
-X <- as.matrix(data[names(data) != "y"])
-y <- data$y
-set.seed(0)
-"""
-R_END = """
-invisible(capture.output(fit(2)))
-time <- system.time(output <- capture.output(fitted <- fit(5000)))
-outcome <- describe(fitted)
-cat(sprintf('\n{"seconds": %.6f, "log_likelihood": %.10g, "n_iter": %d}\n',
-            time[["user.self"]] + time[["sys.self"]], outcome[1],
-            as.integer(outcome[2])))
-"""
-R_FLEXMIX = """
-suppressMessages(library(flexmix))
-features <- paste(colnames(X), collapse = " + ")
-fit <- function(iterations) flexmix(
-  as.formula(paste("y ~", features)), data = data, k = k, cluster = start,
-  model = FLXMRglm(family = family),
-  concomitant = FLXPmultinom(as.formula(paste("~", features))),
-  control = list(tolerance = tolerance, minprior = 0, iter.max = iterations))
-describe <- function(fitted) {
-  if (fitted@k != k) stop("flexmix lost an expert")
-  c(logLik(fitted), fitted@iter)
-}
-"""
-# What the clusters make of the experts: an M-step.
-R_MIXTOOLS = """
-suppressMessages(library(mixtools))
-experts <- lapply(1:k, function(j) {
-  rows <- start == j
-  lm.fit(cbind(1, X[rows, , drop = FALSE]), y[rows])
-})
-beta <- unname(sapply(experts, coef))
-sigma <- sapply(experts, function(expert) sqrt(mean(residuals(expert)^2)))
-describe <- function(fitted) {
-  if (fitted$restarts > 0) stop("mixtools left the start that it was given")
-  c(fitted$loglik, length(fitted$all.loglik) - 1)
-}
-"""
-R_HME = """
-gate <- unname(coef(glm((start == 1) ~ X, family = binomial)))
-fit <- function(iterations) hmeEM(
-  y, X, beta = beta, sigma = sigma, w = gate, k = k,
-  epsilon = tolerance * length(y), maxit = iterations)
-"""
-R_REGMIX = """
-fit <- function(iterations) regmixEM(
-  y, X, lambda = as.numeric(table(start)) / length(y), beta = beta, sigma = sigma,
-  k = k, epsilon = tolerance * length(y), maxit = iterations)
-"""
 
 
 @dataclass(frozen=True)
@@ -188,17 +128,29 @@ class RivalFailedError(Exception):
 
 
 def run_r(program, problem):
-    """What a program in R says of a problem."""
+    """Have a program in R fit a problem, and return what it prints.
+
+    Parameters
+    ----------
+    program : str
+        Name of a file in this folder.
+    problem : Problem
+
+    Returns
+    -------
+    outcome : dict
+        Seconds, log-likelihood and number of iterations.
+    """
     columns = {f"x{j}": column for j, column in enumerate(problem.X.T)}
     frame = pd.DataFrame({"y": problem.y, **columns, "start": problem.start + 1})
     with tempfile.TemporaryDirectory() as folder:
-        data, script = Path(folder, "data.csv"), Path(folder, "fit.R")
+        data = Path(folder, "data.csv")
         frame.to_csv(data, index=False)
-        script.write_text(R_BEGIN + program + R_END)
         told = [data, problem.n_experts, problem.family, TOLERANCE]
         try:
             run = subprocess.run(
-                ["Rscript", script, *map(str, told)],
+                ["Rscript", program, *map(str, told)],
+                cwd=HERE,
                 capture_output=True,
                 text=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -235,9 +187,9 @@ def gate_of_cgmm_moves(problem):
 
 
 RIVALS = {
-    "flexmix": partial(run_r, R_FLEXMIX),
-    "mixtools hmeEM": partial(run_r, R_MIXTOOLS + R_HME),
-    "mixtools regmixEM": partial(run_r, R_MIXTOOLS + R_REGMIX),
+    "flexmix": partial(run_r, "em_flexmix.R"),
+    "mixtools hmeEM": partial(run_r, "em_hme.R"),
+    "mixtools regmixEM": partial(run_r, "em_regmix.R"),
     "cgmm": run_cgmm,
 }
 
