@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from unittest.mock import patch
 
 import dask.array as da
 import numpy as np
@@ -31,18 +30,10 @@ from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
 import sklearn_moe
+from benchmarks.common.profiler import Profiler
 from benchmarks.common.report import header, verdict, write
-from benchmarks.common.stopwatch import Stopwatch
+from benchmarks.common.steps import STEPS, step_of_fit
 from sklearn_moe import dask as moe_dask
-from sklearn_moe.dask._cluster import Cluster
-from sklearn_moe.dask._experts import DistributedPool
-from sklearn_moe.dask._gate import DistributedGating
-from sklearn_moe.dask._likelihoods import DistributedLikelihood
-from sklearn_moe.dask._step import DistributedStep
-from sklearn_moe.em import Step
-from sklearn_moe.experts import ExpertPool
-from sklearn_moe.gates import SoftmaxGating
-from sklearn_moe.likelihoods import NoiseLikelihood
 
 # The bars.
 LEAST_SPEEDUP = 1.6
@@ -69,8 +60,8 @@ EXPERTS = {
     "ridge": Ridge(),
     "tree": DecisionTreeRegressor(max_depth=6, random_state=0),
 }
-# With which the results are compared, and what part of an even share of the rows they
-# take. A pipeline is no ridge regression that learns from sums: its rows travel.
+# With which the results are compared, and what fraction of an even share of the rows
+# they take. A pipeline is no ridge regression that learns from sums: its rows travel.
 TO_THE_END = {
     "ridge": (Ridge(), None),
     "scaled ridge": (make_pipeline(StandardScaler(), Ridge()), None),
@@ -78,16 +69,11 @@ TO_THE_END = {
     "tree": (EXPERTS["tree"], None),
 }
 
-# What is called in an iteration, local and on a cluster.
-WATCHED = {
-    "experts": [
-        (ExpertPool, "fit"),
-        (NoiseLikelihood, "fit"),
-        (DistributedPool, "fit"),
-        (DistributedLikelihood, "fit"),
-    ],
-    "E-step": [(Step, "_expect"), (DistributedStep, "_expect")],
-    "gate": [(SoftmaxGating, "fit"), (DistributedGating, "fit")],
+# The steps of an iteration, by the columns of the table. The E-step is what is left.
+COLUMNS = {
+    STEPS["experts"]: "experts",
+    STEPS["likelihoods"]: "experts",
+    STEPS["gates"]: "gate",
 }
 
 # What the tasks that take time do; the names are those of the dashboard.
@@ -107,41 +93,53 @@ KINDS = {
 
 
 def draw(number, n_rows, n_features=N_FEATURES):
-    """One partition of rows under piecewise linear rules, the same for all numbers."""
+    """Draw one partition of rows, under piecewise linear rules.
+
+    Parameters
+    ----------
+    number : int
+        Of the partition; the rules are the same for all.
+    n_rows, n_features : int
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,)
+    """
     rule = np.random.default_rng(0)
     gate = 5 * rule.normal(size=(n_features, N_EXPERTS))
     coef = rule.normal(size=(n_features + 1, N_EXPERTS))
     rng = np.random.default_rng([1, number])
     # Cheap to draw: where nothing is kept, it is done in each pass.
     X = rng.integers(2**16, size=(n_rows, n_features), dtype=np.uint16) / 2**15 - 1
-    piece = (X @ gate + rng.gumbel(size=(n_rows, N_EXPERTS))).argmax(axis=1)
+    region = (X @ gate + rng.gumbel(size=(n_rows, N_EXPERTS))).argmax(axis=1)
     means = X @ coef[:-1] + coef[-1]
-    y = np.take_along_axis(means, piece[:, np.newaxis], axis=1)[:, 0]
+    y = np.take_along_axis(means, region[:, np.newaxis], axis=1)[:, 0]
     return X, y + 0.3 * rng.normal(size=n_rows)
 
 
 def sizes_of(n_rows, partition=None):
-    """Rows of each partition."""
+    """Return the number of rows of each partition."""
     partition = partition or min(PARTITION, -(-n_rows // 8))
     full, rest = divmod(n_rows, partition)
     return [partition] * full + [rest] * (rest > 0)
 
 
 def in_memory(n_rows):
-    """All rows in one place."""
-    parts = [draw(number, size) for number, size in enumerate(sizes_of(n_rows))]
-    return tuple(map(np.concatenate, zip(*parts)))
+    """Draw all rows in one place."""
+    partitions = [draw(number, size) for number, size in enumerate(sizes_of(n_rows))]
+    return tuple(map(np.concatenate, zip(*partitions)))
 
 
 def in_partitions(n_rows, n_features=N_FEATURES, partition=None):
-    """The same rows, which are drawn when they are needed."""
+    """Return collections of the same rows, which are drawn when they are needed."""
     X, y = [], []
     for number, size in enumerate(sizes_of(n_rows, partition)):
-        part = delayed(draw)(number, size, n_features)
+        drawn = delayed(draw)(number, size, n_features)
         X.append(
-            da.from_delayed(delayed(itemgetter(0))(part), (size, n_features), float)
+            da.from_delayed(delayed(itemgetter(0))(drawn), (size, n_features), float)
         )
-        y.append(da.from_delayed(delayed(itemgetter(1))(part), (size,), float))
+        y.append(da.from_delayed(delayed(itemgetter(1))(drawn), (size,), float))
     return da.concatenate(X), da.concatenate(y)
 
 
@@ -149,7 +147,7 @@ def in_partitions(n_rows, n_features=N_FEATURES, partition=None):
 
 
 def peak_memory():
-    """Most bytes that this process has held since it was told to forget."""
+    """Return the most bytes that this process has held since it was told to forget."""
     status = dict(
         line.split(":", 1)
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -163,7 +161,7 @@ def forget_peak():
 
 
 def sent():
-    """Bytes that have gone from process to process on this machine."""
+    """Return the bytes that have gone from process to process on this machine."""
     return psutil.net_io_counters(pernic=True)["lo"].bytes_sent
 
 
@@ -184,52 +182,74 @@ class Observer:
             self.look(context.task_id)
 
 
-class Meter(Observer):
-    """Takes the time of a fit, and tells what an iteration costs."""
+@contextmanager
+def quiet():
+    """Let nothing warn in the block, and no library use threads of its own."""
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        yield
 
-    def __init__(self):
-        self.stopwatch = Stopwatch(time.perf_counter)
-        self.rounds, self.readings = 0, []
+
+class CountingClient(Client):
+    """A client that counts how often it fetches results."""
+
+    n_fetches = 0
+
+    def gather(self, *futures, **options):
+        """Fetch results."""
+        self.n_fetches += 1
+        return super().gather(*futures, **options)
+
+
+class Meter(Observer):
+    """A callback that takes the time of a fit and tells what an iteration costs.
+
+    Parameters
+    ----------
+    client : CountingClient or None
+        With which the mixture is fitted.
+    """
+
+    def __init__(self, client=None):
+        self.client = client
+        self.profiler = Profiler(step_of_fit, time.perf_counter)
+        self.readings = []
 
     @contextmanager
     def watch(self):
         """Measure what is fitted in the block, with this as its callback."""
-        fetch = Cluster.fetch
-
-        def counted(cluster, tasks):
-            self.rounds += 1
-            return fetch(cluster, tasks)
-
-        with (
-            warnings.catch_warnings(),
-            threadpool_limits(1),
-            self.stopwatch.watch(WATCHED),
-            patch.object(Cluster, "fetch", counted),
-        ):
-            warnings.simplefilter("ignore")
+        with quiet(), self.profiler:
             begin = time.perf_counter()
             yield
             self.seconds = time.perf_counter() - begin
 
     def look(self, number):
-        self.readings.append(
+        """Read the clocks."""
+        reading = Counter(
             {
                 "an iteration": time.time(),
-                "rounds": self.rounds,
+                "rounds": getattr(self.client, "n_fetches", 0),
                 "bytes": sent(),
-                **{part: self.stopwatch.seconds[part] for part in WATCHED},
             }
         )
+        for step, column in COLUMNS.items():
+            reading[column] += self.profiler.seconds[step]
+        self.readings.append(reading)
 
     def an_iteration(self):
-        """The mean of all but the first, which is part of the start."""
+        """Return the mean of all but the first, which belongs to the start."""
         first, last = pd.Series(self.readings[0]), pd.Series(self.readings[-1])
-        return ((last - first) / (len(self.readings) - 1)).to_dict()
+        mean = (last - first) / (len(self.readings) - 1)
+        mean["E-step"] = mean["an iteration"] - mean["experts"] - mean["gate"]
+        return mean.to_dict()
 
 
 @contextmanager
 def workers(n_workers, memory_limit=ROOMY):
-    """A client of so many processes, which have imported and compiled all they need."""
+    """Yield a client of so many processes.
+
+    They have imported and compiled all that they need.
+    """
     with (
         LocalCluster(
             n_workers=n_workers,
@@ -237,30 +257,32 @@ def workers(n_workers, memory_limit=ROOMY):
             memory_limit=memory_limit,
             dashboard_address=":0",
         ) as cluster,
-        Client(cluster) as client,
+        CountingClient(cluster) as client,
+        quiet(),
     ):
         client.run(warm_up)
-        moe = mixture(moe_dask, Ridge(), 1)
-        with Meter().watch():
-            moe.fit(*in_partitions(1000))
+        mixture(moe_dask, Ridge(), 1).fit(*in_partitions(1000))
         client.run(forget_peak)
         yield client
 
 
 def warm_up():
     """Have Numba compile what a fit needs."""
-    with Meter().watch():
+    with quiet():
         mixture(sklearn_moe, Ridge(), 2).fit(*draw(0, 500))
 
 
 def mixture(kind, expert, n_iter, **params):
-    """One of so many iterations, so that all do the same work, unless there is tol."""
+    """Return a mixture that iterates so many times, unless it is given `tol`.
+
+    So all do the same work.
+    """
     params = {"tol": 0, "random_state": 0} | params
     return kind.MixtureOfExpertsRegressor(expert, N_EXPERTS, max_iter=n_iter, **params)
 
 
 def fit_local(n_rows, expert, n_iter, **params):
-    """A local fit: what it took, and what came of it. For a worker to do."""
+    """Fit a local mixture in a worker; return what it took and what came of it."""
     X, y = in_memory(n_rows)
     meter, moe = Meter(), mixture(sklearn_moe, expert, n_iter, **params)
     with meter.watch():
@@ -276,8 +298,9 @@ def fit_local(n_rows, expert, n_iter, **params):
 
 
 def fit_distributed(client, rows, expert, n_iter, **params):
-    """The same of a fit on a cluster, and its tasks but for the first iteration."""
-    meter, moe = Meter(), mixture(moe_dask, expert, n_iter, client=client, **params)
+    """Fit a mixture on a cluster; return the same, and the tasks of its iterations."""
+    meter = Meter(client)
+    moe = mixture(moe_dask, expert, n_iter, client=client, **params)
     client.run(forget_peak)
     with get_task_stream(client) as stream, meter.watch():
         moe.set_callbacks(meter).fit(*rows)
@@ -295,7 +318,7 @@ def fit_distributed(client, rows, expert, n_iter, **params):
 
 
 def work_between(tasks, begin, end, n_iter):
-    """Seconds of work, seconds of waiting for data and number of tasks of each kind.
+    """Return the seconds of work and of waiting for data, and the number of tasks.
 
     Parameters
     ----------
@@ -308,6 +331,7 @@ def work_between(tasks, begin, end, n_iter):
     Returns
     -------
     frame : DataFrame
+        A row for each kind of task.
     """
     work = defaultdict(Counter)
     for one in tasks:
@@ -326,7 +350,7 @@ def work_between(tasks, begin, end, n_iter):
 
 
 def compare(all_rows, n_iter, local_rows):
-    """Local fits beside those on one worker and two."""
+    """Compare local fits with those on one worker and two."""
     found = []
     for n_rows in all_rows:
         for name, expert in EXPERTS.items():
@@ -353,7 +377,7 @@ def compare(all_rows, n_iter, local_rows):
 
 
 def results(all_rows, most_iterations):
-    """What local and distributed fits end with, when they have converged."""
+    """Compare what local and distributed fits end with, when they have converged."""
     found = []
     params = {"tol": 1e-4, "n_iter": most_iterations}
     for n_rows in all_rows:
@@ -386,7 +410,10 @@ def results(all_rows, most_iterations):
 
 
 def memory(small, memory_limit, large=None):
-    """Peaks where nothing is kept: few rows, and twice as many as memory holds."""
+    """Measure peaks where nothing is kept.
+
+    There are few rows once, and once twice as many as memory holds.
+    """
     limit = parse_bytes(memory_limit)
     if large is None:
         twice = 2 * 2 * limit / (8 * (WIDE + 1))
@@ -418,7 +445,7 @@ def memory(small, memory_limit, large=None):
 
 
 def stream(n_rows):
-    """Seconds and score of one pass over a stream, in one process."""
+    """Return seconds and score of one pass over a stream, in one process."""
 
     def batches():
         for number, size in enumerate(sizes_of(n_rows)):
@@ -443,8 +470,8 @@ def stream(n_rows):
 
 
 def streamed(n_rows):
-    """The same as `stream`, without warnings and on one thread."""
-    with Meter().watch():
+    """Do the same without warnings, and on one thread."""
+    with quiet():
         return stream(n_rows)
 
 
@@ -467,10 +494,17 @@ class Killer(Observer):
 
 
 def fault(n_rows):
-    """Log of a fit that loses a worker, and whether it ends where another does."""
+    """Fit while a worker is lost.
+
+    Returns
+    -------
+    log : list of str
+    equal : bool
+        Whether the fit ends where one without harm does.
+    """
     rows = in_partitions(n_rows)
     params = {"max_rows_per_expert": CAPACITY}
-    with workers(2) as client, Meter().watch():
+    with workers(2) as client:
         expected = mixture(moe_dask, EXPERTS["tree"], 4, client=client, **params).fit(
             *rows
         )
@@ -494,7 +528,7 @@ def fault(n_rows):
 
 
 def seconds_a_task(client, n_tasks=2000):
-    """What client and scheduler do for a task, by tasks that do nothing."""
+    """Measure what client and scheduler do for a task, by tasks that do nothing."""
     nothing = [delayed(abs)(number, pure=False) for number in range(n_tasks)]
     begin = time.perf_counter()
     client.gather(client.compute(nothing))
@@ -502,7 +536,7 @@ def seconds_a_task(client, n_tasks=2000):
 
 
 def constants(frame, task):
-    """What the plan needs to know, of the fits to most rows on two workers.
+    """Return what the plan needs to know, of the fits to most rows on two workers.
 
     Parameters
     ----------
@@ -533,8 +567,8 @@ def constants(frame, task):
 
 
 def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, partition):
-    """What an iteration costs elsewhere, by the cost model of the user guide."""
-    n_parts = n_rows / partition
+    """Return what an iteration costs elsewhere, by the cost model of the user guide."""
+    n_partitions = n_rows / partition
     travels = expert != "ridge"
     # Two coefficients for each feature, instead of the few that were measured.
     wide = (n_features + 1) / (N_FEATURES + 1)
@@ -547,7 +581,7 @@ def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, part
         answers += n_experts * (n_features + 2) ** 2
     fits = owned * known["fit"] * wide
     travel = owned * 8 * (n_features + 2) / BANDWIDTH
-    scheduler = known["rounds"] * n_parts * known["task"]
+    scheduler = known["rounds"] * n_partitions * known["task"]
     kept = 8 * (2 * n_features + 2 * n_experts + 6) * n_rows / n_workers
     return {
         "expert": expert,
@@ -560,7 +594,7 @@ def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, part
         "scheduler": scheduler,
         "an iteration": rows + fits + travel + scheduler,
         "GB of rows moved": moved / 1e9,
-        "GB of sums": 8 * answers * n_parts / 1e9,
+        "GB of sums": 8 * answers * n_partitions / 1e9,
         "GB kept by a worker": kept / 1e9,
     }
 
@@ -569,7 +603,7 @@ def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, part
 
 
 def speedups(frame):
-    """Of two workers over one, at each number of rows."""
+    """Return how much faster two workers are than one, at each number of rows."""
     times = frame.pivot_table(
         index=["expert", "rows"],
         columns="where",
@@ -640,7 +674,8 @@ def main():
         f"Rows of {N_FEATURES} features in partitions of an eighth of them, or "
         f"{PARTITION:,}; {N_EXPERTS} experts that take at most {CAPACITY:,} rows.",
         f"Seconds by the clock; fits of {arguments.iterations} iterations, and an "
-        "iteration without the first, which is part of the start.",
+        "iteration without the first, which belongs to the start. The E-step is "
+        "what an iteration takes beside experts and gate.",
         "The peak is that of a process: of the only one, or of the worker that holds "
         "most.",
         *title("Local, one worker, two workers"),

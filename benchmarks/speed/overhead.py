@@ -1,8 +1,9 @@
-"""How much of the time of a fit is not the experts' own.
+"""Measure how much of the time of a fit is not the experts' own.
 
 The reference is what the experts take alone: the sum of their own `fit` and `predict`
 with the weights that EM gives them, as many times as there are iterations. What a fit
-of the mixture takes beyond that is ours: `python -m benchmarks.speed.overhead`.
+of the mixture takes beyond that is ours. Run it by
+`python -m benchmarks.speed.overhead`.
 """
 
 import argparse
@@ -17,10 +18,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common.components import FIT, watched
 from benchmarks.common.problems import gated_lines
+from benchmarks.common.profiler import Profiler
 from benchmarks.common.report import header, verdict, write
-from benchmarks.common.stopwatch import Stopwatch
+from benchmarks.common.steps import E_STEP, OWN, REST, STEPS, step_beside
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 EXPERTS = {
@@ -33,7 +34,7 @@ EXPERTS = {
         max_iter=30, max_bins=63, early_stopping=False, random_state=0
     ),
 }
-# Largest part of the time that may be ours.
+# Largest share of the time that may be ours.
 BARS = {"ridge": 0.30, "forest": 0.05, "boosting": 0.05}
 
 SHARING = 0.05
@@ -79,18 +80,22 @@ def fit_alone(expert, X, y, weights):
         getattr(fitted, answer_of(expert))(X)
 
 
-def parts_of_fit(expert, X, y, n_experts, n_iter):
-    """Seconds of each part in a fit of its own, by a stopwatch."""
-    stopwatch = Stopwatch()
-    expert = watched(expert, stopwatch, "experts", ["fit", answer_of(expert)])
-    mixture = mixture_of(expert, n_experts, n_iter)
-    with stopwatch.watch(FIT), stopwatch.part("rest"):
+def steps_of_fit(expert, X, y, n_experts, n_iter):
+    """Return the seconds of each step in a fit of its own, by a profiler.
+
+    The experts are of a subclass, so that no short cut is taken for their kind.
+    """
+    kind = type(expert)
+    own = type(kind.__name__, (kind,), {})(**expert.get_params(deep=False))
+    mixture = mixture_of(own, n_experts, n_iter)
+    with Profiler(step_beside(expert)) as profiler:
         mixture.fit(X, y)
-    return {part: stopwatch.seconds[part] for part in ["experts", *FIT, "rest"]}
+    steps = dict.fromkeys([OWN, *STEPS.values(), E_STEP, REST])
+    return {step: profiler.seconds[step] for step in steps}
 
 
 def measure(name, n_rows, n_features, n_experts, n_iter, n_repeats):
-    """Medians of runs that take turns; parts of the fit in percent of it."""
+    """Return medians of runs that take turns, and the steps in per cent of a fit."""
     expert = EXPERTS[name]
     X, y = problem(n_rows, n_features, n_experts, is_classifier(expert))
     mixture = mixture_of(expert, n_experts, n_iter)
@@ -102,17 +107,17 @@ def measure(name, n_rows, n_features, n_experts, n_iter, n_repeats):
         times["alone"].append(timed(partial(fit_alone, expert, X, y, weights)))
     seconds = np.median(times["fit"])
     alone = mixture.n_iter_ * np.median(times["alone"])
-    parts = parts_of_fit(expert, X, y, n_experts, n_iter)
-    total = sum(parts.values())
-    percent = {part: 100 * taken / total for part, taken in parts.items()}
+    steps = steps_of_fit(expert, X, y, n_experts, n_iter)
+    total = sum(steps.values())
+    percent = {step: 100 * taken / total for step, taken in steps.items()}
     return {
         "expert": name,
         "experts": n_experts,
         "fit s": seconds,
         "alone s": alone,
         "ours %": 100 * (1 - alone / seconds),
-        "ours % inside": 100 - percent.pop("experts"),
-        **{f"{part} %": share for part, share in percent.items()},
+        "ours % inside": 100 - percent.pop(OWN),
+        **{f"{step} %": share for step, share in percent.items()},
     }
 
 
@@ -158,11 +163,12 @@ def main():
         "'alone' is what the experts' own fits and answers take, all iterations, with "
         "the weights of EM. 'ours' is what",
         "is left of the fit; below zero the mixture is quicker than the experts' own "
-        "fits. 'inside' is the same by a",
-        "stopwatch around the experts in one fit. The other parts of that fit follow; "
-        "'around experts' is what is done for",
-        "them beside their own fits and answers. There they are of a subclass, which "
-        "is taken by no short cut for their kind.",
+        "fits. 'inside' is the same in one",
+        "fit that a profiler looks at every millisecond. The other steps of that fit "
+        "follow; 'around experts' is what is",
+        "done for them beside their own fits and answers, and 'E-step' has the choice "
+        "of their rows in it. The experts are of",
+        "a subclass there, so that no short cut is taken for their kind.",
         "",
         frame.to_string(index=False, formatters=formats),
         "",

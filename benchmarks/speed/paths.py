@@ -1,16 +1,17 @@
-"""Where the time of what one calls most goes, beside the physical limit.
+"""Measure where the time of what one calls most goes, beside the physical limit.
 
-A fit with ridge experts and with boosting, predictions by all experts and by the most
-trusted one, an M-step of the gate, each taken apart by a stopwatch. The limits are
-measured in the same run: the addition of two arrays of (n, K), and the products that
-the normal equations of linear experts and the Hessian of the gate are made of, half of
-each symmetric one, at the speed of a large matrix product:
+A profiler takes apart a fit with ridge experts and with boosting, the M-steps of the
+gate in the first of them, and predictions by all experts and by the most trusted one.
+The limits are measured in the same run: the addition of two arrays of (n, K), and the
+products that the normal equations of linear experts and the Hessian of the gate consist
+of, half of each symmetric one, at the speed of a large matrix product. Run it by
 `python -m benchmarks.speed.paths`.
 """
 
 import argparse
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,33 +19,21 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common.components import FIT
 from benchmarks.common.problems import gated_lines
+from benchmarks.common.profiler import Profiler
 from benchmarks.common.report import header, write
-from benchmarks.common.stopwatch import Stopwatch
-from sklearn_moe import (
-    MixtureOfExpertsRegressor,
-    SoftmaxGate,
-    _prediction,
-    gates,
-    kernels,
-)
-from sklearn_moe.experts.linear import LeastSquares
-from sklearn_moe.gates._problem import SoftmaxProblem
-from sklearn_moe.gates.softmax import SoftmaxGating
+from benchmarks.common.steps import OWN, REST, STEPS, names_within, step_of_fit
+from sklearn_moe import MixtureOfExpertsRegressor
 
-PREDICT = {
-    "gate": [(gates, "log_weights"), (gates, "most_trusted")],
-    "combination": [(_prediction, "dispatch"), (_prediction, "dispatch_to_one")],
-}
-M_STEP = {
-    "Hessian": [(SoftmaxProblem, "_hessian")],
-    "loss and gradient": [(SoftmaxProblem, "at")],
-    "cross-entropy kernel": [(kernels, "softmax_cross_entropy")],
-}
+# A prediction takes a few milliseconds; it is repeated until so many seconds are over.
+LEAST_SECONDS = 1.0
+# Functions of the gate that take less than this share of its time make one line.
+LEAST_SHARE = 0.02
+M_STEP = "M-step of the gate, mean of the fit with ridge"
 
 
 def median_time(call, n_repeats=5):
+    """Return the median seconds of a call."""
     taken = []
     for _ in range(n_repeats):
         begin = time.process_time()
@@ -54,7 +43,7 @@ def median_time(call, n_repeats=5):
 
 
 def limits(X, n_experts):
-    """Seconds of what no program can do without."""
+    """Return the seconds of what no program can do without."""
     shape = len(X), n_experts
     left, right, out = np.ones(shape), np.ones(shape), np.empty(shape)
     square = np.ones((1000, 1000))
@@ -68,49 +57,88 @@ def limits(X, n_experts):
     }
 
 
-def apart(call, parts, rest):
-    """Seconds of a call, and of each part of it."""
-    stopwatch = Stopwatch()
-    with stopwatch.watch(parts), stopwatch.part(rest):
-        call(stopwatch)
-    return dict(stopwatch.seconds)
+def step_with_experts(stack):
+    """Return the step of a fit, the experts' own fits with what is around them."""
+    step = step_of_fit(stack)
+    return OWN if step == STEPS["experts"] else step
 
 
-def fit_path(expert, X, y, n_experts, n_iter):
-    """A fit of so many iterations."""
-    mixture = MixtureOfExpertsRegressor(
-        expert, n_experts, max_iter=n_iter, tol=0, random_state=0
-    )
-    kind = type(expert)
-    experts = [(kind, "fit"), (kind, "predict"), (LeastSquares, "fit")]
-    return apart(lambda _: mixture.fit(X, y), FIT | {"experts": experts}, "rest")
+def function_of_gate(stack):
+    """Return the innermost function of the package in an M-step of the gate.
+
+    It is None elsewhere.
+    """
+    if step_of_fit(stack) != STEPS["gates"] or "em" not in names_within(stack):
+        return None
+    ours = [function for module, function in stack if module.startswith("sklearn_moe.")]
+    return ours[-1]
+
+
+def step_of_prediction(stack):
+    """Return the step of a prediction."""
+    names = names_within(stack)
+    if "gates" in names:
+        return "gate"
+    if "experts" in names:
+        return OWN
+    return "combination" if "routing" in names else REST
+
+
+def profiled(kind_of, call, least_seconds=0.0):
+    """Return the seconds of a call by their kind.
+
+    Parameters
+    ----------
+    kind_of : callable
+        For the profiler.
+    call : callable
+    least_seconds : float, default=0
+        The call is repeated for so long.
+
+    Returns
+    -------
+    seconds : dict of float
+    """
+    n_calls, begin = 0, time.process_time()
+    with Profiler(kind_of) as profiler:
+        while not n_calls or time.process_time() - begin < least_seconds:
+            call()
+            n_calls += 1
+    return {kind: seconds / n_calls for kind, seconds in profiler.seconds.items()}
+
+
+def fit_path(mixture, X, y):
+    """Return the seconds of the steps of a fit."""
+    return profiled(step_with_experts, lambda: mixture.fit(X, y))
 
 
 def predict_path(mixture, X, combination):
-    """A prediction."""
+    """Return the seconds of the steps of a prediction."""
     mixture.set_params(combination=combination)
-
-    def call(stopwatch):
-        fitted = mixture.experts_
-        parts = {"experts": [(type(fitted[0]), "predict")]}
-        with stopwatch.watch(parts):
-            mixture.predict(X)
-
-    return apart(call, PREDICT, "rest")
+    return profiled(step_of_prediction, lambda: mixture.predict(X), LEAST_SECONDS)
 
 
-def gate_path(X, y, mixture):
-    """An M-step of the gate, as the last of a fit."""
-    gating = SoftmaxGating(SoftmaxGate(), X, np.ones(len(X)))
-    start = gating.parameters_of(mixture.gate_)
-    responsibilities = mixture.responsibilities(X, y)
-    return apart(lambda _: gating.fit(responsibilities, start), M_STEP, "rest")
+def gate_path(mixture, X, y):
+    """Return the seconds of functions in an M-step of the gate, the mean of a fit."""
+    seconds = profiled(function_of_gate, lambda: mixture.fit(X, y))
+    seconds.pop(None, None)
+    return {name: taken / mixture.n_iter_ for name, taken in seconds.items()}
 
 
 def median_of(path, n_repeats):
-    """Median seconds of the parts of a path, the first run left out."""
+    """Return median seconds of the lines of a path, the first run left out."""
     runs = [path() for _ in range(n_repeats + 1)]
     return pd.DataFrame(runs[1:]).fillna(0.0).median()
+
+
+def shortened(seconds):
+    """Put what takes next to no time into one line."""
+    small = seconds < LEAST_SHARE * seconds.sum()
+    return (
+        seconds.rename(lambda name: REST if small[name] else name)
+        .groupby(level=0)
+        .sum()
+    )
 
 
 def main():
@@ -130,27 +158,29 @@ def main():
     )
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        mixture = MixtureOfExpertsRegressor(
-            Ridge(), n_experts, max_iter=n_iter, random_state=0
-        ).fit(X, y)
+        lines, boosted = (
+            MixtureOfExpertsRegressor(
+                expert, n_experts, max_iter=max_iter, tol=0, random_state=0
+            )
+            for expert, max_iter in ((Ridge(), n_iter), (boosting, 3))
+        )
         paths = {
-            f"fit, ridge, {n_iter} iterations": lambda: fit_path(
-                Ridge(), X, y, n_experts, n_iter
+            f"fit, ridge, {n_iter} iterations": partial(fit_path, lines, X, y),
+            f"fit, boosting, {len(X[few])} rows, 3 iterations": partial(
+                fit_path, boosted, X[few], y[few]
             ),
-            f"fit, boosting, {len(X[few])} rows, 3 iterations": lambda: fit_path(
-                boosting, X[few], y[few], n_experts, 3
-            ),
-            "predict, weighted": lambda: predict_path(mixture, X, "weighted"),
-            "predict, argmax": lambda: predict_path(mixture, X, "argmax"),
-            "M-step of the gate": lambda: gate_path(X, y, mixture),
+            "predict, weighted": partial(predict_path, lines, X, "weighted"),
+            "predict, argmax": partial(predict_path, lines, X, "argmax"),
+            M_STEP: partial(gate_path, lines, X, y),
         }
         tables = {}
         for name, path in paths.items():
             tables[name] = median_of(path, arguments.repeats)
             print(name, "done", flush=True)
         limit = limits(X, n_experts)
+    tables[M_STEP] = shortened(tables[M_STEP])
     packages = header("scikit-learn", "numpy", "scipy", "numba")
-    lines = [
+    text = [
         f"{packages}, one thread",
         "",
         f"{arguments.rows} rows, {arguments.features} features, {n_experts} experts: "
@@ -162,12 +192,12 @@ def main():
         *(f"{1e3 * seconds:10.2f}  {name}" for name, seconds in limit.items()),
     ]
     for name, seconds in tables.items():
-        lines += ["", name, "=" * len(name), f"{1e3 * seconds.sum():10.2f}  all"]
-        lines += [
-            f"{1e3 * taken:10.2f}  {100 * taken / seconds.sum():3.0f} %  {part}"
-            for part, taken in seconds.sort_values(ascending=False).items()
+        text += ["", name, "=" * len(name), f"{1e3 * seconds.sum():10.2f}  all"]
+        text += [
+            f"{1e3 * taken:10.2f}  {100 * taken / seconds.sum():3.0f} %  {step}"
+            for step, taken in seconds.sort_values(ascending=False).items()
         ]
-    write("speed/paths", lines)
+    write("speed/paths", text)
 
 
 if __name__ == "__main__":
