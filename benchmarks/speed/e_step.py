@@ -22,14 +22,14 @@ MOST_ADDITIONS = 3.0
 
 
 def with_scipy(log_gate, log_likelihood, sample_weight):
-    """As one would write it with logsumexp."""
+    """Compute the E-step as one would write it with logsumexp."""
     joint = log_gate + log_likelihood
     rows = logsumexp(joint, axis=1)
     return np.exp(joint - rows[:, np.newaxis]), rows, sample_weight @ rows
 
 
 def with_numpy(log_gate, log_likelihood, sample_weight):
-    """As one would write it without."""
+    """Compute the E-step as one would write it without."""
     joint = log_gate + log_likelihood
     shift = joint.max(axis=1, keepdims=True)
     unnormalised = np.exp(joint - shift)
@@ -39,7 +39,7 @@ def with_numpy(log_gate, log_likelihood, sample_weight):
 
 
 def with_numpy_in_place(log_gate, log_likelihood, sample_weight):
-    """The same with one array only."""
+    """Compute the same with one array only."""
     joint = log_gate + log_likelihood
     shift = joint.max(axis=1, keepdims=True)
     joint -= shift
@@ -51,7 +51,7 @@ def with_numpy_in_place(log_gate, log_likelihood, sample_weight):
 
 
 def one_addition(log_gate, log_likelihood, sample_weight):
-    """The memory limit."""
+    """Do what the memory limit is measured by."""
     return log_gate + log_likelihood
 
 
@@ -65,7 +65,7 @@ CONTESTANTS = {
 
 
 def measure(n_rows, n_experts, dtype, n_repeats):
-    """Nanoseconds per element of each contestant, medians of runs that take turns."""
+    """Measure nanoseconds per element of each, medians of runs that take turns."""
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((n_rows, n_experts), dtype)
     arguments = (
@@ -87,7 +87,7 @@ def measure(n_rows, n_experts, dtype, n_repeats):
 
 
 def check(*arguments):
-    """The contestants compute the same."""
+    """Raise an error unless the contestants compute the same."""
     digits = 1e-5 if arguments[0].dtype == np.float32 else 1e-12
     expected = with_scipy(*(array.astype(np.float64) for array in arguments))
     for name, contestant in CONTESTANTS.items():

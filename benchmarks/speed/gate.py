@@ -14,12 +14,13 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common.report import header, verdict, write
-from sklearn_moe import SoftmaxGate, kernels
-from sklearn_moe.gates.softmax import SoftmaxGating
+from sklearn_moe import SoftmaxGate
+from sklearn_moe.gates import SoftmaxGating
 
 ALPHA = 1e-3
 # Largest element of the gradient at which both stop.
@@ -28,18 +29,30 @@ BARS = {"cold": 5.0, "warm": 15.0}
 
 
 def problem(n_rows, n_features, n_experts):
-    """Rows, and the responsibilities of two iterations of EM that follow each other."""
+    """Draw rows, and the responsibilities of two iterations of EM in a row.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+    before, after : ndarray of shape (n_rows, n_experts)
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, n_features))
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     logits = X @ rng.standard_normal((n_features, n_experts))
     logits += rng.standard_normal(logits.shape)
     moved = logits + 0.1 * X @ rng.standard_normal((n_features, n_experts))
-    return X, np.exp(kernels.log_softmax(logits)), np.exp(kernels.log_softmax(moved))
+    return X, softmax(logits, axis=1), softmax(moved, axis=1)
 
 
 class Rival:
-    """LogisticRegression on each row once for every expert."""
+    """LogisticRegression on each row once for every expert.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    n_experts : int
+    """
 
     def __init__(self, X, n_experts):
         self.X = np.repeat(X, n_experts, axis=0)
@@ -49,16 +62,19 @@ class Rival:
         )
 
     def fit(self, responsibilities):
-        """Go on from the last fit."""
+        """Fit from where the last fit ended."""
         self.model.fit(self.X, self.y, sample_weight=responsibilities.ravel())
 
     def weights(self, X):
-        """Probability of each expert."""
+        """Return the probability of each expert."""
         return self.model.predict_proba(X)
 
 
 def objective(weights, responsibilities, coef):
-    """Penalised mean cross-entropy; of two classes the one logit is penalised."""
+    """Return the penalised mean cross-entropy.
+
+    Of two classes the one logit is penalised.
+    """
     if len(coef) == 2:
         coef = coef[1] - coef[0]
     penalty = ALPHA / 2 * np.sum(coef**2)
@@ -66,13 +82,14 @@ def objective(weights, responsibilities, coef):
 
 
 def timed(call):
+    """Return the seconds of a call."""
     begin = time.process_time()
     call()
     return time.process_time() - begin
 
 
 def measure(n_rows, n_features, n_experts, n_repeats):
-    """Seconds and objectives of both, cold and warm."""
+    """Measure seconds and objectives of both, cold and warm."""
     X, before, after = problem(n_rows, n_features, n_experts)
     times = {name: [] for name in ("cold", "rival cold", "warm", "rival warm")}
     for _ in range(n_repeats):

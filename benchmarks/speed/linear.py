@@ -1,10 +1,10 @@
-"""What linear experts cost when they are fitted together.
+"""Measure what linear experts cost when they are fitted together.
 
 The normal equations of all experts are summed in one pass over the rows, and all
-experts answer in one product. The rival is a subclass of the same estimator that
-changes nothing: it is not known to be least squares, so that each expert is fitted by
-its own `fit` and asked by its own `predict`. Once for the M-step of the experts with
-their answers, and once for a whole fit of the same number of iterations.
+experts answer in one product. In the M-step, with the answers of the experts, the rival
+is the `fit` and the `predict` of each expert. In a whole fit of the same number of
+iterations it is a mixture of a subclass of the same estimator that changes nothing: it
+is not known to be least squares, so that its experts are fitted one by one. Run it by
 `python -m benchmarks.speed.linear`.
 """
 
@@ -14,18 +14,19 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common.report import header, verdict, write
-from sklearn_moe import MixtureOfExpertsRegressor, kernels
-from sklearn_moe.em import TrainingWeights
-from sklearn_moe.experts import ExpertPool, PointAnswers
+from sklearn_moe import MixtureOfExpertsRegressor
+from sklearn_moe.experts import LeastSquares
 
 # The M-step of the experts, at the size for which the bar is set.
 BAR = 2.0
 BAR_AT = {"rows": 100_000, "features": 10, "experts": 8}
-# Of a whole fit, and M-steps for each of these.
+# Iterations of a whole fit, and M-steps that are measured for each such fit.
 N_ITERATIONS = 10
 N_M_STEPS = 5
 
@@ -43,7 +44,15 @@ ASSIGNMENTS = ["soft", "hard"]
 
 
 def problem(n_rows, n_features, n_experts):
-    """Rows of linear regimes with borders, and responsibilities that suit them."""
+    """Draw rows of linear regimes with borders, and responsibilities that suit them.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,)
+    responsibilities : ndarray of shape (n_rows, n_experts)
+    regime : ndarray of shape (n_rows,), int
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, n_features))
     logits = 3 * X @ rng.standard_normal((n_features, n_experts))
@@ -51,34 +60,73 @@ def problem(n_rows, n_features, n_experts):
     regime = logits.argmax(axis=1)
     coef = rng.standard_normal((n_experts, n_features))
     y = np.einsum("ij,ij->i", X, coef[regime]) + 0.5 * rng.standard_normal(n_rows)
-    responsibilities = np.exp(kernels.log_softmax(logits))
+    responsibilities = softmax(logits, axis=1)
     return X, y, responsibilities, regime
 
 
 def timed(call):
+    """Return the seconds of a call, and its result."""
     begin = time.process_time()
     result = call()
     return time.process_time() - begin, result
 
 
-def m_step(estimator, X, y, parts, sharing):
-    """The M-step of experts that were fitted before."""
-    n_experts = parts.shape[1]
-    pool = ExpertPool(
-        [(f"expert{k}", estimator) for k in range(n_experts)],
-        X,
-        y,
-        np.ones(len(X)),
-        PointAnswers(),
-        random_state=np.random.RandomState(0),
-    )
-    active = np.ones(n_experts, dtype=bool)
-    weights = TrainingWeights(parts, np.ones(len(X)), sharing)
-    previous, _ = pool.fit(weights, active, None)
-    return lambda: pool.fit(weights, active, previous)
+class Weights:
+    """The weights of the rows for each expert, as EM has them: made when asked for.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (n_rows, n_experts)
+    sharing : float
+        Fraction of each row that all experts share.
+    """
+
+    def __init__(self, responsibilities, sharing):
+        self.responsibilities, self.sharing = responsibilities, sharing
+        self.n_experts = responsibilities.shape[1]
+
+    def of(self, experts, rows=slice(None)):
+        """Return the weights of rows for one expert or several."""
+        weights = (1 - self.sharing) * self.responsibilities.T[experts, rows]
+        if self.sharing:
+            weights += self.sharing / self.n_experts
+        return weights
+
+
+def fit_alone(expert, X, y, weights):
+    """Fit an expert by itself, and let it answer."""
+    rows = slice(None) if weights.all() else weights > 0
+    fitted = clone(expert).fit(X[rows], y[rows], sample_weight=weights[rows])
+    return fitted, fitted.predict(X)
+
+
+def m_step_alone(expert, X, y, weights):
+    """Return an M-step in which each expert is fitted by itself."""
+    experts = range(weights.n_experts)
+    return lambda: [fit_alone(expert, X, y, weights.of(k))[0] for k in experts]
+
+
+def m_step_together(expert, X, y, weights):
+    """Return an M-step in which the experts are fitted together where that can be done.
+
+    They have been fitted before, as in all iterations but the first.
+    """
+    experts = range(weights.n_experts)
+    previous = dict(enumerate(m_step_alone(expert, X, y, weights)()))
+    least_squares = LeastSquares(X, y, np.ones(len(X)))
+
+    def m_step():
+        fitted, _ = least_squares.fit(previous, weights)
+        return [
+            fitted[k] if k in fitted else fit_alone(expert, X, y, weights.of(k))[0]
+            for k in experts
+        ]
+
+    return m_step
 
 
 def whole_fit(estimator, X, y, n_experts, assignment):
+    """Return a fit of a mixture."""
     mixture = MixtureOfExpertsRegressor(
         estimator,
         n_experts=n_experts,
@@ -91,7 +139,10 @@ def whole_fit(estimator, X, y, n_experts, assignment):
 
 
 def difference(ours, rival):
-    """Largest difference of coefficients, relative to the largest of the expert."""
+    """Return the largest difference of coefficients.
+
+    It is relative to the largest coefficient of the expert.
+    """
     return max(
         np.abs(a.coef_ - b.coef_).max() / np.abs(b.coef_).max()
         for a, b in zip(ours, rival)
@@ -99,25 +150,24 @@ def difference(ours, rival):
 
 
 def measure(n_rows, n_features, n_experts, kind, assignment, n_repeats):
-    """Seconds of both, in turns, and how far the coefficients are apart."""
+    """Measure seconds of both, in turns, and how far the coefficients are apart."""
     X, y, responsibilities, regime = problem(n_rows, n_features, n_experts)
-    parts, sharing = responsibilities, 0.05
+    weights = Weights(responsibilities, 0.05)
     if assignment == "hard":
-        parts, sharing = np.eye(n_experts)[regime], 0.0
-    calls = {}
-    for name, Estimator in zip(("", "own "), KINDS[kind]):
-        calls[name + "M-step"] = m_step(Estimator(), X, y, parts, sharing)
-        calls[name + "fit"] = whole_fit(Estimator(), X, y, n_experts, assignment)
+        weights = Weights(np.eye(n_experts)[regime], 0.0)
+    ours, own = (Estimator() for Estimator in KINDS[kind])
+    calls = {
+        "M-step": m_step_together(ours, X, y, weights),
+        "own M-step": m_step_alone(ours, X, y, weights),
+        "fit": whole_fit(ours, X, y, n_experts, assignment),
+        "own fit": whole_fit(own, X, y, n_experts, assignment),
+    }
     taken, results = {name: [] for name in calls}, {}
     for _ in range(n_repeats):
         for name in ["M-step", "own M-step"] * N_M_STEPS + ["fit", "own fit"]:
             seconds, results[name] = timed(calls[name])
             taken[name].append(seconds)
     medians = {name: np.median(seconds) for name, seconds in taken.items()}
-    members = [
-        [member.estimator for member in results[name][0]]
-        for name in ("M-step", "own M-step")
-    ]
     return {
         "expert": kind,
         "assignment": assignment,
@@ -130,7 +180,7 @@ def measure(n_rows, n_features, n_experts, kind, assignment, n_repeats):
         "fit": medians["fit"],
         "own fit": medians["own fit"],
         "fit ratio": medians["own fit"] / medians["fit"],
-        "difference": difference(*members),
+        "difference": difference(results["M-step"], results["own M-step"]),
         "of fits": difference(results["fit"].experts_, results["own fit"].experts_),
     }
 
@@ -193,10 +243,10 @@ def main():
             f"{row['experts']} experts: {row['M-step ratio']:.1f} times faster; bar "
             f"{BAR:.0f}: {verdict(row['M-step ratio'] >= BAR)}"
         )
-    for part in ("M-step", "fit"):
-        ratio = frame[f"{part} ratio"]
+    for what in ("M-step", "fit"):
+        ratio = frame[f"{what} ratio"]
         text.append(
-            f"{part}: median {ratio.median():.1f} times faster, from {ratio.min():.2f} "
+            f"{what}: median {ratio.median():.1f} times faster, from {ratio.min():.2f} "
             f"to {ratio.max():.1f}"
         )
     write("speed/linear", text)
