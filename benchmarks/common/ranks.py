@@ -13,7 +13,7 @@ from scipy.stats import studentized_range, wilcoxon
 
 
 def mean_ranks(scores):
-    """Mean rank of each column, the best first; 1 is the best.
+    """Return the mean rank of each column, the best first; 1 is the best.
 
     Parameters
     ----------
@@ -24,13 +24,13 @@ def mean_ranks(scores):
 
 
 def critical_difference(n_tables, n_contestants):
-    """Mean ranks closer than this cannot be told apart (Nemenyi, 5 %)."""
+    """Return the difference of mean ranks that Nemenyi's test can tell (5 %)."""
     quantile = studentized_range.ppf(0.95, n_contestants, np.inf) / np.sqrt(2)
     return quantile * np.sqrt(n_contestants * (n_contestants + 1) / (6 * n_tables))
 
 
 def pairwise(scores):
-    """How often the row is better than the column, and p of Wilcoxon's test."""
+    """Count how often the row is better than the column; add p of Wilcoxon's test."""
     cells = {}
     for column in scores:
         cells[column] = {
@@ -46,7 +46,7 @@ def _versus(difference):
 
 
 def draw(ax, scores, title):
-    """The critical-difference picture: bars join what cannot be told apart."""
+    """Draw mean ranks, with bars that join what cannot be told apart."""
     ranks = mean_ranks(scores)
     difference = critical_difference(*scores.shape)
     rows = np.arange(len(ranks))

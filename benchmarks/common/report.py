@@ -10,7 +10,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def header(*packages):
-    """One line: versions of the package, of others, and the machine."""
+    """Return one line with the versions of the packages, and the machine."""
     versions = [f"{package} {version(package)}" for package in packages]
     return ", ".join(
         [f"sklearn_moe {sklearn_moe.__version__}", *versions, platform.machine()]

@@ -31,7 +31,7 @@ class _KNORAE(_Validating, KNORAE):
 
 
 class DynamicSelection(ClassifierMixin, BaseEstimator):
-    """KNORA-E: the classifiers that are right about all near rows decide.
+    """KNORA-E lets the classifiers decide that are right about all near rows.
 
     Half of the training rows fit the classifiers, the other half tells where they are
     good, which is how the authors advise to use it.
@@ -55,9 +55,9 @@ class DynamicSelection(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """The chosen classifiers' majority."""
+        """Return what the majority of the chosen classifiers says."""
         return self.selection_.predict(X)
 
     def predict_proba(self, X):
-        """Their shares of the votes."""
+        """Return the shares of the votes."""
         return self.selection_.predict_proba(X)

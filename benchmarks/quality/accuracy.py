@@ -12,10 +12,9 @@ Trees of linear models and DESlib run on today's scikit-learn with a little help
 
 import argparse
 import csv
-import hashlib
 import time
 import warnings
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -41,8 +40,6 @@ from sklearn.linear_model import (
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
-    RepeatedKFold,
-    RepeatedStratifiedKFold,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
@@ -60,9 +57,10 @@ from benchmarks.common.tables import (
     MORE_CLASSIFICATION,
     MORE_REGRESSION,
     REGRESSION,
+    folds,
     is_classification,
+    is_held_out,
     load,
-    preprocessing,
 )
 from benchmarks.quality.heterogeneous import CLASSIFIERS, REGRESSORS
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -86,19 +84,14 @@ TOLERANCE = 0.01
 SMALL = 5000
 
 
-def is_held_out(name):
-    """Whether no default may be chosen by this table."""
-    return int(hashlib.md5(name.encode()).hexdigest(), 16) % 3 == 0
-
-
 def search(estimator, grid, classification):
-    """A grid search on three folds inside the training rows."""
+    """Return a grid search on three folds inside the training rows."""
     scoring = "neg_log_loss" if classification else "r2"
     return GridSearchCV(estimator, grid, scoring=scoring, cv=3)
 
 
 def regressors():
-    """Contestants for numbers, by name."""
+    """Return the contestants for numbers, by name."""
     mixture = MixtureOfExpertsRegressor(random_state=0)
     splines = make_pipeline(SplineTransformer(4, extrapolation="linear"), Ridge())
     boosting = HistGradientBoostingRegressor(random_state=0)
@@ -129,7 +122,7 @@ def regressors():
 
 
 def classifiers():
-    """Contestants for classes, by name."""
+    """Return the contestants for classes, by name."""
     logistic = LogisticRegression(max_iter=1000)
     mixture = MixtureOfExpertsClassifier(random_state=0)
     splines = make_pipeline(SplineTransformer(4, extrapolation="linear"), logistic)
@@ -167,22 +160,8 @@ def classifiers():
 # ---------
 
 
-@lru_cache(1)
-def folds(name, max_rows, n_folds, n_repeats):
-    """Prepared training and test rows of one table."""
-    X, y = load(name, max_rows)
-    splitter = RepeatedStratifiedKFold if is_classification(name) else RepeatedKFold
-    divided = splitter(n_splits=n_folds, n_repeats=n_repeats, random_state=0)
-    prepared = []
-    for train, test in divided.split(X, y):
-        prepare = preprocessing().fit(X.iloc[train])
-        rows = prepare.transform(X.iloc[train]), prepare.transform(X.iloc[test])
-        prepared.append((rows[0], y[train], rows[1], y[test]))
-    return prepared
-
-
 def measure(estimator, X, y, X_test, y_test, classification):
-    """Scores and seconds of one fit."""
+    """Return scores and seconds of one fit."""
     begin = time.process_time()
     fitted = clone(estimator).fit(X, y)
     middle = time.process_time()
@@ -254,7 +233,7 @@ def paragraph(title, text):
 
 
 def mean_scores(results, field="score"):
-    """Mean over the folds: a row for each table, a column for each contestant."""
+    """Return means over the folds, of tables by contestants."""
     order = list(dict.fromkeys(results["contestant"]))
     scores = results.pivot_table(field, "table", "contestant")
     scores = scores[[name for name in order if name in scores]].dropna()
@@ -262,12 +241,12 @@ def mean_scores(results, field="score"):
 
 
 def starred(scores):
-    """The tables that are held out, marked."""
+    """Mark the tables that are held out."""
     return scores.rename(lambda name: f"{name} *" if is_held_out(name) else name)
 
 
 def report(title, results):
-    """The tables of one kind of task, as lines."""
+    """Return the tables of one kind of task, as lines."""
     scores = mean_scores(results)
     seconds = results.pivot_table(["fit", "predict"], "contestant", aggfunc="median")
     held_out = scores[scores.index.map(is_held_out)]
@@ -303,7 +282,7 @@ def report(title, results):
 
 
 def bars(results, held_out):
-    """What was asked for, on the tables held out or on the others."""
+    """Tell which bars are met, on the tables held out or on the others."""
     chosen = results[results["table"].map(is_held_out) == held_out]
     classes = chosen["table"].map(is_classification)
     kinds = mean_scores(chosen[~classes]), mean_scores(chosen[classes])
@@ -319,7 +298,10 @@ def bars(results, held_out):
         f"mixture better than its expert alone: {better:.0%} of tables; bar 90 %: "
         f"{verdict(better >= 0.9)}",
         f"worse by more than {TOLERANCE:.0%} of the expert's score: "
-        + (", ".join(f"{name} {part:.1%}" for name, part in worse.items()) or "nowhere")
+        + (
+            ", ".join(f"{name} {share:.1%}" for name, share in worse.items())
+            or "nowhere"
+        )
         + f"; bar nowhere: {verdict(not len(worse))}",
         _ahead(of_each, "mixture", "linear tree"),
         f"mixture, searched, at least as good as default boosting, tables under "

@@ -94,21 +94,26 @@ conformal   MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
 
 
 class Normal:
-    """A gaussian for each row."""
+    """A gaussian for each row.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_rows,)
+    """
 
     def __init__(self, mean, scale):
         self.noise = stats.norm(mean, scale)
 
     def interval(self, coverage):
-        """Lower and upper end for each row."""
+        """Return lower and upper end for each row."""
         return np.column_stack(self.noise.interval(coverage))
 
     def logpdf(self, y):
-        """Logarithm of the density."""
+        """Return the logarithm of the density."""
         return self.noise.logpdf(y)
 
     def crps(self, y):
-        """The closed form (Gneiting and Raftery 2007, section 4.2)."""
+        """Return the closed form (Gneiting and Raftery 2007, section 4.2)."""
         scale = self.noise.std()
         z = (y - self.noise.mean()) / scale
         norm = stats.norm
@@ -118,29 +123,40 @@ class Normal:
 
 
 class Quantiles:
-    """Quantiles of each row at any levels."""
+    """Quantiles of each row at any levels.
+
+    Parameters
+    ----------
+    at : callable
+        ``at(levels)`` are those of all rows, a column for each level.
+    """
 
     def __init__(self, at):
         self.at = at
 
     def interval(self, coverage):
-        """Lower and upper end for each row."""
+        """Return lower and upper end for each row."""
         return self.at([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def crps(self, y):
-        """Twice the mean pinball loss over all levels."""
+        """Return twice the mean pinball loss over all levels."""
         error = y[:, np.newaxis] - self.at(list(LEVELS))
         return 2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=1)
 
 
 class Intervals:
-    """Intervals of some coverages."""
+    """Central intervals of the `COVERAGES` alone.
+
+    Parameters
+    ----------
+    intervals : list of ndarray of shape (n_rows, 2)
+    """
 
     def __init__(self, intervals):
         self.intervals = dict(zip(COVERAGES, intervals))
 
     def interval(self, coverage):
-        """Lower and upper end for each row."""
+        """Return lower and upper end for each row."""
         return self.intervals[coverage]
 
 
@@ -222,7 +238,7 @@ def scores(predicted, y):
 
 
 def measure_regression(name, arguments):
-    """Mean scores of all contestants on one table, as a list of rows."""
+    """Return mean scores of all contestants on one table, as a list of rows."""
     collected, seconds = defaultdict(list), defaultdict(list)
     for X, y, X_test, y_test in folds(name, arguments):
         for contestant, predict in CONTESTANTS.items():
@@ -249,10 +265,10 @@ def as_rows(name, collected):
 
 
 def pivot(results, measure):
-    """Tables by contestants, in the order of the contest."""
-    part = results[results["measure"] == measure]
-    order = list(dict.fromkeys(part["contestant"]))
-    return part.pivot(index="table", columns="contestant", values="score")[order]
+    """Return scores of tables by contestants, in the order of the contest."""
+    chosen = results[results["measure"] == measure]
+    order = list(dict.fromkeys(chosen["contestant"]))
+    return chosen.pivot(index="table", columns="contestant", values="score")[order]
 
 
 def paragraph(title, frame, note="", digits=3):
@@ -295,7 +311,7 @@ def report_regression(results):
 
 
 def off(frames):
-    """Median over the tables of the distance to the nominal coverage."""
+    """Return the median over the tables of the distance to the nominal coverage."""
     return pd.DataFrame(
         {
             nominal: frame.sub(nominal).abs().median()
@@ -329,7 +345,7 @@ def bars(crps, points):
 
 
 def measure_classification(name, arguments):
-    """Scores on one table, and what was predicted for each row beside what came."""
+    """Return scores on one table, and what was predicted beside what came true."""
     collected, curves = defaultdict(list), {}
     predictions, came_true = defaultdict(list), []
     for X, y, X_test, y_test in folds(name, arguments):
@@ -338,8 +354,8 @@ def measure_classification(name, arguments):
             predictions[contestant].append(fitted.predict_proba(X_test)[:, 1])
         came_true.append(y_test == fitted.classes_[1])
     came_true = np.concatenate(came_true)
-    for contestant, parts in predictions.items():
-        predicted = np.concatenate(parts)
+    for contestant, of_folds in predictions.items():
+        predicted = np.concatenate(of_folds)
         of_truth = np.where(came_true, predicted, 1 - predicted)
         with np.errstate(divide="ignore"):
             smallest = np.finfo(float).eps
@@ -351,7 +367,7 @@ def measure_classification(name, arguments):
 
 
 def calibration(predicted, came_true):
-    """Expected calibration error: bins of as many rows each."""
+    """Return the expected calibration error, by bins of as many rows each."""
     order = np.argsort(predicted, kind="stable")
     return sum(
         abs(np.sum(predicted[rows] - came_true[rows]))
@@ -360,7 +376,7 @@ def calibration(predicted, came_true):
 
 
 def calibration_curves(curves):
-    """Frequency of what came true, all tables together, in bins of what was said."""
+    """Return how often it came true, all tables together, in bins of what was said."""
     columns = {}
     for contestant in curves[0]:
         predicted, came_true = map(

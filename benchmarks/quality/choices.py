@@ -48,14 +48,14 @@ EXPERTS = {
     "one tree": TREE,
     "4 trees": mixture(experts=TREE),
 }
-PARTS = {
+COMPARISONS = {
     "gates": ("Gates of four ridge experts: R2", GATES),
     "experts": ("Experts, alone and four of them: R2", EXPERTS),
 }
 
 
 def measure(contestants, max_rows):
-    """Mean R2 of each contestant on each table, and processor seconds of each."""
+    """Return mean R2 of contestants on each table, and processor seconds of each."""
     scores, seconds = {}, dict.fromkeys(contestants, 0.0)
     folds = KFold(5, shuffle=True, random_state=0)
     for table in REGRESSION:
@@ -76,7 +76,7 @@ def measure(contestants, max_rows):
 
 
 def report(title, scores, seconds):
-    """The table of some contestants, as text."""
+    """Return the table of some contestants, as lines."""
     ranks = scores.rank(axis=1, ascending=False).mean()
     summary = pd.DataFrame(
         {
@@ -98,10 +98,12 @@ def report(title, scores, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--max-rows", type=int, default=600)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS)
+    )
     arguments = parser.parse_args()
-    for part in arguments.parts:
-        title, contestants = PARTS[part]
+    for name in arguments.comparisons:
+        title, contestants = COMPARISONS[name]
         lines = [
             header("scikit-learn", "numpy"),
             f"Tables of up to {arguments.max_rows} rows, 5 shuffled folds, one thread; "
@@ -109,7 +111,7 @@ def main():
             "",
             *report(title, *measure(contestants, arguments.max_rows)),
         ]
-        write(f"quality/choices_{part}", lines)
+        write(f"quality/choices_{name}", lines)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def contestants(classification):
 
 
 def measure(name, n_folds, max_rows):
-    """Scores and fit times of all contestants on one table, as a list of rows."""
+    """Return scores and fit times of contestants on one table, as a list of rows."""
     classification = name in CLASSIFICATION
     X, y = load(name, max_rows)
     splitter = StratifiedKFold if classification else KFold
@@ -97,7 +97,7 @@ def measure(name, n_folds, max_rows):
 
 
 def report(title, results):
-    """The table of one kind of task, as text."""
+    """Return the table of one kind of task, as text."""
     scores = results.pivot(index="table", columns="contestant", values="score")
     scores = scores[list(dict.fromkeys(results["contestant"]))]
     singles = list(scores.columns[:4])

@@ -10,6 +10,7 @@ import argparse
 import time
 import warnings
 from collections import defaultdict
+from copy import copy
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ MOST_LOSS_OF_SWITCH = 0.01
 
 
 def regions(n_samples, seed):
-    """Rows of sixteen regions of unlike size, each with a linear rule of its own."""
+    """Draw rows of sixteen regions of unlike size, each with its own linear rule."""
     X = np.random.default_rng(seed).uniform(-1, 1, (n_samples, 4))
     region = (X > [-0.2, 0.0, 0.2, 0.4]) @ [1, 2, 4, 8]
     rng = np.random.default_rng(0)
@@ -82,32 +83,32 @@ def regions(n_samples, seed):
     return X, y + 0.2 * np.random.default_rng(seed + 1).standard_normal(n_samples)
 
 
-class Stopwatch:
+class IterationTimer:
     """A callback that takes the time of each EM iteration."""
 
     def __init__(self):
         self.seconds = []
 
     def setup(self, estimator, context):
-        """Nothing to prepare."""
+        """Prepare nothing."""
 
     def on_fit_task_begin(self, estimator, context):
-        """Start."""
+        """Start the clock."""
         if context.task_name == "EM iteration":
             self._begin = time.process_time()
 
     def on_fit_task_end(self, estimator, context):
-        """Stop."""
+        """Stop the clock."""
         if context.task_name == "EM iteration":
             self.seconds.append(time.process_time() - self._begin)
         return False
 
     def teardown(self, estimator, context):
-        """Nothing to clear away."""
+        """Clear nothing away."""
 
 
 def seconds(calls, n_repeats):
-    """Median time of each of some calls, which take turns."""
+    """Return the median time of each of some calls, which take turns."""
     taken = defaultdict(list)
     for _ in range(n_repeats):
         for name, call in calls.items():
@@ -118,17 +119,17 @@ def seconds(calls, n_repeats):
 
 
 def fit(expert, n_experts, routing, X, y, n_iter):
-    """A fitted mixture, and the median time of an iteration."""
-    stopwatch = Stopwatch()
+    """Return a fitted mixture, and the median time of an iteration."""
+    timer = IterationTimer()
     mixture = MixtureOfExpertsRegressor(
         clone(expert), n_experts, max_iter=n_iter, tol=0, random_state=0, **routing
     )
-    mixture.set_callbacks(stopwatch).fit(X, y)
-    return mixture, np.median(stopwatch.seconds)
+    mixture.set_callbacks(timer).fit(X, y)
+    return mixture, np.median(timer.seconds)
 
 
 def measure(expert, n_experts, n_rows, arguments):
-    """Times and scores of one expert alone and of its mixtures."""
+    """Return times and scores of one expert alone and of its mixtures."""
     X, y = regions(n_rows, seed=1)
     X_test, y_test = regions(n_rows, seed=3)
     alone = clone(expert).fit(X, y)
@@ -150,8 +151,7 @@ def measure(expert, n_experts, n_rows, arguments):
         if routing != "soft":
             continue
         variants = {
-            name: clone_of_fitted(mixture, params)
-            for name, params in COMBINATIONS.items()
+            name: variant_of(mixture, params) for name, params in COMBINATIONS.items()
         }
         predict = {"alone": alone, **variants}
         times |= {
@@ -169,15 +169,13 @@ def measure(expert, n_experts, n_rows, arguments):
     return times, scores
 
 
-def clone_of_fitted(mixture, params):
-    """The same fitted parts under other parameters of prediction."""
-    variant = clone(mixture)
-    vars(variant).update(vars(mixture))
-    return variant.set_params(**params)
+def variant_of(mixture, params):
+    """Return the same fitted mixture under other parameters of prediction."""
+    return copy(mixture).set_params(**params)
 
 
 def report_times(name, n_rows, measured):
-    """The table of one expert, as text."""
+    """Return the table of one expert, as text."""
     times = pd.DataFrame({k: times for k, (times, _) in measured.items()}).T
     scores = pd.DataFrame({k: scores for k, (_, scores) in measured.items()}).T
     fits = [f"fit {routing}" for routing in ROUTINGS]
@@ -209,7 +207,7 @@ def table(frame, prefix, digits):
 
 
 def time_bars(measured):
-    """Whether each bar on time is met, and what an iteration consists of."""
+    """Tell whether each bar on time is met, and what an iteration consists of."""
     lines = []
     for name, by_number in measured.items():
         times = by_number[BAR_EXPERTS][0]
@@ -220,16 +218,16 @@ def time_bars(measured):
         )
     for name, by_number in measured.items():
         times = by_number[BAR_EXPERTS][0]
-        parts = {
+        taken = {
             "an iteration": times["fit hard"],
             "fits": BAR_EXPERTS * times["fit to a share"],
             "answers": BAR_EXPERTS * times["answer"],
         }
-        parts["gate and the rest"] = (
-            parts["an iteration"] - parts["fits"] - parts["answers"]
+        taken["gate and the rest"] = (
+            taken["an iteration"] - taken["fits"] - taken["answers"]
         )
-        total, *rest = (value / times["fit alone"] for value in parts.values())
-        consists = ", ".join(f"{k} {v:.2f}" for k, v in zip(list(parts)[1:], rest))
+        total, *rest = (value / times["fit alone"] for value in taken.values())
+        consists = ", ".join(f"{k} {v:.2f}" for k, v in zip(list(taken)[1:], rest))
         bar = f"bar {MOST_FOR_HARD_FIT}: {verdict(total <= MOST_FOR_HARD_FIT)}"
         lines.append(
             f"hard fit, {name}: {total:.2f} of one expert's fit ({consists}); "
@@ -243,7 +241,7 @@ def time_bars(measured):
 
 
 def score(name, n_folds, max_rows):
-    """Mean scores of all routings on one table, as a list of rows."""
+    """Return mean scores of all routings on one table, as a list of rows."""
     classification = name in CLASSIFICATION
     X, y = load(name, max_rows)
     splitter = StratifiedKFold if classification else KFold
@@ -281,7 +279,7 @@ def score(name, n_folds, max_rows):
 
 
 def report_scores(title, results):
-    """The table of one measure, as text, and the relative differences to soft EM."""
+    """Return the table of one measure, and the relative differences to soft EM."""
     scores = results.pivot(index="table", columns="contestant", values="score")
     scores = scores[["one expert", *SUITE]]
     relative = scores.sub(scores["soft"], axis=0).div(scores["soft"].abs(), axis=0)

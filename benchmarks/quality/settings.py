@@ -25,9 +25,10 @@ from benchmarks.common.tables import (
     MORE_CLASSIFICATION,
     MORE_REGRESSION,
     REGRESSION,
+    folds,
     is_classification,
+    is_held_out,
 )
-from benchmarks.quality.accuracy import folds, is_held_out
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
@@ -80,7 +81,7 @@ def mixture(
     starts=1,
     **parameters,
 ):
-    """A mixture with some parameters changed."""
+    """Return a mixture with some parameters changed."""
     if sharing_times != 1:
         rows = n_experts * (n_features + 1)
         sharing = min(0.5, sharing_times * rows / n_rows)
@@ -109,14 +110,14 @@ def mixture(
 
 
 def estimator(setting, classification, n_rows, n_features):
-    """The contestant of a name."""
+    """Return the contestant of a name."""
     if setting == EXPERT:
         return LogisticRegression(max_iter=1000) if classification else Ridge()
     return mixture(classification, n_rows, n_features, **CHANGES[setting])
 
 
 def measure(name, fold, setting, arguments):
-    """Loss and seconds of one fit."""
+    """Return loss and seconds of one fit."""
     X, y, X_test, y_test = folds(name, arguments.max_rows, arguments.folds, 1)[fold]
     begin = time.process_time()
     fitted = estimator(setting, is_classification(name), *X.shape).fit(X, y)
@@ -153,7 +154,7 @@ def compute(names, arguments):
 
 
 def summary(results):
-    """One line for each setting: the ratio of its loss to that of one expert."""
+    """Return for each setting the ratio of its loss to that of one expert."""
     losses = results.pivot_table("loss", "table", "setting").dropna()
     ratios = np.log(losses.div(losses[EXPERT], axis=0)).drop(columns=EXPERT)
     seconds = results.groupby("setting")["seconds"].median()
@@ -171,7 +172,7 @@ def summary(results):
 
 
 def nested(ratios):
-    """What is lost where each table's setting is chosen by the other tables."""
+    """Tell what is lost where each table's setting is chosen by the other tables."""
     chosen = {table: ratios.drop(index=table).mean().idxmin() for table in ratios.index}
     own = [ratios.loc[table, setting] for table, setting in chosen.items()]
     names = pd.Series(chosen).value_counts()

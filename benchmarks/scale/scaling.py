@@ -27,13 +27,14 @@ MOST_MEMORY = 4.0
 
 
 def timed(call):
+    """Return the seconds of a call."""
     begin = time.process_time()
     call()
     return time.process_time() - begin
 
 
 def peak_of(call):
-    """Most bytes that a call holds at a time, beyond those before it."""
+    """Return the most bytes that a call holds at a time, beyond those before it."""
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
@@ -44,7 +45,7 @@ def peak_of(call):
 
 
 def measure(n_rows, n_features, n_experts, n_iter, n_repeats):
-    """Seconds of a fit and of an iteration, and the memory of a fit."""
+    """Return the seconds of a fit and of an iteration, and the memory of a fit."""
     X, y, _ = gated_lines(n_rows, n_features, n_experts)
 
     def fit(max_iter):
@@ -77,7 +78,7 @@ def measure(n_rows, n_features, n_experts, n_iter, n_repeats):
 
 
 def slope(frame, column):
-    """Of the logarithm of a column over that of the rows."""
+    """Return the slope of the logarithm of a column over that of the rows."""
     return np.polyfit(np.log(frame["rows"]), np.log(frame[column]), 1)[0]
 
 
@@ -121,8 +122,8 @@ def main():
         "",
         f"Processor time in seconds of a fit of {arguments.iterations} iterations, "
         f"medians of {arguments.repeats} runs that take turns, ridge experts.",
-        "'an iteration' is without the first, which the start and the end of the fit "
-        "are part of; an element is one",
+        "'an iteration' is without the first, to which start and end of the fit "
+        "belong; an element is one",
         "of (n, K). The peak is of what NumPy allocates during the fit, beyond X and "
         "y: in megabytes, and in float64",
         "arrays of (n, K), then what the fit of one expert alone allocates, and what "

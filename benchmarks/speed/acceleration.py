@@ -21,7 +21,7 @@ MARGIN = 1e-4
 
 
 def best_so_far(name, max_rows, **params):
-    """Best objective after each iteration, in nats a row."""
+    """Return the best objective after each iteration, in nats a row."""
     X, y = load(name, max_rows)
     Mixture = (
         MixtureOfExpertsClassifier
@@ -34,12 +34,12 @@ def best_so_far(name, max_rows, **params):
 
 
 def n_fits(path, target):
-    """Number of iterations until the target is reached; infinite if it is not."""
+    """Count iterations until the target is reached; infinite if it is not."""
     return np.argmax(path >= target) + 1 if path[-1] >= target else np.inf
 
 
 def measure(name, sharing, max_rows):
-    """One row of the table."""
+    """Return one row of the table."""
     plain = best_so_far(name, max_rows, sharing=sharing)
     accelerated = best_so_far(name, max_rows, sharing=sharing, acceleration="squarem")
     target = plain[-1] - MARGIN
@@ -54,7 +54,7 @@ def measure(name, sharing, max_rows):
 
 
 def report(title, results):
-    """The table of one setting, as text."""
+    """Return the table of one setting, as text."""
     ratio, gain = results["ratio"], results["optimum, SQUAREM - EM"]
     reached = ratio > 0
     worst = results.loc[ratio[reached].idxmin()]

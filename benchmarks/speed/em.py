@@ -42,7 +42,7 @@ from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "tests" / "data"
 
-# The rivals stop when the log-likelihood grows by less than this part of itself; ours
+# The rivals stop when the log-likelihood grows by less than this share of itself; ours
 # when it grows by less than this a row, or less still where that ends below a rival.
 TOLERANCE = 1e-6
 SMALLEST_TOLERANCE = 1e-12
@@ -68,7 +68,17 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Data, and the clusters at which all begin."""
+    """Data, and the clusters at which all begin.
+
+    Attributes
+    ----------
+    name : str
+    X : ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,)
+    start : ndarray of shape (n_rows,), int
+        Number of the cluster of each row.
+    family : {"gaussian", "poisson"}
+    """
 
     name: str
     X: np.ndarray = field(repr=False)
@@ -78,11 +88,11 @@ class Problem:
 
     @property
     def n_experts(self):
-        """One for each cluster."""
+        """Number of experts: one for each cluster."""
         return self.start.max() + 1
 
     def ours(self, gate, **parameters):
-        """Our mixture, not fitted."""
+        """Return our mixture, not fitted."""
         expert = (
             PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
             if self.family == "poisson"
@@ -101,7 +111,7 @@ class Problem:
 
 
 def synthetic(n_rows, n_features=10, n_experts=4):
-    """Rows whose clusters are the true ones, but for half of the rows at random."""
+    """Draw rows whose clusters are the true ones for half, and random for half."""
     X, y, expert = gated_lines(n_rows, n_features, n_experts, seed=n_rows)
     rng = np.random.default_rng(0)
     lost = rng.random(n_rows) < 0.5
@@ -110,7 +120,7 @@ def synthetic(n_rows, n_features=10, n_experts=4):
 
 
 def table(name):
-    """A classic table, clustered by the residuals of one line through all rows."""
+    """Load a classic table, clustered by the residuals of one line through all rows."""
     file, target, features, n_experts, family = TABLES[name]
     frame = pd.read_csv(DATA / file)
     X, y = frame[features].to_numpy(float), frame[target].to_numpy(float)
@@ -164,7 +174,7 @@ def run_r(program, problem):
 
 
 def run_cgmm(problem):
-    """What cgmm says of a problem."""
+    """Have cgmm fit a problem, and return the same."""
     rival = RivalMixture(
         problem.n_experts, gating_penalty=0, tol=TOLERANCE, random_state=0
     )
@@ -178,7 +188,7 @@ def run_cgmm(problem):
 
 
 def gate_of_cgmm_moves(problem):
-    """Whether a fit of cgmm ends with another gate than it begins with."""
+    """Tell whether a fit of cgmm ends with another gate than it begins with."""
     gates = []
     for max_iter in (1, 50):
         rival = RivalMixture(problem.n_experts, max_iter=max_iter, random_state=0)
@@ -195,7 +205,7 @@ RIVALS = {
 
 
 def gate_beside(rival):
-    """Our gate in the model of a rival."""
+    """Return our gate in the model of a rival."""
     if rival == "mixtools regmixEM":
         return DummyClassifier(strategy="prior")
     return SoftmaxGate(alpha=0)
@@ -219,13 +229,14 @@ def comparisons(rows, rival_rows):
 
 
 def timed(call):
+    """Return the seconds of a call, and its result."""
     begin = time.process_time()
     result = call()
     return time.process_time() - begin, result
 
 
 def reach(problem, gate, log_likelihood):
-    """How our mixture makes the data as likely as a rival does.
+    """Find out how our mixture makes the data as likely as a rival does.
 
     Returns
     -------
@@ -248,13 +259,13 @@ def reach(problem, gate, log_likelihood):
 
 
 def measure(rival, problem, n_repeats):
-    """Medians of runs that take turns."""
+    """Return medians of runs that take turns."""
     gate = gate_beside(rival)
     theirs = [RIVALS[rival](problem)]
     target = theirs[0]["log_likelihood"]
     tol, n_reach = reach(problem, gate, target)
     whole = problem.ours(gate, tol=tol, max_iter=MOST_ITERATIONS)
-    part = problem.ours(gate, tol=tol, max_iter=n_reach or 1)
+    until_there = problem.ours(gate, tol=tol, max_iter=n_reach or 1)
     times = {"converge": [], "reach": []}
     for repeat in range(n_repeats):
         if repeat:
@@ -262,7 +273,9 @@ def measure(rival, problem, n_repeats):
         seconds, ours = timed(lambda: whole.fit(problem.X, problem.y))
         times["converge"].append(seconds)
         if n_reach is not None:
-            times["reach"].append(timed(lambda: part.fit(problem.X, problem.y))[0])
+            times["reach"].append(
+                timed(lambda: until_there.fit(problem.X, problem.y))[0]
+            )
     rival_seconds = np.median([run["seconds"] for run in theirs])
     to_reach = np.median(times["reach"]) if times["reach"] else np.nan
     to_converge = np.median(times["converge"])
@@ -285,7 +298,7 @@ def measure(rival, problem, n_repeats):
 
 
 def measure_alone(n_rows, n_repeats):
-    """Our fit where no rival is waited for."""
+    """Measure our fit where no rival is waited for."""
     problem = synthetic(n_rows)
     mixture = problem.ours(SoftmaxGate(alpha=0), tol=TOLERANCE, max_iter=1000)
     times = [
@@ -325,7 +338,7 @@ def bars(results):
 
 
 def versions_of(rivals):
-    """The versions of the packages that the rivals come from."""
+    """Return the versions of the packages that the rivals come from."""
     packages = dict.fromkeys(rival.split()[0] for rival in rivals)
     return ", ".join(
         f"cgmm {version('cgmm')}" if package == "cgmm" else f"R's {r_version(package)}"

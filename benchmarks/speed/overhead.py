@@ -41,13 +41,13 @@ SHARING = 0.05
 
 
 def problem(n_rows, n_features, n_experts, classification):
-    """Rows and targets."""
+    """Draw rows and targets."""
     X, y, _ = gated_lines(n_rows, n_features, n_experts)
     return X, (y > np.median(y)).astype(int) if classification else y
 
 
 def mixture_of(expert, n_experts, n_iter):
-    """A mixture that iterates so many times, judged on the rows it is fitted to."""
+    """Return a mixture that iterates so many times, without folds."""
     kind = MixtureOfExpertsRegressor
     if is_classifier(expert):
         kind = MixtureOfExpertsClassifier
@@ -63,18 +63,19 @@ def mixture_of(expert, n_experts, n_iter):
 
 
 def answer_of(expert):
-    """Name of the method that a mixture asks."""
+    """Return the name of the method that a mixture asks."""
     return "predict_proba" if is_classifier(expert) else "predict"
 
 
 def timed(call):
+    """Return the seconds of a call."""
     begin = time.process_time()
     call()
     return time.process_time() - begin
 
 
 def fit_alone(expert, X, y, weights):
-    """The own fits and answers of the experts in one iteration."""
+    """Fit the experts of one iteration by themselves, and let them answer."""
     for weight in weights:
         fitted = clone(expert).fit(X, y, sample_weight=weight)
         getattr(fitted, answer_of(expert))(X)

@@ -21,7 +21,7 @@ import sklearn_moe
 from benchmarks.common.report import header, verdict, write
 
 ALONE = "import sklearn"
-PARTS = (
+SIMILAR = (
     "from sklearn.ensemble import StackingRegressor; "
     "from sklearn.linear_model import Ridge"
 )
@@ -31,10 +31,10 @@ ESTIMATOR = "from sklearn_moe import MixtureOfExpertsRegressor"
 # (what is imported before the clock starts, what is timed)
 IMPORTS = {
     ALONE: ("", ALONE),
-    PARTS: ("", PARTS),
+    SIMILAR: ("", SIMILAR),
     PACKAGE: ("", PACKAGE),
     ESTIMATOR: ("", ESTIMATOR),
-    f"{ESTIMATOR}, after the second": (PARTS, ESTIMATOR),
+    f"{ESTIMATOR}, after the second": (SIMILAR, ESTIMATOR),
 }
 IMPORT = """
 import json, time
@@ -68,7 +68,7 @@ MOST_OVER_STEADY = 0.5
 
 
 def run(code, cache):
-    """What a fresh process prints, with a folder for what Numba compiles."""
+    """Return what a fresh process prints, with a folder for what Numba compiles."""
     path = [str(Path(sklearn_moe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     done = subprocess.run(
@@ -87,7 +87,7 @@ def run(code, cache):
 
 
 def measure_imports(n_repeats):
-    """Median seconds of each import."""
+    """Return the median seconds of each import."""
     taken = defaultdict(list)
     with tempfile.TemporaryDirectory() as cache:
         # The first round reads from the disk, and writes bytecode.
@@ -100,7 +100,7 @@ def measure_imports(n_repeats):
 
 
 def measure_fits(n_repeats):
-    """Median seconds of the fits of a process, with a cold and a warm cache."""
+    """Return median seconds of the fits of a process, with a cold and a warm cache."""
     taken = defaultdict(list)
     for _ in range(n_repeats):
         for mixture in MIXTURES:
@@ -147,7 +147,7 @@ def main():
         "====",
     ]
     for ours in (PACKAGE, ESTIMATOR):
-        for rival in (ALONE, PARTS):
+        for rival in (ALONE, SIMILAR):
             over = imports[ours] - imports[rival]
             lines.append(
                 f"{ours!r} over {rival!r}: {1000 * over:.0f} ms; bar "
