@@ -638,30 +638,28 @@ def regressors(cases):
         assignment="hard",
         max_iter=40,
     )
-    starved = {"n_experts": 5, "sharing": 0.0, "max_iter": 60, "init": "random"}
-    add("experts starved", changed(no_noise), **starved)
+    dying = {"n_experts": 5, "sharing": 0.0, "max_iter": 60, "init": "random"}
+    add("dead experts", changed(no_noise), **dying)
     add(
-        "experts starved, least squares",
+        "dead experts, least squares",
         changed(no_noise),
         experts=LinearRegression(),
-        **starved,
+        **dying,
     )
     add(
-        "experts starved, gaussian gate",
+        "dead experts, gaussian gate",
         changed(no_noise),
         gate=moe.GaussianGate(),
-        **starved,
+        **dying,
     )
     add(
-        "experts starved, tree gate",
+        "dead experts, tree gate",
         changed(no_noise),
         gate=DecisionTreeClassifier(max_depth=3),
         cv=None,
-        **starved,
+        **dying,
     )
-    add(
-        "experts starved, squarem", changed(no_noise), acceleration="squarem", **starved
-    )
+    add("dead experts, squarem", changed(no_noise), acceleration="squarem", **dying)
     add("refused: negative counts", noise="poisson")
     add("refused: too many experts", n_experts=1000)
 
@@ -792,7 +790,7 @@ def classifiers(cases):
         experts=tree,
         max_iter=40,
     )
-    add("experts starved", three, n_experts=6, sharing=0, init="random", max_iter=60)
+    add("dead experts", three, n_experts=6, sharing=0, init="random", max_iter=60)
     add("refused: one class", replace(two, y=np.zeros_like(two.y)))
 
 
@@ -1042,7 +1040,7 @@ def collections(cases):
     )
     add("sharing 0", sharing=0)
     add(
-        "experts starved",
+        "dead experts",
         changed(no_noise),
         n_experts=4,
         sharing=0,

@@ -1,7 +1,8 @@
 """Mixtures of experts over any scikit-learn estimators."""
 
+from sklearn_moe._distribution import MixtureDistribution
+from sklearn_moe._parameters import count_parameters
 from sklearn_moe.classifier import MixtureOfExpertsClassifier
-from sklearn_moe.distribution import MixtureDistribution
 from sklearn_moe.gates import GaussianGate, SoftmaxGate
 from sklearn_moe.likelihoods import (
     GammaNoise,
@@ -13,7 +14,6 @@ from sklearn_moe.likelihoods import (
     PoissonNoise,
     StudentTNoise,
 )
-from sklearn_moe.parameters import count_parameters
 from sklearn_moe.regressor import MixtureOfExpertsRegressor
 
 __version__ = "0.1.0"

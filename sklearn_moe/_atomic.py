@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Give an estimator back the fitted attributes it had, if fitting it fails."""
+    """Restore the fitted attributes of an estimator if the `with` block raises."""
 
     def fitted_attributes():
         return {

@@ -1,208 +1,188 @@
 """What a mixture is made of: its experts and its gate, as parameters hold them."""
 
-from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
 
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe._compat import NamedPartsMixin
+from sklearn_moe._estimators import last_step, unwrap_frozen
 from sklearn_moe.gates import SoftmaxGate
-from sklearn_moe.weighting import last_step, thawed
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
 
 
-class PartsMixin(NamedPartsMixin):
-    """Experts and gate of a mixture, unfitted; a subclass knows which it can have."""
+@dataclass(frozen=True)
+class Composition:
+    """The parts of a mixture, unfitted: its experts and its gate.
 
-    # Parameters that hold estimators, or stand for them.
-    _part_params = ("experts", "gate")
+    Attributes
+    ----------
+    experts : estimator, list of (str, estimator) or None
+    n_experts : int
+    gate : estimator or None
+    specialize : bool or "auto"
+        These four are parameters of the mixture.
+    targets : NumberTargets or ClassTargets
+        Knows which experts there can be.
+    """
 
-    # L2 penalty of the default gate where the experts are given; see the user guide.
-    _given_experts_alpha: float
+    experts: Any
+    n_experts: int
+    gate: Any
+    specialize: Any
+    targets: Any
 
-    @abstractmethod
-    def _default_expert(self):
-        """The estimator that ``experts=None`` stands for."""
+    @property
+    def named(self):
+        """Whether the experts have names of their own."""
+        return isinstance(self.experts, list)
 
-    @abstractmethod
-    def _check_expert(self, name, expert):
-        """Raise TypeError where an estimator is of the wrong kind."""
+    @property
+    def unlike(self):
+        """Whether the experts are of different kinds."""
+        if not self.named:
+            return False
+        return len({type(last_step(unwrap_frozen(e))) for _, e in self.experts}) > 1
 
-    # As parameters
-    # -------------
+    @property
+    def specializes(self):
+        """Whether EM fits the experts to their own rows."""
+        return not self.unlike if self.specialize == "auto" else self.specialize
 
-    def get_params(self, deep=True):
-        """Get the parameters of the mixture, its experts and its gate.
+    @property
+    def gate_is_frozen(self):
+        """Whether the gate is not to be fitted."""
+        return isinstance(last_step(self.gate), FrozenEstimator)
 
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the parameters of the parts.
+    def parts(self):
+        """All estimators in the mixture by name, the gate first; they may be invalid.
 
-        Returns
-        -------
-        params : dict
+        Clones of one expert are one part.
         """
-        if isinstance(self.experts, list):
-            return self._get_params("experts", deep=deep)
-        return super().get_params(deep=deep)
+        if self.named:
+            return [("gate", self._gate()), *self.experts]
+        return [("gate", self._gate()), ("experts", self._expert())]
 
-    def set_params(self, **params):
-        """Set the parameters of the mixture, its experts and its gate.
-
-        Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
-        ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
-        Setting a parameter of a part that is None, or of a noise model that is a name,
-        puts the part in its place first.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : estimator
-        """
-        for part in self._part_params:
-            addressed = any(name.startswith(f"{part}__") for name in params)
-            given = params.get(part, getattr(self, part))
-            if addressed and (given is None or isinstance(given, str)):
-                params[part] = self._part_for(part, given)
-        return self._set_params("experts", **params)
-
-    def _part_for(self, part, given):
-        """The object that None, or a name, stands for."""
-        return self._default_expert() if part == "experts" else SoftmaxGate()
-
-    def _named_experts(self):
-        """The unfitted experts as (name, estimator), validated."""
-        if isinstance(self.experts, list):
-            for item in self.experts:
-                is_pair = isinstance(item, tuple) and len(item) == 2
-                if not (is_pair and isinstance(item[0], str)):
-                    raise TypeError(
-                        "The 'experts' list must hold (name, estimator) tuples, the "
-                        f"name a string; got {item!r}."
-                    )
-            if not self.experts:
-                raise ValueError("The 'experts' list is empty; give one at least.")
-            self._validate_names([name for name, _ in self.experts])
-            named = self.experts
-        else:
-            expert = self._default_expert() if self.experts is None else self.experts
-            named = [(f"expert{k}", expert) for k in range(self.n_experts)]
-        for name, expert in named:
-            if isinstance(expert, type):
-                raise TypeError(
-                    f"Expert {name!r} must be an instance of an estimator; got the "
-                    f"class {expert.__name__}. Write {expert.__name__}()."
-                )
-            if not (
-                all(hasattr(expert, method) for method in ESTIMATOR_METHODS)
-                and _predicts(expert)
-            ):
-                raise TypeError(
-                    f"Expert {name!r} must be a scikit-learn estimator with fit and "
-                    f"predict; got {expert!r}."
-                )
-            self._check_expert(name, expert)
-            if isinstance(expert, FrozenEstimator):
-                check_is_fitted(expert)
-        return named
+    def _expert(self):
+        # "or" would ask an ensemble that is not fitted for its length.
+        return self.targets.default_expert() if self.experts is None else self.experts
 
     def _gate(self):
-        """The unfitted gate, validated."""
-        gate = self._default_gate() if self.gate is None else self.gate
+        if self.gate is not None:
+            return self.gate
+        # Experts that specialise need sharp borders; the competence of given ones
+        # varies slowly, so that their gate is held back more, and no outlier may bend
+        # it.
+        if self.specializes:
+            return SoftmaxGate()
+        return SoftmaxGate(alpha=self.targets.given_experts_alpha, clip=3.5)
+
+    def checked_experts(self, taken_names):
+        """Validate the experts: a list of (name, estimator).
+
+        None may have one of the names that are taken, those of parameters.
+        """
+        if self.named:
+            _check_named(self.experts, taken_names)
+            named = self.experts
+        else:
+            named = [(f"expert{k}", self._expert()) for k in range(self.n_experts)]
+        for name, expert in named:
+            self._check_expert(name, expert)
+        return named
+
+    def _check_expert(self, name, expert):
+        if isinstance(expert, type):
+            raise TypeError(
+                f"Expert {name!r} must be an instance of an estimator; got the "
+                f"class {expert.__name__}. Write {expert.__name__}()."
+            )
+        if not (_is_estimator(expert) and _predicts(expert)):
+            raise TypeError(
+                f"Expert {name!r} must be a scikit-learn estimator with fit and "
+                f"predict; got {expert!r}."
+            )
+        wanted, kind = self.targets.estimator_type, get_tags(expert).estimator_type
+        if kind not in (wanted, None):
+            raise TypeError(
+                f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; a mixture "
+                f"of {wanted}s needs {wanted}s."
+            )
+        if isinstance(expert, FrozenEstimator):
+            check_is_fitted(expert)
+
+    def checked_gate(self):
+        """Validate the gate."""
+        gate = self._gate()
         if isinstance(gate, type) or not (
-            all(hasattr(gate, method) for method in ESTIMATOR_METHODS)
-            and _predicts_probabilities(gate)
+            _is_estimator(gate) and _predicts_probabilities(gate)
         ):
             raise TypeError(
                 "The 'gate' must be a gate, a pipeline that ends in one, or a "
                 f"classifier with predict_proba; got {gate!r}."
             )
-        if self._gate_is_frozen():
+        if self.gate_is_frozen:
             check_is_fitted(last_step(gate))
         return gate
 
-    def _default_gate(self):
-        """The gate that ``gate=None`` stands for.
 
-        Experts that specialise need sharp borders; the competence of given ones varies
-        slowly, so that their gate is held back more, and no outlier may bend it.
-        """
-        if self._specializes():
-            return SoftmaxGate()
-        return SoftmaxGate(alpha=self._given_experts_alpha, clip=3.5)
+def expert_params(experts):
+    """Parameters of named experts, as `get_params` returns them.
 
-    def _gate_is_frozen(self):
-        return isinstance(last_step(self.gate), FrozenEstimator)
+    The list may be invalid: what is no pair of a name and an estimator is left out.
+    """
+    params = {}
+    for name, expert in filter(_is_pair, experts):
+        params[name] = expert
+        if hasattr(expert, "get_params"):
+            for key, value in expert.get_params(deep=True).items():
+                params[f"{name}__{key}"] = value
+    return params
 
-    def _specializes(self):
-        """Whether EM fits the experts to their own rows."""
-        return not self._unlike() if self.specialize == "auto" else self.specialize
 
-    def _unlike(self):
-        """Whether the experts are of different kinds."""
-        if not isinstance(self.experts, list):
-            return False
-        return len({type(last_step(thawed(e))) for _, e in self.experts}) > 1
+def replace_experts(experts, params):
+    """Replace named experts by those among the parameters, which are taken out."""
+    names = [name for name, _ in filter(_is_pair, experts)]
+    if len(names) < len(experts) or params.keys().isdisjoint(names):
+        return experts
+    return [(name, params.pop(name, expert)) for name, expert in experts]
 
-    # Conventions of scikit-learn
-    # ---------------------------
 
-    def _parts(self):
-        """All estimators in this one, unfitted, by name."""
-        if isinstance(self.experts, list):
-            experts = list(self.experts)
-        else:
-            # "or" would ask an ensemble that is not fitted for its length.
-            expert = self._default_expert() if self.experts is None else self.experts
-            experts = [("experts", expert)]
-        gate = self._default_gate() if self.gate is None else self.gate
-        return [("gate", gate), *experts]
-
-    # Conventions of scikit-learn
-    # ---------------------------
-
-    def get_metadata_routing(self):
-        """Get the metadata routing of this object.
-
-        `sample_weight` is used by the mixture itself, which gives each expert weights
-        of its own; all else is routed to the experts.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        for name, part in self._parts()[1:]:
-            if isinstance(part, FrozenEstimator):
-                continue
-            router.add(
-                **{name: part},
-                method_mapping=MethodMapping()
-                .add(caller="fit", callee="fit")
-                .add(caller="partial_fit", callee="partial_fit"),
+def _check_named(experts, taken_names):
+    for item in experts:
+        if not _is_pair(item):
+            raise TypeError(
+                "The 'experts' list must hold (name, estimator) tuples, the "
+                f"name a string; got {item!r}."
             )
-        return router
+    if not experts:
+        raise ValueError("The 'experts' list is empty; give one at least.")
+    names = [name for name, _ in experts]
+    if len(set(names)) < len(names):
+        raise ValueError(f"The names of 'experts' are not unique: {names}.")
+    taken = sorted(set(names).intersection(taken_names))
+    if taken:
+        raise ValueError(
+            f"The names {taken} in 'experts' are parameters of the mixture; rename "
+            "these experts."
+        )
+    underscored = [name for name in names if "__" in name]
+    if underscored:
+        raise ValueError(
+            f"The names in 'experts' must not contain __; got {underscored}."
+        )
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inputs = [
-            get_tags(part).input_tags
-            for _, part in self._parts()
-            if hasattr(part, "__sklearn_tags__")
-        ]
-        tags.input_tags.sparse = all(part.sparse for part in inputs)
-        tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
-        tags.input_tags.positive_only = any(part.positive_only for part in inputs)
-        return tags
+
+def _is_pair(item):
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def _is_estimator(part):
+    return all(hasattr(part, method) for method in ESTIMATOR_METHODS)
 
 
 def _predicts(expert):

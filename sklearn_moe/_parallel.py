@@ -1,4 +1,4 @@
-"""Tasks side by side, wherever joblib runs them."""
+"""Run tasks in parallel, wherever joblib sends them."""
 
 from contextlib import contextmanager
 
@@ -7,35 +7,19 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel
 
 
-def side_by_side(n_jobs, tasks):
-    """Results of delayed calls, in their order.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        With one job nothing leaves this process; a cluster would take it for all of its
-        workers.
-    tasks : iterable
-        Of `sklearn.utils.parallel.delayed`.
-
-    Returns
-    -------
-    results : list
-    """
+def run_parallel(n_jobs, tasks):
+    """Run calls made by `sklearn.utils.parallel.delayed`; return a list of results."""
+    # A cluster would otherwise use all of its workers for one job.
     alone = effective_n_jobs(n_jobs) == 1
     return Parallel(n_jobs=n_jobs, backend="sequential" if alone else None)(tasks)
 
 
 @contextmanager
-def sent_once(n_jobs, *data):
-    """Have a cluster hold some arguments of tasks, until the block is left.
+def scatter(n_jobs, *data):
+    """Send some arguments of tasks to the workers of a Dask cluster once.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-    *data : object
-        Each is sent to every worker of a Dask cluster, where joblib uses one, and not
-        with the tasks. Processes on one machine share memory anyway.
+    Within this context they are not sent with each task. Processes on one machine share
+    memory anyway.
     """
     client = getattr(get_active_backend()[0], "client", None)
     if client is None or effective_n_jobs(n_jobs) == 1:

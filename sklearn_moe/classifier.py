@@ -1,21 +1,19 @@
 """Mixture of experts for classification."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._compat import check_partial_fit_first_call, fit_context
-from sklearn_moe._streams import StreamedMixture, learns_from_batches
-from sklearn_moe.experts import ClassAnswers, distributions
-from sklearn_moe.likelihoods import CategoricalLikelihood, OwnDensity
+from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
+from sklearn_moe._sklearn import check_partial_fit_first_call, fit_context
+from sklearn_moe._targets import ClassTargets
+from sklearn_moe.experts import distributions
 
 
-class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
+class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     r"""Mixture of classifiers, weighed by a softmax gate, fitted by EM.
 
     The probability of a class is
@@ -62,9 +60,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
         Whether a row that finds no room with "hard" assignment trains no expert in this
         iteration, or the next best that has room.
     sharing : float or "auto", default="auto"
-        Part of the weight of each row that is shared equally by all experts, in [0, 1).
-        It keeps experts from fitting few rows too closely; 0 is textbook EM. Only for
-        ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
+        Fraction of the weight of each row that is shared equally by all experts, in
+        [0, 1). It keeps experts from fitting few rows too closely; 0 is textbook EM.
+        Only for ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
         sum(sample_weight)``, and no more than 0.5: each expert is held to the rest by
         as many rows as a linear one has coefficients, which matters less the more rows
         there are.
@@ -75,7 +73,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
         experts of different kinds, which differ enough as they are, and True else.
     cv : "auto", int, splitter, iterable or None, default="auto"
         How experts are judged in the E-step. None: on the rows that they were fitted
-        to, which flatters experts that learn rows by heart. Else by cross-validation,
+        to, which flatters experts that interpolate them. Else by cross-validation,
         each row by experts that have not seen it; the final experts are fitted to all
         rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
@@ -85,7 +83,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
         - "kmeans": clusters of what the gate sees,
-        - "random": random waves through the features of the gate and the target,
+        - "random": random cosines of the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
@@ -137,10 +135,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
     expert_load_ : ndarray of shape (n_experts,)
-        Part of the weight of all rows that each expert was trained on.
+        Fraction of the weight of all rows that each expert was trained on.
     overflow_fraction_ : ndarray of shape (`n_iter_`,)
-        Part of the weight of all rows that trained no expert, in each iteration of the
-        best start.
+        Fraction of the weight of all rows that trained no expert, in each iteration of
+        the best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows; with `cv`, under experts that have
         not seen them. After `partial_fit`, of the batch before it was learnt.
@@ -187,8 +185,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
     >>> round(moe.score(X, y), 2)
     0.97
     """
-
-    _given_experts_alpha = 0.1
 
     def __init__(
         self,
@@ -281,7 +277,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
                     f"{type(self).__name__} needs at least 2 classes; got "
                     f"classes={self.classes_.tolist()}."
                 )
-            return self._learn_batch(X, y, sample_weight, partial_fit_params)
+            for message, category in self._learn_batch(
+                X, y, sample_weight, partial_fit_params, ClassTargets(self.classes_)
+            ):
+                warnings.warn(message, category, stacklevel=3)
+        return self
 
     def predict(self, X):
         """Predict the class.
@@ -310,7 +310,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
             In the order of `classes_`; rows sum to one.
         """
         # An expert or a gate that computes in single precision is off by 1e-7.
-        return distributions(self._pool(X))
+        X = self._checked_X(X)
+        return distributions(self._fitted().pool(X))
 
     def predict_log_proba(self, X):
         """Logarithm of the probabilities of the classes.
@@ -327,106 +328,5 @@ class MixtureOfExpertsClassifier(ClassifierMixin, StreamedMixture):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def transform(self, X):
-        """Class probabilities of each expert.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_experts * n_classes)
-            The classes of the first expert, then those of the second, ...
-        """
-        outputs = self._expectations(self._checked_X(X))
-        return outputs.reshape(len(outputs), -1)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the columns of `transform`.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        names : ndarray of str
-        """
-        check_is_fitted(self)
-        prefix = type(self).__name__.lower()
-        return np.array(
-            [
-                f"{prefix}_{name}_{label}"
-                for name in self.named_experts_
-                for label in self.classes_
-            ],
-            object,
-        )
-
-    def _default_expert(self):
-        return LogisticRegression()
-
-    def _check_expert(self, name, expert):
-        kind = get_tags(expert).estimator_type
-        if kind not in ("classifier", None):
-            raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; "
-                f"{type(self).__name__} needs classifiers."
-            )
-
-    def _check_y(self, y):
-        y = self._check_labels(y)
-        try:
-            classes = np.unique(y)
-        except TypeError as error:
-            types = sorted({type(label).__name__ for label in y})
-            raise TypeError(
-                f"The labels in y must be all numbers or all strings; got {types}."
-            ) from error
-        check_classification_targets(y)
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes in y; got one class: "
-                f"{classes.tolist()[0]!r}."
-            )
-        self.classes_ = classes
-        return y
-
-    def _encode_y(self, y):
-        y = self._check_labels(y)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y has classes that were not seen in fit: {unknown.tolist()}. The "
-                f"mixture knows {self.classes_.tolist()}."
-            )
-        return np.searchsorted(self.classes_, y)
-
-    def _check_batch_y(self, y):
-        return self._check_labels(y)
-
-    def _check_labels(self, y):
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        return column_or_1d(y, warn=True)
-
-    def _make_likelihood(self, training, random_state):
-        return CategoricalLikelihood(training.encoded_y)
-
-    def _n_noise_parameters(self, experts):
-        """The error rates of those that only vote."""
-        likelihood = self._likelihood_
-        if isinstance(likelihood, OwnDensity):
-            likelihood = likelihood.noise
-        return sum(
-            likelihood.error_rate[k] > 0
-            or not hasattr(self.experts_[k], "predict_proba")
-            for k in experts
-        )
-
-    def _make_answers(self, y):
-        return ClassAnswers(self.classes_)
-
-    def _decode_y(self, y):
-        return self.classes_[y]
+    def _targets(self):
+        return ClassTargets()

@@ -1,33 +1,24 @@
 """Mixture of experts for regression."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._compat import StrOptions, fit_context
-from sklearn_moe._streams import StreamedMixture, learns_from_batches
-from sklearn_moe.distribution import Components, MixtureDistribution
-from sklearn_moe.em import fit_likelihood
-from sklearn_moe.experts import (
-    PointAnswers,
-    has_own_density,
-    own_distribution,
-)
-from sklearn_moe.likelihoods import (
-    NOISES,
-    Noise,
-    NoiseLikelihood,
-    OwnDensity,
-    noise_model,
-)
-from sklearn_moe.moments import Moments
-from sklearn_moe.weighting import seeded
+from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
+from sklearn_moe._distribution import Components, MixtureDistribution
+from sklearn_moe._sklearn import StrOptions, fit_context
+from sklearn_moe._targets import NumberTargets, without_nested
+from sklearn_moe.em import calibrate_likelihood
+from sklearn_moe.experts import has_density, nested_distribution
+from sklearn_moe.likelihoods import NOISES, Noise, noise_model
 
 
-class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
+class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     r"""Mixture of regressors, weighed by a softmax gate, fitted by EM.
 
     The density of a target is
@@ -81,9 +72,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         Whether a row that finds no room with "hard" assignment trains no expert in this
         iteration, or the next best that has room.
     sharing : float or "auto", default="auto"
-        Part of the weight of each row that is shared equally by all experts, in [0, 1).
-        It keeps experts from fitting few rows too closely; 0 is textbook EM. Only for
-        ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
+        Fraction of the weight of each row that is shared equally by all experts, in
+        [0, 1). It keeps experts from fitting few rows too closely; 0 is textbook EM.
+        Only for ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
         sum(sample_weight)``, and no more than 0.5: each expert is held to the rest by
         as many rows as a linear one has coefficients, which matters less the more rows
         there are.
@@ -94,7 +85,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         experts of different kinds, which differ enough as they are, and True else.
     cv : "auto", int, splitter, iterable or None, default="auto"
         How experts are judged in the E-step. None: on the rows that they were fitted
-        to, which flatters experts that learn rows by heart. Else by cross-validation,
+        to, which flatters experts that interpolate them. Else by cross-validation,
         each row by experts that have not seen it; the final experts are fitted to all
         rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
@@ -112,7 +103,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
         - "kmeans": clusters of what the gate sees,
-        - "random": random waves through the features of the gate and the target,
+        - "random": random cosines of the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
@@ -166,10 +157,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
     expert_load_ : ndarray of shape (n_experts,)
-        Part of the weight of all rows that each expert was trained on.
+        Fraction of the weight of all rows that each expert was trained on.
     overflow_fraction_ : ndarray of shape (`n_iter_`,)
-        Part of the weight of all rows that trained no expert, in each iteration of the
-        best start.
+        Fraction of the weight of all rows that trained no expert, in each iteration of
+        the best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows in EM; with `cv`, under experts
         that have not seen them. After `partial_fit`, of the batch before it was learnt.
@@ -219,14 +210,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
     """
 
     _parameter_constraints: dict = {
-        **StreamedMixture._parameter_constraints,
+        **BaseMixtureOfExperts._parameter_constraints,
         "calibrate": ["boolean", StrOptions({"auto"})],
         "noise": [StrOptions(set(NOISES)), Noise],
     }
-
-    _part_params = (*StreamedMixture._part_params, "noise")
-
-    _given_experts_alpha = 0.3
 
     def __init__(
         self,
@@ -315,7 +302,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
             learnt before stays as it was.
         """
         with all_or_nothing(self):
-            return self._learn_batch(X, y, sample_weight, partial_fit_params)
+            for message, category in self._learn_batch(
+                X, y, sample_weight, partial_fit_params, self._targets()
+            ):
+                warnings.warn(message, category, stacklevel=3)
+        return self
 
     def predict(self, X, return_std=False):
         """Predict the target.
@@ -334,9 +325,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         std : ndarray of the same shape
             Only if `return_std`.
         """
-        if not return_std:
-            return self._pool(X)
-        return self._pool(X), self.predict_distribution(X).std()
+        X = self._checked_X(X)
+        mean = self._fitted().pool(X)
+        return (mean, self.predict_distribution(X).std()) if return_std else mean
 
     def predict_distribution(self, X):
         """Distribution of the target of each row.
@@ -352,13 +343,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         -------
         distribution : MixtureDistribution
         """
-        X = self._checked_X(X)
-        weights = self._kept_weights(X)
-        components = Components.of(self.noise_, self._answers_for(X), X)
+        X, fitted = self._checked_X(X), self._fitted()
+        weights = fitted.pooling_weights(X)
+        components = Components.of(self.noise_, fitted.outputs(X), X)
         inner = {
-            k: own_distribution(expert, X)
+            k: nested_distribution(expert, X)
             for k, expert in enumerate(self.experts_)
-            if has_own_density(expert)
+            if has_density(expert)
         }
         return MixtureDistribution.nested(weights, components, inner)
 
@@ -414,120 +405,41 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         draws = self.predict_distribution(X).sample(n_samples, random_state)
         return np.moveaxis(draws, 0, 1)
 
-    def transform(self, X):
-        """Predictions of each expert.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        predictions : ndarray of shape (n_samples, n_experts)
-        """
-        outputs = self._expectations(self._checked_X(X))
-        return outputs.reshape(len(outputs), -1)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the columns of `transform`.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        names : ndarray of str
-        """
-        check_is_fitted(self)
-        prefix = type(self).__name__.lower()
-        names = [f"{prefix}_{name}" for name in self.named_experts_]
-        for n_outputs in self._answers_.shape:
-            names = [f"{name}_{j}" for name in names for j in range(n_outputs)]
-        return np.array(names, object)
-
     @property
     def noise_(self):
         """The noise model of the experts."""
         check_is_fitted(self)
-        likelihood = self._likelihood_
-        return likelihood.noise if isinstance(likelihood, OwnDensity) else likelihood
+        return without_nested(self._likelihood_)
 
-    def _part_for(self, part, given):
-        if part == "noise":
+    def _targets(self):
+        return NumberTargets(self.noise)
+
+    def _default_of(self, name, given):
+        if name == "noise":
             return noise_model(given)
-        return super()._part_for(part, given)
+        return super()._default_of(name, given)
 
-    def _default_expert(self):
-        return noise_model(self.noise).default_expert()
-
-    def _check_expert(self, name, expert):
-        kind = get_tags(expert).estimator_type
-        if kind not in ("regressor", None):
-            raise TypeError(
-                f"Expert {name!r}, a {type(expert).__name__}, is a {kind}; "
-                f"{type(self).__name__} needs regressors."
-            )
-
-    def _check_y(self, y):
-        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-        if y.ndim == 1 or y.shape[1] == 1:
-            return column_or_1d(y, warn=True)
-        for name, expert in self._parts()[1:]:
-            if not get_tags(expert).target_tags.multi_output:
-                raise ValueError(
-                    f"y has {y.shape[1]} outputs, but expert {name!r}, a "
-                    f"{type(expert).__name__}, predicts one; wrap it in "
-                    "sklearn.multioutput.MultiOutputRegressor."
-                )
-        return y
-
-    def _encode_y(self, y):
-        y = self._check_y(y)
-        if y.shape[1:] != self._answers_.shape:
-            raise ValueError(
-                f"y must have the shape of a row's target in fit, "
-                f"{self._answers_.shape}; got {y.shape[1:]}."
-            )
-        noise_model(self.noise).check_target(y)
-        return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
-
-    def _check_stream(self):
-        noise_model(self.noise).check_partial_fit()
-
-    def _moments_of(self, y, sample_weight):
-        return Moments.of(y, sample_weight)
-
-    def _batch_likelihood(self, training, moments):
-        return NoiseLikelihood(
-            None, training.X, training.encoded_y, training.sample_weight, moments
-        )
-
-    def _likely_y(self, X):
+    def _predicted_targets(self, X):
         y = self.predict(X)
         return np.round(y) if self.noise_.discrete else y
 
-    def _make_likelihood(self, training, random_state):
-        return NoiseLikelihood(
-            seeded(noise_model(self.noise), random_state),
-            training.X,
-            training.encoded_y,
-            training.sample_weight,
-        )
-
-    def _after_em(self, training, parts, members, order, random_state):
-        cross_fitted = parts["experts"].splits is not None
+    def _calibrate(self, training, learners, random_state, run):
+        pool = learners.experts
+        cross_fitted = pool.splits is not None
         if not (cross_fitted if self.calibrate == "auto" else self.calibrate):
             return
         cv = "auto" if self.cv is None else self.cv
-        splits = self._folds(cv, training, random_state)
-        self._likelihood_ = fit_likelihood(
-            parts["likelihood"],
-            parts["experts"].out_of_fold(members, order, splits),
-            self._log_gate(training.X),
-            self.responsibilities(training.X, training.y),
-            training.sample_weight,
+        splits = training.folds(cv, random_state, classification=False)
+        block, fitted = training.block, self._fitted()
+        outputs = fitted.outputs(block.X, block.y)
+        self._likelihood_ = calibrate_likelihood(
+            pool.rows,
+            learners.likelihood,
+            pool.out_of_fold(
+                run.best.estimates.experts, self._order(learners, run), splits
+            ),
+            fitted.log_gate(block.X),
+            fitted.posterior(block.X, block.encoded_y, outputs)[0],
             self.tol,
         )
 
@@ -535,7 +447,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         tags = super().__sklearn_tags__()
         targets = [
             get_tags(expert).target_tags
-            for _, expert in self._parts()[1:]
+            for _, expert in self._composition().parts()[1:]
             if hasattr(expert, "__sklearn_tags__")
         ]
         tags.target_tags.single_output = all(part.single_output for part in targets)
@@ -551,12 +463,3 @@ class MixtureOfExpertsRegressor(RegressorMixin, StreamedMixture):
         return "".join(
             f", {name.rstrip('_')} {value.item():.3g}" for name, value in learnt.items()
         )
-
-    def _n_noise_parameters(self, experts):
-        return self.noise_.take(experts).n_parameters()
-
-    def _make_answers(self, y):
-        return PointAnswers(y.shape[1:])
-
-    def _decode_y(self, y):
-        return y

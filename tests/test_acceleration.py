@@ -13,9 +13,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, kernels
-from sklearn_moe.acceleration import squarem
-from sklearn_moe.em import expectation_maximization
-from sklearn_moe.gates import SoftmaxGate, SoftmaxGating
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe._statistics import Moments
+from sklearn_moe.em import Learners, Posterior, expectation_maximization
+from sklearn_moe.em.acceleration import squarem
+from sklearn_moe.gates import SoftmaxGate, bind_gate
 from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 RNG = np.random.default_rng(0)
@@ -54,35 +56,31 @@ class ToyStep:
     optimum : ndarray of shape (n_samples, n_experts)
     fails : bool, default=False
         Whether extrapolations end below all else.
-    starving : bool, default=False
-        Whether they would starve an expert.
+    dying : bool, default=False
+        Whether an expert would die.
     """
 
-    def __init__(self, optimum, *, fails=False, starving=False):
+    def __init__(self, optimum, *, fails=False, dying=False):
         self.optimum = optimum
         self.fails = fails
-        self.starving = starving
+        self.rows = LocalRows(Block(None, None, None, np.ones(len(optimum))))
+        self.dead_experts = SimpleNamespace(dead=lambda share: np.array([dying]))
         self.calls = []
 
     def __call__(self, previous, ahead=None):
         self.calls.append((previous, ahead))
-        here = np.log(previous.responsibilities if ahead is None else ahead)
-        logits = (here + self.optimum) / 2
-        distance = self.norm(logits - self.optimum)
+        posterior = previous.posterior if ahead is None else ahead
+        logits = (np.log(posterior.responsibilities) + self.optimum) / 2
+        distance = logits - self.optimum
+        distance = np.linalg.norm(distance - distance.mean(axis=1, keepdims=True))
         failed = self.fails and ahead is not None
         return state(logits, -np.inf if failed else -distance)
 
-    def starves(self, responsibilities):
-        return self.starving
 
-    def norm(self, logits):
-        return np.linalg.norm(logits - logits.mean(axis=1, keepdims=True))
-
-
-def state(logits, objective=-np.inf, relieved=False):
-    responsibilities = np.exp(kernels.log_softmax(logits))
+def state(logits, objective=-np.inf, interrupted=False):
+    posterior = Posterior(np.exp(kernels.log_softmax(logits)), None)
     return SimpleNamespace(
-        responsibilities=responsibilities, objective=objective, relieved=relieved
+        posterior=posterior, objective=objective, interrupted=interrupted
     )
 
 
@@ -95,7 +93,8 @@ def toy_path(n_steps, **behaviour):
 def test_one_extrapolation_solves_an_iteration_that_is_linear_in_the_logits():
     step, path = toy_path(4)
     _, ahead = step.calls[3]
-    np.testing.assert_allclose(ahead, np.exp(kernels.log_softmax(step.optimum)))
+    expected = np.exp(kernels.log_softmax(step.optimum))
+    np.testing.assert_allclose(ahead.responsibilities, expected)
     assert path[3].objective == pytest.approx(0, abs=1e-12)
 
 
@@ -115,11 +114,12 @@ def test_an_extrapolation_that_fails_is_thrown_away():
 
 def test_after_a_failure_the_step_is_no_longer_than_that_of_em():
     step, path = toy_path(7, fails=True)
-    np.testing.assert_allclose(step.calls[6][1], path[5].responsibilities)
+    found, expected = step.calls[6][1], path[5].posterior
+    np.testing.assert_allclose(found.responsibilities, expected.responsibilities)
 
 
-def test_an_extrapolation_that_would_starve_an_expert_is_not_tried():
-    step, path = toy_path(8, starving=True)
+def test_an_extrapolation_by_which_an_expert_would_die_is_not_tried():
+    step, path = toy_path(8, dying=True)
     assert all(ahead is None for _, ahead in step.calls)
     assert [previous for previous, _ in step.calls[1:]] == path[:-1]
 
@@ -132,26 +132,26 @@ def test_a_path_that_goes_straight_on_is_followed_to_the_limit_of_the_step():
             self.calls.append((previous, ahead))
             return state(np.tile(drift * len(self.calls), (4, 1)), 0.0)
 
-    step = Drifting(None)
+    step = Drifting(np.zeros((4, 2)))
     list(itertools.islice(squarem(step, state(np.zeros((4, 2)))), 4))
     # J_0 is one drift away from zero, and a step of -4 goes eight drifts farther.
     expected = np.exp(kernels.log_softmax(np.tile(9 * drift, (4, 1))))
-    np.testing.assert_allclose(step.calls[3][1], expected)
+    np.testing.assert_allclose(step.calls[3][1].responsibilities, expected)
 
 
-def test_iterates_before_and_after_a_relief_are_not_on_one_path():
+def test_iterates_before_and_after_a_new_start_are_not_on_one_path():
     step = ToyStep(np.zeros((4, 2)))
     start = state(np.random.default_rng(0).standard_normal((4, 2)))
     path = squarem(step, start)
     for _ in range(2):
-        next(path).relieved = True
+        next(path).interrupted = True
     for _ in range(3):
         next(path)
     assert [ahead is not None for _, ahead in step.calls] == [False] * 5
 
 
-# EM with exact parts
-# -------------------
+# EM with exact experts and noise
+# --------------------------------
 
 
 class Lines:
@@ -175,12 +175,15 @@ def lines_path(seed, acceleration, *, n_experts, sharing, tol=1e-8, n_steps=200)
     upper = rng.random(80) < 1 / (1 + np.exp(-2 * X[:, 0]))
     y = np.where(upper, 2 + X[:, 0], -1 - 2 * X[:, 0]) + rng.standard_normal(80)
     weights = 80 * rng.dirichlet(np.full(80, 5))
+    rows = LocalRows(Block(X, y, y, weights))
     iterations = expectation_maximization(
-        Lines(X, y),
-        NoiseLikelihood(GaussianNoise(), None, y, weights),
-        SoftmaxGating(SoftmaxGate(alpha=0.01), X, weights),
+        rows,
+        Learners(
+            Lines(X, y),
+            NoiseLikelihood(GaussianNoise(), Moments.of(y, weights)),
+            bind_gate(SoftmaxGate(alpha=0.01), rows, n_experts, random_state=None),
+        ),
         rng.dirichlet(np.ones(n_experts), 80),
-        weights,
         sharing=sharing,
         tol=tol,
         acceleration=acceleration,
@@ -198,7 +201,7 @@ def test_every_iteration_goes_on_from_the_best_so_far(n_experts, sharing, seed):
     for iteration in lines_path(
         seed, "squarem", n_experts=n_experts, sharing=sharing, n_steps=60
     ):
-        # Reviving a starved expert is a new start; the law is about EM proper.
+        # Reinitialising a dead expert is a new start; the law is about EM proper.
         if np.isfinite(iteration.change):
             gone_on_from = iteration.objective - 80 * iteration.change
             assert gone_on_from == pytest.approx(best, abs=1e-7)
@@ -339,7 +342,7 @@ def test_a_warm_start_goes_on_where_the_last_fit_ended(Mixture):
     assert mixture.objective_path_[0] >= reached - 1e-3
 
 
-def test_an_expert_that_starves_again_and_again_is_retired():
+def test_an_expert_that_dies_again_and_again_is_retired():
     class OneSidedGate:
         """A gate that never trusts its last expert."""
 
@@ -351,17 +354,19 @@ def test_an_expert_that_starves_again_and_again_is_retired():
 
     X, y, weights = ROWS, TARGETS[MixtureOfExpertsRegressor], np.ones(200)
     *_, last = expectation_maximization(
-        Lines(X, y),
-        NoiseLikelihood(GaussianNoise(), None, y, weights),
-        OneSidedGate(),
+        LocalRows(Block(X, y, y, weights)),
+        Learners(
+            Lines(X, y),
+            NoiseLikelihood(GaussianNoise(), Moments.of(y, weights)),
+            OneSidedGate(),
+        ),
         np.random.default_rng(0).dirichlet(np.ones(3), 200),
-        weights,
         sharing=0.0,
         tol=1e-8,
         acceleration="squarem",
     )
     np.testing.assert_array_equal(last.active, [True, True, False])
-    np.testing.assert_array_equal(last.responsibilities[:, 2], 0)
+    np.testing.assert_array_equal(last.posterior.responsibilities[:, 2], 0)
     assert last.converged
 
 

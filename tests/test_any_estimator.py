@@ -48,7 +48,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import all_estimators, get_tags
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from sklearn_moe.weighting import WeightedFit
+from sklearn_moe._estimators import WeightedFit
 
 # What a few cannot do without, or take long without.
 ARGUMENTS = {
@@ -273,7 +273,7 @@ def test_boosted_trees_of_other_libraries_get_weights_and_seeds(library):
     _, regressor = OTHERS[library]
     X, y = regression(regressor)
     fitted = WeightedFit(regressor, np.random.RandomState(0))
-    assert fitted.way == "direct"
+    assert fitted.weighting == "direct"
     assert isinstance(fitted.estimator.random_state, int)
     one_side = np.where(X[:, 0] > 1, 1.0, 0.0)
     expert = fitted.fit(X, y, one_side)

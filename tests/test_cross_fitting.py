@@ -33,8 +33,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from sklearn_moe.experts import ClassAnswers
-from sklearn_moe.likelihoods import CategoricalLikelihood
+from sklearn_moe.experts import Probabilities
 
 may_stop_early = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
@@ -357,7 +356,7 @@ def test_error_rates_and_likelihood_are_those_of_the_rows_held_out(specialize, c
     )
 
 
-def test_folds_tell_an_expert_that_knows_its_rows_by_heart_from_one_that_learns():
+def test_folds_tell_an_expert_that_interpolates_its_rows_from_one_that_learns():
     X, y = regression(200)
     experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor())]
     noise = {}
@@ -430,7 +429,7 @@ def test_experts_that_do_not_specialize_are_fitted_once(Mixture, cv, n_fits, cou
 def test_experts_that_do_not_specialize_know_all_rows(Mixture):
     X, y = PROBLEMS[Mixture]()
     weights = np.random.default_rng(0).uniform(0.5, 2, len(X))
-    expert = Mixture()._default_expert()
+    expert = Mixture()._targets().default_expert()
     mixture = Mixture(expert, 2, specialize=False, random_state=0).fit(X, y, weights)
     alone = clone(expert).fit(X, y, weights)
     for member in mixture.experts_:
@@ -456,7 +455,7 @@ def half(Mixture, right):
     """An expert for one side, fitted and frozen."""
     X, y = PROBLEMS[Mixture](seed=1)
     side = (X[:, 0] > 0) == right
-    return FrozenEstimator(Mixture()._default_expert().fit(X[side], y[side]))
+    return FrozenEstimator(Mixture()._targets().default_expert().fit(X[side], y[side]))
 
 
 @both
@@ -563,15 +562,6 @@ def test_voters_of_two_regimes_are_better_than_one():
     assert mixture.score(X, y) > LinearSVC().fit(X, y).score(X, y) + 0.2
 
 
-def test_a_voter_that_abstains_is_judged_by_its_votes():
-    votes = np.array([[1, 0], [1, 0], [0, 1], [0.5, 0.5]])[:, np.newaxis]
-    y = np.array([0, 1, 1, 0])
-    likelihood, log_prob = CategoricalLikelihood(y).fit(votes, np.ones((4, 1)))
-    np.testing.assert_allclose(likelihood.error_rate, [1 / 3])
-    np.testing.assert_allclose(np.exp(log_prob[:, 0]), [2 / 3, 1 / 3, 2 / 3, 1 / 2])
-    np.testing.assert_allclose(likelihood.predictive(votes).sum(axis=2), 1)
-
-
 # Experts that know other classes
 # -------------------------------
 
@@ -618,19 +608,19 @@ def test_probability_of_unknown_classes_is_shared_by_the_known():
     X = np.linspace(-1, 1, 7)[:, np.newaxis]
     said = expert.predict_proba(X)
     expected = np.column_stack([said[:, :2], np.zeros(7)]) / (1 - said[:, 2:])
-    answer = ClassAnswers(np.array(["a", "b", "c"]))(expert, X)
+    answer = Probabilities(np.array(["a", "b", "c"]))(expert, X)
     np.testing.assert_allclose(answer, expected)
 
 
 @pytest.mark.parametrize("classifier", [LogisticRegression(), LinearSVC()])
 def test_an_expert_that_knows_no_class_of_the_mixture_says_nothing(classifier):
     expert = knowing(classifier, "y", "z")
-    answer = ClassAnswers(np.array(["a", "b", "c"]))(expert, np.zeros((4, 1)))
+    answer = Probabilities(np.array(["a", "b", "c"]))(expert, np.zeros((4, 1)))
     np.testing.assert_allclose(answer, 1 / 3)
 
 
-# Experts that know their rows by heart
-# -------------------------------------
+# Experts that interpolate
+# ------------------------
 
 MEMORIZES = {
     MixtureOfExpertsRegressor: DecisionTreeRegressor(),
@@ -659,8 +649,11 @@ def test_experts_that_know_their_rows_by_heart_are_named_with_the_remedy(Mixture
 @pytest.mark.parametrize("specialize", [True, False])
 @may_stop_early
 @may_retire_experts
-def test_only_the_expert_that_knows_its_rows_by_heart_is_named(Mixture, specialize):
-    experts = [("linear", Mixture()._default_expert()), ("parrot", MEMORIZES[Mixture])]
+def test_only_the_expert_that_interpolates_its_rows_is_named(Mixture, specialize):
+    experts = [
+        ("linear", Mixture()._targets().default_expert()),
+        ("parrot", MEMORIZES[Mixture]),
+    ]
     mixture = Mixture(
         experts, specialize=specialize, cv=None, random_state=0, max_iter=5
     )
@@ -831,7 +824,7 @@ def failing_experts(failing, fault):
     Mixture = MixtureOfExpertsClassifier
     if failing is FailingRegressor:
         Mixture = MixtureOfExpertsRegressor
-    good = Mixture()._default_expert()
+    good = Mixture()._targets().default_expert()
     return Mixture, [("good", good), ("bad", failing(fault))]
 
 

@@ -6,11 +6,14 @@ import multiprocessing
 import pickle
 import sys
 import weakref
+from inspect import signature
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpydoc.docscrape import ClassDoc
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
@@ -22,19 +25,36 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sklearn_moe
-from sklearn_moe import GaussianGate, SoftmaxGate, initialization
+from sklearn_moe import GaussianGate, GaussianNoise, SoftmaxGate
+from sklearn_moe._rows import Block, TrainingWeights
+from sklearn_moe._statistics import Moments
+from sklearn_moe.em import starts
+from sklearn_moe.experts.outputs import Outputs
+from sklearn_moe.likelihoods import (
+    CategoricalLikelihood,
+    NestedDensityLikelihood,
+    NoiseLikelihood,
+)
 
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 
+from dask import delayed  # noqa: E402
+
 from sklearn_moe.dask import (  # noqa: E402
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from sklearn_moe.dask._cluster import Call, evaluate  # noqa: E402
-from sklearn_moe.dask._partitions import shares  # noqa: E402
-from sklearn_moe.dask._sampling import priority_sample, rows_that_travel  # noqa: E402
+from sklearn_moe.dask._cluster import (  # noqa: E402
+    Lazy,
+    Stored,
+    tasks_of,
+    value_of,
+)
+from sklearn_moe.dask._likelihood import InBatches  # noqa: E402
+from sklearn_moe.dask._rows import divide, select_rows  # noqa: E402
+from sklearn_moe.dask._sampling import priority_sample, sample_rows  # noqa: E402
 
 N_ROWS, CHUNK = 240, 80
 RNG = np.random.default_rng(0)
@@ -75,6 +95,7 @@ def twins(n_classes=0, **params):
 
 REGRESSIONS = {
     "lines": {"n_experts": 3},
+    "one expert": {"n_experts": 1},
     "trees": {"experts": DecisionTreeRegressor(max_depth=2)},
     "named experts": {"experts": [("line", Ridge()), ("flat", Ridge(alpha=1e3))]},
     "a pipeline": {"experts": make_pipeline(StandardScaler(), Ridge())},
@@ -147,7 +168,27 @@ def test_weights_equal_those_of_a_local_fit():
     np.testing.assert_allclose(distributed.expert_share_, local.expert_share_)
 
 
-def test_starved_experts_are_given_rows_as_in_a_local_fit():
+def test_a_partition_without_weight_is_as_good_as_none():
+    weights = WEIGHTS.copy()
+    weights[:CHUNK] = 0
+    distributed, local = twins()
+    distributed.fit(spread(ROWS), spread(Y), sample_weight=spread(weights))
+    local.fit(ROWS, Y, weights)
+    np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+
+
+def test_more_than_rows_of_weight_zero_is_needed():
+    with pytest.raises(ValueError, match=r"positive weight, n_samples=0"):
+        MixtureOfExpertsRegressor().fit(spread(ROWS), spread(Y), spread(0 * Y))
+
+
+def test_one_row_is_enough_for_one_expert():
+    fitted = MixtureOfExpertsRegressor(n_experts=1, max_iter=2)
+    fitted.fit(spread(ROWS)[:1], spread(Y)[:1])
+    np.testing.assert_allclose(fitted.predict(spread(ROWS)).compute(), Y[0])
+
+
+def test_dead_experts_are_given_rows_as_in_a_local_fit():
     # Two experts say all that there is to say.
     params = {"n_experts": 4, "sharing": 0.0, "max_iter": 18, "init": "random"}
     distributed, local = twins(**params)
@@ -213,7 +254,7 @@ def test_a_frame_reaches_the_experts_as_a_frame():
     assert distributed.feature_names_in_.tolist() == ["a", "b", "c"]
 
 
-def test_answers_about_a_frame_keep_its_index():
+def test_predictions_for_a_frame_keep_its_index():
     X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=3)
     mixture = MixtureOfExpertsRegressor(
         mixed_expert(Ridge()), n_experts=2, max_iter=2, random_state=0
@@ -230,6 +271,20 @@ def test_answers_about_a_frame_keep_its_index():
     assert responsible.index.equals(FRAME.index)
 
 
+def test_targets_may_be_a_frame():
+    X = dd.from_pandas(FRAME[["a", "b"]], npartitions=3)
+    for given in (pd.DataFrame({"y": Y}), pd.DataFrame({"y": Y, "z": -2 * Y})):
+        given.index = FRAME.index
+        y = dd.from_pandas(given, npartitions=3)
+        distributed, local = twins(max_iter=2)
+        distributed.fit(X, y)
+        local.fit(X.compute(), np.squeeze(given))
+        np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+        assert distributed.predict(X).compute().shape == np.squeeze(given).shape
+        score = local.score(X.compute(), np.squeeze(given))
+        assert distributed.score(X, y) == pytest.approx(score)
+
+
 def test_probabilities_of_a_frame_are_named_by_class():
     X = dd.from_pandas(FRAME, npartitions=2)
     y = dd.from_pandas(pd.Series(LABELS, FRAME.index), npartitions=2)
@@ -240,7 +295,7 @@ def test_probabilities_of_a_frame_are_named_by_class():
     assert mixture.predict(X).compute().isin(["high", "low", "middle"]).all()
 
 
-# Answers
+# Predictions
 
 
 @pytest.fixture(scope="module")
@@ -251,28 +306,28 @@ def regression(client):
 
 
 METHODS = ["predict", "predict_gate", "apply", "transform", "score_samples"]
-ABOUT_TARGETS = ["responsibilities", "score_samples"]
+WITH_TARGETS = ["responsibilities", "score_samples"]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_answer_is_lazy_and_row_by_row_that_of_the_local_mixture(method, regression):
+def test_an_output_is_lazy_and_row_by_row_that_of_the_local_mixture(method, regression):
     X = spread(ROWS)
-    answer, expected = (
+    output, expected = (
         getattr(mixture, method)(rows)
         for mixture, rows in ((regression, X), (regression.to_local(), ROWS))
     )
-    assert isinstance(answer, da.Array)
-    assert answer.chunks[0] == X.chunks[0]
-    assert (answer.shape, answer.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_array_equal(answer.compute(), expected)
+    assert isinstance(output, da.Array)
+    assert output.chunks[0] == X.chunks[0]
+    assert (output.shape, output.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(output.compute(), expected)
 
 
-@pytest.mark.parametrize("method", ABOUT_TARGETS)
-def test_an_answer_about_targets_is_that_of_the_local_mixture(method, regression):
-    answer = getattr(regression, method)(spread(ROWS), spread(Y))
+@pytest.mark.parametrize("method", WITH_TARGETS)
+def test_an_output_for_targets_is_that_of_the_local_mixture(method, regression):
+    output = getattr(regression, method)(spread(ROWS), spread(Y))
     expected = getattr(regression.to_local(), method)(ROWS, Y)
-    assert answer.shape == expected.shape
-    np.testing.assert_array_equal(answer.compute(), expected)
+    assert output.shape == expected.shape
+    np.testing.assert_array_equal(output.compute(), expected)
 
 
 def test_single_precision_stays_what_it_is():
@@ -285,7 +340,7 @@ def test_single_precision_stays_what_it_is():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_rows_in_memory_are_answered_at_once(method, regression):
+def test_rows_in_memory_are_predicted_at_once(method, regression):
     np.testing.assert_array_equal(
         getattr(regression, method)(ROWS), getattr(regression.to_local(), method)(ROWS)
     )
@@ -298,6 +353,38 @@ def test_the_score_is_that_of_the_local_mixture(regression):
     assert regression.score(X, y, weights) == pytest.approx(
         local.score(ROWS, Y, WEIGHTS)
     )
+
+
+def test_the_score_of_several_outputs_is_their_mean():
+    y = np.column_stack([Y, 10 - 3 * RNG.permutation(Y)])
+    fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
+    fitted.fit(spread(ROWS), spread(y))
+    for weights in (None, WEIGHTS):
+        given = None if weights is None else spread(weights)
+        score = fitted.score(spread(ROWS), spread(y), given)
+        assert score == pytest.approx(fitted.to_local().score(ROWS, y, weights))
+
+
+def test_the_score_of_constant_targets_is_that_of_scikit_learn(regression):
+    y = np.ones(N_ROWS)
+    assert regression.score(spread(ROWS), spread(y)) == 0
+    with_empty = da.from_array(ROWS, chunks=((80, 0, 160), 2))
+    assert regression.score(with_empty, spread(y)) == 0
+
+
+def test_arrays_and_series_go_together(regression):
+    X, y = spread(ROWS), dd.from_pandas(pd.Series(Y), npartitions=3)
+    assert regression.score(X, y) == pytest.approx(regression.score(X, spread(Y)))
+    np.testing.assert_array_equal(
+        regression.responsibilities(X, y), regression.responsibilities(X, spread(Y))
+    )
+
+
+def test_an_option_for_rows_in_memory_is_refused_by_name(regression):
+    with pytest.raises(TypeError, match="return_std=True is for rows in memory"):
+        regression.predict(spread(ROWS), return_std=True)
+    lazy = regression.predict(spread(ROWS), return_std=False)
+    np.testing.assert_array_equal(lazy, regression.predict(ROWS))
 
 
 def test_the_accuracy_is_that_of_the_local_mixture():
@@ -320,7 +407,7 @@ def test_the_local_mixture_is_an_ordinary_one(regression):
     assert clone(local).fit(ROWS, Y).n_iter_ > 1
 
 
-def test_before_fit_nothing_is_answered():
+def test_before_fit_nothing_is_predicted():
     with pytest.raises(NotFittedError):
         MixtureOfExpertsRegressor().predict(spread(ROWS))
 
@@ -341,6 +428,29 @@ def test_an_expert_gets_no_more_rows_than_it_can_take():
     mixture.set_params(max_rows_per_expert=None, capacity_factor=0.75)
     mixture.fit(spread(ROWS), spread(Y))
     assert [expert.n_rows_ for expert in mixture.experts_] == [60, 60, 60]
+
+
+def test_a_capacity_without_limit_is_none():
+    tree = DecisionTreeRegressor(max_depth=2)
+    params = {"experts": tree, "n_experts": 2, "max_iter": 2, "random_state": 0}
+    every = MixtureOfExpertsRegressor(**params, capacity_factor=np.inf)
+    expected = MixtureOfExpertsRegressor(**params)
+    for mixture in (every, expected):
+        mixture.fit(spread(ROWS), spread(Y))
+    np.testing.assert_array_equal(every.objective_path_, expected.objective_path_)
+
+
+def test_each_expert_is_sent_rows_by_the_weights_that_are_its_own():
+    block = Block(ROWS, Y, Y, WEIGHTS)
+    fractions = np.repeat([[1.0, 0.0], [0.0, 1.0]], N_ROWS // 2, axis=0)
+    own = TrainingWeights.of_block(block, fractions)
+    selected = select_rows(block, [1, 0], False, N_ROWS, 0, own, None)
+    halves = np.arange(N_ROWS) >= N_ROWS // 2
+    for k, expected in ((1, halves & (WEIGHTS > 0)), (0, WEIGHTS > 0)):
+        rows, n_wanted = selected[k]
+        assert n_wanted == expected.sum()
+        np.testing.assert_array_equal(rows.X, ROWS[expected])
+        np.testing.assert_array_equal(rows.sample_weight, WEIGHTS[expected])
 
 
 @pytest.mark.parametrize("assignment", ["hard", "expert_choice"])
@@ -387,27 +497,27 @@ def test_sums_over_drawn_rows_are_right_on_average():
 
 def test_all_rows_travel_where_there_is_room():
     weights = np.array([0.0, *np.linspace(0.1, 1, 20)])
-    rows, sent, n_wanted = rows_that_travel(weights, 20, np.full(21, 0.5))
+    rows, sent, n_wanted = sample_rows(weights, 20, np.full(21, 0.5))
     assert rows.tolist() == list(range(1, 21))
     np.testing.assert_array_equal(sent, weights[1:])
     assert n_wanted == 20
 
 
-def test_an_expert_hears_of_every_class():
+def test_an_expert_is_sent_rows_of_every_class():
     weights, labels = np.ones(100), np.repeat([0, 1], [99, 1])
-    luck = np.linspace(0.1, 0.9, 100)
-    rows, _, _ = rows_that_travel(weights, 20, luck, labels)
+    uniforms = np.linspace(0.1, 0.9, 100)
+    rows, _, _ = sample_rows(weights, 20, uniforms, labels)
     assert set(labels[rows]) == {0, 1}
 
 
 def test_capacity_is_divided_without_loss():
     sizes = np.array([10, 0, 3, 87])
-    assert shares(50, sizes) == [5, 0, 1, 44]
-    assert shares(1000, sizes) == sizes.tolist()
+    assert divide(50, sizes) == [5, 0, 1, 44]
+    assert divide(1000, sizes) == sizes.tolist()
 
 
 def test_a_sample_may_leave_partitions_out(monkeypatch):
-    monkeypatch.setattr(initialization, "START_ROWS", 20)
+    monkeypatch.setattr(starts, "START_ROWS", 20)
     fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=1, random_state=0)
     fitted.fit(spread(ROWS, 6), spread(Y, 6))
     assert np.isfinite(fitted.log_likelihood_)
@@ -415,7 +525,7 @@ def test_a_sample_may_leave_partitions_out(monkeypatch):
 
 @pytest.mark.parametrize("init", ["tree", "kmeans", "random"])
 def test_of_many_rows_em_begins_where_a_local_fit_begins(init, monkeypatch):
-    monkeypatch.setattr(initialization, "START_ROWS", 60)
+    monkeypatch.setattr(starts, "START_ROWS", 60)
     params = {"n_experts": 3, "init": init, "max_iter": 1, "random_state": 0}
     fitted = MixtureOfExpertsRegressor(**params).fit(spread(ROWS), spread(Y))
     local = sklearn_moe.MixtureOfExpertsRegressor(**params).fit(ROWS, Y)
@@ -435,7 +545,7 @@ def test_other_rows_follow_those_that_a_clusterer_was_shown(monkeypatch):
         n_experts=2, init=AgglomerativeClustering(2), max_iter=3, random_state=0
     )
     whole.fit(spread(X), spread(y))
-    monkeypatch.setattr(initialization, "START_ROWS", 60)
+    monkeypatch.setattr(starts, "START_ROWS", 60)
     sampled = clone(whole).fit(spread(X), spread(y))
     np.testing.assert_allclose(
         sampled.log_likelihood_, whole.log_likelihood_, rtol=1e-2
@@ -452,10 +562,52 @@ def test_a_task_lets_go_of_what_it_has_computed_on_the_way():
 
     gc.disable()
     try:
-        assert evaluate(Call(np.sum, [Call(large, [])])) == 0
+        assert value_of(Lazy(np.sum, Lazy(large)), {}) == 0
         assert made[0]() is None
     finally:
         gc.enable()
+
+
+def test_what_values_have_in_common_is_computed_once():
+    calls = []
+    common = Lazy(lambda: calls.append(1) or 2)
+    assert value_of(Lazy(np.add, common, Lazy(np.negative, common)), {}) == 0
+    assert calls == [1]
+
+
+def test_a_pass_is_one_task_for_each_partition():
+    stored = Stored([delayed(np.full)(1000, float(p)) for p in range(3)])
+    doubled = Lazy(np.multiply, stored, 2)
+    tasks = tasks_of(Lazy(np.subtract, doubled, Lazy(np.negative, stored)))
+    # That of what is stored, and one that does all the rest.
+    assert [len(dict(task.dask)) for task in tasks] == [2, 2, 2]
+    values = [task.compute(scheduler="sync") for task in tasks]
+    np.testing.assert_array_equal(values, np.repeat([[0], [3], [6]], 1000, axis=1))
+
+
+@pytest.mark.parametrize("likelihood", ["numbers", "classes", "nested"])
+def test_a_likelihood_sums_a_partition_batch_by_batch(likelihood):
+    n_samples = 9000
+    rng = np.random.default_rng(0)
+    y, outputs = rng.normal(size=n_samples), rng.normal(size=(n_samples, 3))
+    learns = NoiseLikelihood(GaussianNoise(), Moments.of(y, np.ones(n_samples)))
+    if likelihood == "classes":
+        y, outputs = rng.integers(2, size=n_samples), rng.random((n_samples, 3, 2))
+        # An expert that only votes, and one that does so in some rows.
+        outputs[:, 0] = np.eye(2)[rng.integers(2, size=n_samples)]
+        outputs[:5000, 1] = np.eye(2)[0]
+        learns = CategoricalLikelihood(2)
+    elif likelihood == "nested":
+        outputs = Outputs(outputs, outputs)
+        learns = NestedDensityLikelihood(learns)
+    block = Block(np.zeros((n_samples, 1)), y, y, rng.random(n_samples))
+    weights = TrainingWeights.of_block(block, rng.random((n_samples, 3)), 0.1)
+    whole = learns.solve(learns.summarize(block, outputs, weights))
+    batched = InBatches(learns)
+    batches = batched.solve(batched.summarize(block, outputs, weights))
+    learnt = (getattr(fitted, "noise", fitted) for fitted in (batches, whole))
+    name = "error_rate" if likelihood == "classes" else "scale_"
+    np.testing.assert_allclose(*(getattr(own, name) for own in learnt))
 
 
 # Manners
@@ -474,10 +626,36 @@ def test_chunks_of_y_follow_those_of_x():
     assert fitted.log_likelihood_ == pytest.approx(expected.log_likelihood_)
 
 
-@pytest.mark.parametrize("gate", [GaussianGate(), SoftmaxGate(load_balance=1.0)])
-def test_another_gate_is_refused(gate):
+@pytest.mark.parametrize(
+    "gate", [GaussianGate(), GaussianGate("full"), SoftmaxGate(load_balance=1.0)]
+)
+def test_every_gate_is_fitted_as_in_one_place(gate):
+    params = {"n_experts": 2, "gate": gate, "max_iter": 3, "random_state": 0}
+    fitted = MixtureOfExpertsRegressor(**params).fit(spread(ROWS), spread(Y))
+    local = sklearn_moe.MixtureOfExpertsRegressor(**params).fit(ROWS, Y)
+    np.testing.assert_allclose(fitted.objective_path_, local.objective_path_)
+    np.testing.assert_allclose(
+        fitted.to_local().predict_gate(ROWS), local.predict_gate(ROWS), atol=1e-8
+    )
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [LogisticRegression(), FrozenEstimator(SoftmaxGate().fit([[0], [1]], [0, 1]))],
+)
+def test_a_gate_that_needs_all_rows_is_refused(gate):
     with pytest.raises(ValueError, match="'gate' must be a SoftmaxGate"):
         MixtureOfExpertsRegressor(gate=gate).fit(spread(ROWS), spread(Y))
+
+
+def test_targets_of_two_outputs_are_judged_lazily():
+    y = np.column_stack([Y, -Y])
+    fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
+    fitted.fit(spread(ROWS), spread(y))
+    found = fitted.score_samples(spread(ROWS), spread(y))
+    np.testing.assert_allclose(
+        found.compute(scheduler="sync"), fitted.to_local().score_samples(ROWS, y)
+    )
 
 
 def test_noise_that_needs_all_rows_is_refused():
@@ -488,6 +666,83 @@ def test_noise_that_needs_all_rows_is_refused():
 def test_arrays_are_referred_to_the_local_mixture():
     with pytest.raises(TypeError, match=r"X must be a Dask array.*sklearn_moe"):
         MixtureOfExpertsRegressor().fit(ROWS, Y)
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 3])
+def test_rows_without_columns_are_refused(n_dimensions, regression):
+    X = da.ones((8, 2, 2)[:n_dimensions])
+    for method in (lambda: regression.predict(X), lambda: clone(regression).fit(X, X)):
+        with pytest.raises(ValueError, match=f"two dimensions.*got {n_dimensions}"):
+            method()
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_what_goes_with_a_collection_is_one_too(name, regression):
+    given = {"y": spread(Y), "sample_weight": spread(WEIGHTS), name: WEIGHTS}
+    for method in (regression.score, clone(regression).fit):
+        with pytest.raises(TypeError, match=f"{name} must be a Dask array"):
+            method(spread(ROWS), **given)
+
+
+def test_a_clone_has_the_callbacks_and_the_output_of_its_original(client):
+    bar = ProgressBar()
+    mixture = MixtureOfExpertsRegressor(Ridge(2), client=client)
+    copied = clone(mixture.set_callbacks(bar).set_output(transform="pandas"))
+    assert copied._skl_callbacks == [bar]
+    assert copied._sklearn_output_config == {"transform": "pandas"}
+    assert copied.experts.alpha == 2
+    assert copied.experts is not mixture.experts
+    assert mixture.client is client
+
+
+def test_a_fitted_mixture_is_the_same_after_pickling(regression):
+    restored = pickle.loads(pickle.dumps(regression))
+    np.testing.assert_array_equal(
+        restored.predict(spread(ROWS)), regression.predict(spread(ROWS))
+    )
+    np.testing.assert_array_equal(restored.predict(ROWS), regression.predict(ROWS))
+
+
+class Listens:
+    """Notes what a callback is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, metadata, fitted_estimator):
+        if context.task_name == "EM iteration":
+            self.told.append((X, metadata, fitted_estimator.n_iter_))
+
+
+def test_callbacks_are_given_the_collections_and_the_mixture_so_far():
+    X, weights, listens = spread(ROWS), spread(WEIGHTS), Listens()
+    mixture = MixtureOfExpertsRegressor(n_experts=2, max_iter=2, tol=0)
+    mixture.set_callbacks(listens).fit(X, spread(Y), weights)
+    assert [n_iter for _, _, n_iter in listens.told] == [1, 2]
+    assert all(given is X for given, _, _ in listens.told)
+    assert all(given["sample_weight"] is weights for _, given, _ in listens.told)
+
+
+def test_iterations_are_printed(capsys):
+    mixture = MixtureOfExpertsRegressor(n_experts=2, max_iter=2, tol=0, verbose=1)
+    mixture.fit(spread(ROWS), spread(Y))
+    printed = capsys.readouterr().out
+    assert printed.count("[MixtureOfExpertsRegressor] start 1, iteration") == 2
+
+
+def test_the_docstring_describes_each_parameter_in_a_paragraph_of_its_own():
+    for mixture in (MixtureOfExpertsRegressor, MixtureOfExpertsClassifier):
+        described = [parameter.name for parameter in ClassDoc(mixture)["Parameters"]]
+        assert described == list(signature(mixture).parameters)
 
 
 def test_a_clone_keeps_the_client_and_a_pickle_does_not(client):

@@ -264,6 +264,18 @@ class Waits(Ridge):
         return super().fit(X, y, sample_weight)
 
 
+@pytest.fixture
+def _interruptible():
+    """Have SIGINT interrupt this process, also where it began in the background.
+
+    A shell has processes in the background ignore the signal.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client, tmp_path):
     def interrupt():
         if comes_true((tmp_path / "begun").exists):

@@ -1,6 +1,7 @@
 """Data at the edge: finite predictions, the right warnings, no surprise."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.initialization import initial_responsibilities
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe.em.starts import initial_responsibilities
 
 RETIRED = "lost their rows again and again and were retired"
 MEMORIZED = "reproduce their training targets but not others"
@@ -251,13 +253,10 @@ def test_the_start_does_not_depend_on_the_unit_of_the_target(init, unit):
     first, other = (
         initial_responsibilities(
             init,
-            X,
-            target,
+            LocalRows(Block(X, target, target, np.ones(60))),
+            SimpleNamespace(features=X, sample_features=X),
             6,
-            np.ones(60),
             np.random.RandomState(0),
-            slice(None),
-            n_classes=None,
         )
         for target in (y, unit * y)
     )

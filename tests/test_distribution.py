@@ -14,7 +14,7 @@ from sklearn_moe import (
     MixtureDistribution,
     MixtureOfExpertsRegressor,
 )
-from sklearn_moe.distribution import Components
+from sklearn_moe._distribution import Components
 from sklearn_moe.likelihoods import NOISES
 
 

@@ -40,8 +40,9 @@ PUBLIC = [
     *(f"sklearn_moe.inspection.{name}" for name in inspection.__all__),
     *(f"sklearn_moe.model_selection.{name}" for name in model_selection.__all__),
     *(f"sklearn_moe.dask.{name}" for name in dask.__all__),
-    # For noise models of one's own; the rest of that room is internal.
+    # For noise models of one's own; the rest of that package is internal.
     "sklearn_moe.likelihoods.Noise",
+    "sklearn_moe.likelihoods.MeanErrorNoise",
     "sklearn_moe.likelihoods.Target",
 ]
 CLASSES = [path for path in PUBLIC if inspect.isclass(named(path))]

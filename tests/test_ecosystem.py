@@ -60,7 +60,7 @@ both = pytest.mark.parametrize("Mixture", PROBLEMS)
 
 def two_experts(Mixture, **params):
     # On unscaled columns LogisticRegression needs its time.
-    expert = make_pipeline(StandardScaler(), Mixture()._default_expert())
+    expert = make_pipeline(StandardScaler(), Mixture()._targets().default_expert())
     return Mixture(expert, n_experts=2, random_state=0, tol=1e-3, **params)
 
 
@@ -246,7 +246,7 @@ def test_experts_and_gate_pick_their_columns_by_name(Mixture, make_frame):
     X["city"] = np.where(X.pop("latitude") > 0, "north", "south")
     expert = make_pipeline(
         make_column_transformer((StandardScaler(), ["size", "age"])),
-        Mixture()._default_expert(),
+        Mixture()._targets().default_expert(),
     )
     gate = make_pipeline(
         make_column_transformer((OneHotEncoder(drop="first"), ["city"])), SoftmaxGate()
@@ -302,7 +302,7 @@ def test_categorical_labels_are_labels():
 @pytest.mark.parametrize("as_list", [False, True])
 @pytest.mark.parametrize("fitted", [False, True])
 def test_the_html_shows_gate_and_experts(Mixture, as_list, fitted):
-    expert = make_pipeline(StandardScaler(), Mixture()._default_expert())
+    expert = make_pipeline(StandardScaler(), Mixture()._targets().default_expert())
     experts = [("careful", expert), ("daring", expert)] if as_list else expert
     mixture = Mixture(experts, n_experts=2, random_state=0)
     if fitted:
@@ -323,7 +323,10 @@ def test_the_html_shows_gate_and_experts(Mixture, as_list, fitted):
 def test_the_html_shows_the_parts_that_are_there_by_default(Mixture):
     html = Mixture()._repr_html_()
     assert "<div><div>SoftmaxGate</div>" in html
-    assert f"<div><div>{type(Mixture()._default_expert()).__name__}</div>" in html
+    assert (
+        f"<div><div>{type(Mixture()._targets().default_expert()).__name__}</div>"
+        in html
+    )
 
 
 # Inspection
@@ -494,7 +497,7 @@ def test_a_pipeline_that_asks_for_weights_is_an_expert(Mixture):
     X, y = PROBLEMS[Mixture]()
     expert = make_pipeline(
         StandardScaler().set_fit_request(sample_weight=False),
-        Mixture()._default_expert().set_fit_request(sample_weight=True),
+        Mixture()._targets().default_expert().set_fit_request(sample_weight=True),
     )
     routed = Mixture(expert, n_experts=2, random_state=0).fit(X, y)
     with sklearn.config_context(enable_metadata_routing=False):

@@ -1,4 +1,4 @@
-"""The EM driver alone, with hand-made parts."""
+"""The EM algorithm alone, with experts and gates of a few lines."""
 
 import itertools
 
@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_moe.em import MAX_REVIVALS, expectation_maximization
-from sklearn_moe.gates import SoftmaxGate, SoftmaxGating
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe._statistics import Moments
+from sklearn_moe.em import Learners, expectation_maximization
+from sklearn_moe.em.dead_experts import MAX_REVIVALS
+from sklearn_moe.gates import SoftmaxGate, bind_gate
 from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 
@@ -50,15 +53,28 @@ def two_lines(n_samples, seed, noise=0.3):
     return np.column_stack([np.ones(n_samples), x]), y
 
 
-def run(X, y, gate, n_experts, *, sharing, seed=0, sample_weight=None, tol=1e-8):
-    rng = np.random.default_rng(seed)
+def rows_of(X, y, sample_weight=None):
     weights = np.ones(len(y)) if sample_weight is None else sample_weight
+    return LocalRows(Block(X, y, y, weights))
+
+
+def noise_of(rows):
+    block = rows.block
+    return NoiseLikelihood(GaussianNoise(), Moments.of(block.y, block.sample_weight))
+
+
+def softmax_on_last_column(rows, n_experts, alpha="auto"):
+    block = rows.block
+    seen = LocalRows(Block(block.X[:, 1:], block.y, block.y, block.sample_weight))
+    return bind_gate(SoftmaxGate(alpha), seen, n_experts, random_state=None)
+
+
+def run(rows, gate, n_experts, *, sharing, seed=0, tol=1e-8):
+    block, rng = rows.block, np.random.default_rng(seed)
     iterations = expectation_maximization(
-        Lines(X, y),
-        NoiseLikelihood(GaussianNoise(), None, y, weights),
-        gate,
-        rng.dirichlet(np.ones(n_experts), len(y)),
-        weights,
+        rows,
+        Learners(Lines(block.X, block.y), noise_of(rows), gate),
+        rng.dirichlet(np.ones(n_experts), rows.n_samples),
         sharing=sharing,
         tol=tol,
     )
@@ -78,57 +94,59 @@ def test_the_penalised_objective_never_decreases(
 ):
     X, y = two_lines(n_samples, seed)
     weights = np.random.default_rng(seed).uniform(0.1, 3, n_samples)
-    gate = SoftmaxGating(SoftmaxGate(alpha=alpha), X[:, 1:], weights)
-    iterations = run(
-        X, y, gate, n_experts, sharing=sharing, seed=seed, sample_weight=weights
-    )
-    # Reviving a starved expert is a new start; the law is about EM proper.
+    rows = rows_of(X, y, weights)
+    gate = softmax_on_last_column(rows, n_experts, alpha)
+    iterations = run(rows, gate, n_experts, sharing=sharing, seed=seed)
+    # Reinitialising a dead expert is a new start; the law is about EM proper.
     changes = [
         iteration.change for iteration in iterations if np.isfinite(iteration.change)
     ]
     assert min(changes, default=0) >= -1e-9
 
 
-def test_responsibilities_are_those_of_the_returned_parts():
+def test_responsibilities_are_those_of_the_returned_estimates():
     X, y = two_lines(100, 0)
-    last = run(X, y, Proportions(np.ones(100)), 2, sharing=0.05)[-1]
-    outputs = X @ np.transpose(last.experts)
-    joint = np.log(last.gate) + last.likelihood.log_prob(y, outputs, None)
+    last = run(rows_of(X, y), Proportions(np.ones(100)), 2, sharing=0.05)[-1]
+    estimates, posterior = last.estimates, last.posterior
+    outputs = X @ np.transpose(estimates.experts)
+    joint = np.log(estimates.gate) + estimates.likelihood.log_prob(y, outputs, None)
     expected = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-    np.testing.assert_allclose(last.responsibilities, expected, atol=1e-12)
+    np.testing.assert_allclose(posterior.responsibilities, expected, atol=1e-12)
+    np.testing.assert_allclose(posterior.share, expected.mean(axis=0))
     log_likelihood = np.logaddexp.reduce(joint, axis=1).sum()
-    assert last.log_likelihood == pytest.approx(log_likelihood)
+    assert posterior.log_likelihood == pytest.approx(log_likelihood)
 
 
 def test_without_penalties_the_objective_is_the_log_likelihood():
     X, y = two_lines(100, 0)
-    for iteration in run(X, y, Proportions(np.ones(100)), 2, sharing=0):
-        assert iteration.objective == iteration.log_likelihood
+    for iteration in run(rows_of(X, y), Proportions(np.ones(100)), 2, sharing=0):
+        assert iteration.objective == iteration.posterior.log_likelihood
 
 
 def test_sharing_adds_the_log_density_of_every_expert_to_the_objective():
     X, y = two_lines(100, 0)
-    last = run(X, y, Proportions(np.ones(100)), 2, sharing=0.2)[-1]
-    log_prob = last.likelihood.log_prob(y, X @ np.transpose(last.experts), None)
-    expected = last.log_likelihood + 0.2 / (2 * 0.8) * log_prob.sum()
+    last = run(rows_of(X, y), Proportions(np.ones(100)), 2, sharing=0.2)[-1]
+    outputs = X @ np.transpose(last.estimates.experts)
+    log_prob = last.estimates.likelihood.log_prob(y, outputs, None)
+    expected = last.posterior.log_likelihood + 0.2 / (2 * 0.8) * log_prob.sum()
     assert last.objective == pytest.approx(expected)
 
 
 def test_the_penalty_of_the_gate_is_counted_per_unit_of_weight():
     X, y = two_lines(100, 0)
-    weights = np.full(100, 2.0)
-    gate = SoftmaxGating(SoftmaxGate(alpha=0.1), X[:, 1:], weights)
-    last = run(X, y, gate, 2, sharing=0, sample_weight=weights)[-1]
-    slopes = last.gate.parameters[:, 0]
+    rows = rows_of(X, y, np.full(100, 2.0))
+    last = run(rows, softmax_on_last_column(rows, 2, alpha=0.1), 2, sharing=0)[-1]
+    slopes = last.estimates.gate.parameters[:, 0]
     assert slopes.any()
     # Two classes: the penalty is that of their one logit.
     penalty = 200 * 0.1 * np.sum(slopes**2)
-    assert last.objective == pytest.approx(last.log_likelihood - penalty)
+    assert last.objective == pytest.approx(last.posterior.log_likelihood - penalty)
 
 
 def test_it_stops_when_the_change_is_below_the_tolerance():
     X, y = two_lines(100, 0)
-    iterations = run(X, y, Proportions(np.ones(100)), 2, sharing=0.05, tol=1e-5)
+    gate = Proportions(np.ones(100))
+    iterations = run(rows_of(X, y), gate, 2, sharing=0.05, tol=1e-5)
     assert iterations[-1].converged
     assert 0 <= iterations[-1].change < 1e-5
     assert all(
@@ -139,19 +157,18 @@ def test_it_stops_when_the_change_is_below_the_tolerance():
 
 def test_it_recovers_two_lines():
     X, y = two_lines(500, 0, noise=0.05)
-    gate = SoftmaxGating(SoftmaxGate(), X[:, 1:], np.ones(500))
-    last = run(X, y, gate, 2, sharing=0, seed=1)[-1]
-    coefs = sorted(coef.tolist() for coef in last.experts)
+    rows = rows_of(X, y)
+    last = run(rows, softmax_on_last_column(rows, 2), 2, sharing=0, seed=1)[-1]
+    coefs = sorted(coef.tolist() for coef in last.estimates.experts)
     np.testing.assert_allclose(coefs, [[-1, -2], [2, 1]], atol=0.05)
-    np.testing.assert_allclose(last.likelihood.scale_, 0.05, atol=0.01)
+    np.testing.assert_allclose(last.estimates.likelihood.scale_, 0.05, atol=0.01)
 
 
 def test_scaling_the_weights_scales_the_objective():
     X, y = two_lines(80, 3)
-    once = run(X, y, Proportions(np.ones(80)), 2, sharing=0.05)
-    thrice = run(
-        X, y, Proportions(np.ones(80)), 2, sharing=0.05, sample_weight=np.full(80, 3.0)
-    )
+    gate = Proportions(np.ones(80))
+    once = run(rows_of(X, y), gate, 2, sharing=0.05)
+    thrice = run(rows_of(X, y, np.full(80, 3.0)), gate, 2, sharing=0.05)
     np.testing.assert_allclose(
         [3 * iteration.objective for iteration in once],
         [iteration.objective for iteration in thrice],
@@ -166,32 +183,31 @@ class OneSidedGate(Proportions):
         return np.exp(log_share), np.tile(log_share, (len(responsibilities), 1))
 
 
-def test_an_expert_that_starves_again_and_again_is_retired():
-    X, y = two_lines(60, 0)
-    iterations = run(X, y, OneSidedGate(np.ones(60)), 2, sharing=0, tol=1e-12)
+def test_an_expert_that_dies_again_and_again_is_retired():
+    rows = rows_of(*two_lines(60, 0))
+    iterations = run(rows, OneSidedGate(np.ones(60)), 2, sharing=0, tol=1e-12)
     last = iterations[-1]
     np.testing.assert_array_equal(last.active, [True, False])
-    np.testing.assert_allclose(last.responsibilities, np.tile([1.0, 0.0], (60, 1)))
+    expected = np.tile([1.0, 0.0], (60, 1))
+    np.testing.assert_allclose(last.posterior.responsibilities, expected)
     assert sum(np.isinf(i.change) for i in iterations) == 1 + MAX_REVIVALS
     assert last.converged
 
 
 def test_an_expert_that_begins_with_next_to_nothing_is_fitted_once_at_least():
     X, y = two_lines(60, 0)
-    responsibilities = np.tile([1 - 1e-9, 1e-9], (60, 1))
+    rows = rows_of(X, y)
     iterations = expectation_maximization(
-        Lines(X, y),
-        NoiseLikelihood(GaussianNoise(), None, y, np.ones(60)),
-        Proportions(np.ones(60)),
-        responsibilities,
-        np.ones(60),
+        rows,
+        Learners(Lines(X, y), noise_of(rows), Proportions(np.ones(60))),
+        np.tile([1 - 1e-9, 1e-9], (60, 1)),
         sharing=0,
         tol=1e-8,
     )
     assert next(iterations).active.all()
 
 
-def test_a_revived_expert_is_given_the_rows_explained_worst():
+def test_a_reinitialised_expert_is_given_the_rows_explained_worst():
     X, y = two_lines(60, 0)
     y[:6] += 50
     received = []
@@ -201,12 +217,11 @@ def test_a_revived_expert_is_given_the_rows_explained_worst():
             received.append(weights.of(1))
             return super().fit(weights, active, previous)
 
+    rows = rows_of(X, y)
     iterations = expectation_maximization(
-        Watched(X, y),
-        NoiseLikelihood(GaussianNoise(), None, y, np.ones(60)),
-        OneSidedGate(np.ones(60)),
+        rows,
+        Learners(Watched(X, y), noise_of(rows), OneSidedGate(np.ones(60))),
         np.full((60, 2), 0.5),
-        np.ones(60),
         sharing=0,
         tol=1e-8,
     )

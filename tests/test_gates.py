@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from _rows import rows_of
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -21,7 +22,8 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.gates.classifier import GATE_SHARING, ClassifierGating
+from sklearn_moe.gates import bind_gate
+from sklearn_moe.gates.bound_classifier import GATE_SHARING
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -87,12 +89,11 @@ def test_gate_weights_are_smoothed_a_little():
     assert mixture.predict_gate(ROWS).min() == pytest.approx(GATE_SHARING / 2)
 
 
-def gating(classifier, splits):
-    return ClassifierGating(
+def bound(classifier, splits, n_experts=2):
+    return bind_gate(
         classifier,
-        ROWS,
-        np.ones(len(ROWS)),
-        ROWS,
+        rows_of(ROWS),
+        n_experts,
         random_state=np.random.RandomState(0),
         splits=splits,
     )
@@ -101,8 +102,8 @@ def gating(classifier, splits):
 def test_a_row_is_weighed_by_a_gate_that_has_not_seen_it():
     splits = list(StratifiedKFold(3, shuffle=True, random_state=0).split(ROWS, RIGHT))
     tree = DecisionTreeClassifier(max_depth=3, random_state=0)
-    _, log_weights = gating(tree, splits).fit(np.eye(2)[RIGHT.astype(int)], None)
-    seed = gating(tree, None)._classifier.estimator.random_state
+    _, log_weights = bound(tree, splits).fit(np.eye(2)[RIGHT.astype(int)], None)
+    seed = tree.random_state
     expected = cross_val_predict(
         DecisionTreeClassifier(max_depth=3, random_state=seed),
         ROWS,
@@ -118,8 +119,8 @@ def test_a_gate_that_memorises_is_judged_out_of_fold_by_default():
     noise = np.random.default_rng(0).dirichlet([0.1, 0.1], len(ROWS))
     tree = DecisionTreeClassifier()
     splits = list(StratifiedKFold(3).split(ROWS, RIGHT))
-    _, in_sample = gating(tree, None).fit(noise, None)
-    _, out_of_fold = gating(tree, splits).fit(noise, None)
+    _, in_sample = bound(tree, None).fit(noise, None)
+    _, out_of_fold = bound(tree, splits).fit(noise, None)
     agreement = [
         np.sum(noise * np.exp(log_weights)) / len(noise)
         for log_weights in (in_sample, out_of_fold)
@@ -131,7 +132,7 @@ def test_a_gate_that_memorises_is_judged_out_of_fold_by_default():
 def test_an_expert_without_rows_has_the_smallest_weight():
     R = np.zeros((len(ROWS), 3))
     R[:, 0], R[:, 2] = RIGHT, ~RIGHT
-    _, log_weights = gating(LogisticRegression(), None).fit(R, None)
+    _, log_weights = bound(LogisticRegression(), None, 3).fit(R, None)
     np.testing.assert_allclose(np.exp(log_weights).sum(axis=1), 1)
     assert np.exp(log_weights)[:, 1].max() < 0.01
 

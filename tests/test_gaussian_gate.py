@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from _rows import rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -20,8 +21,9 @@ from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from sklearn_moe.em import expectation_maximization
-from sklearn_moe.gates.gaussian import GaussianGating
+from sklearn_moe._statistics import Moments
+from sklearn_moe.em import Learners, expectation_maximization
+from sklearn_moe.gates import bind_gate
 from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 TYPES = pytest.mark.parametrize("covariance_type", ["diag", "full"])
@@ -229,13 +231,13 @@ class Lines:
 @TYPES
 def test_a_retired_expert_has_no_region_and_changes_no_density(covariance_type):
     X = np.random.default_rng(0).standard_normal((30, 2))
-    gating = GaussianGating(GaussianGate(covariance_type), X, np.ones(30))
     halves = np.eye(2)[(X[:, 0] > 0).astype(int)]
-    without, log_weights = gating.fit(halves, None)
-    retired, with_it = gating.fit(np.insert(halves, 1, 0, axis=1), None)
+    gate = bind_gate(GaussianGate(covariance_type), rows_of(X), 3, random_state=None)
+    without, log_weights = gate.fit(halves, None)
+    retired, with_it = gate.fit(np.insert(halves, 1, 0, axis=1), None)
     np.testing.assert_array_equal(with_it[:, 1], -np.inf)
     np.testing.assert_allclose(with_it[:, [0, 2]], log_weights)
-    assert gating.penalty(retired) == pytest.approx(gating.penalty(without))
+    assert gate.penalty(retired) == pytest.approx(gate.penalty(without))
 
 
 @TYPES
@@ -253,17 +255,17 @@ def test_em_climbs_the_joint_likelihood_of_rows_and_targets(
     y = np.abs(X[:, 0]) + 0.3 * rng.standard_normal(80)
     weights = rng.uniform(0.1, 3, 80)
     gate = GaussianGate(covariance_type, reg_covar=reg_covar)
-    gating = GaussianGating(gate, X, weights)
-    iterations = expectation_maximization(
+    rows = rows_of(X, weights, y)
+    learners = Learners(
         Lines(np.column_stack([np.ones(80), X]), y),
-        NoiseLikelihood(GaussianNoise(), None, y, weights),
-        gating,
-        rng.dirichlet(np.ones(n_experts), 80),
-        weights,
-        sharing=sharing,
-        tol=1e-9,
+        NoiseLikelihood(GaussianNoise(), Moments.of(y, weights)),
+        bind_gate(gate, rows, n_experts, random_state=None),
     )
-    # Reviving a starved expert is a new start; the law is about EM proper.
+    start = rng.dirichlet(np.ones(n_experts), 80)
+    iterations = expectation_maximization(
+        rows, learners, start, sharing=sharing, tol=1e-9
+    )
+    # Reinitialising a dead expert is a new start; the law is about EM proper.
     changes = [i.change for i in itertools.islice(iterations, 100)]
     assert min(filter(np.isfinite, changes), default=0) >= -1e-9
 

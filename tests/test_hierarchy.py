@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from sklearn_moe.weighting import WeightedFit, last_step
+from sklearn_moe._estimators import WeightedFit, last_step
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(-1, 1, (200, 2))

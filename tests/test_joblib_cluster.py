@@ -46,7 +46,9 @@ def sent(client, monkeypatch):
 
     def scatter(self, data, **options):
         given = data if isinstance(data, (list, tuple)) else [data]
-        sizes.extend(getattr(item, "nbytes", 0) for item in given)
+        # A block of rows is sent as a whole.
+        arrays = (getattr(item, "X", item) for item in given)
+        sizes.extend(getattr(array, "nbytes", 0) for array in arrays)
         return unwatched(self, data, **options)
 
     unwatched = distributed.Client.scatter

@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from sklearn_moe import MixtureOfExpertsRegressor
-from sklearn_moe.em import TrainingWeights
-from sklearn_moe.experts import ExpertPool, PointAnswers
-from sklearn_moe.experts.linear import MAX_FEATURES
+from sklearn_moe._rows import Block, LocalRows, TrainingWeights
+from sklearn_moe.experts import ExpertPool, Predictions
+from sklearn_moe.experts.least_squares import MAX_FEATURES
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((300, 4))
@@ -84,10 +84,8 @@ def pool(experts, X=X, y=Y, **arguments):
         experts = [(f"expert{k}", experts) for k in range(3)]
     return ExpertPool(
         experts,
-        X,
-        y,
-        np.ones(len(y)),
-        PointAnswers(),
+        LocalRows(Block(X, y, y, np.ones(len(y)))),
+        Predictions(y.shape[1:]),
         random_state=np.random.RandomState(0),
         **arguments,
     )
@@ -98,7 +96,7 @@ def training_weights(weights):
 
 
 def m_steps(experts, X=X, y=Y, weights=WEIGHTS, **arguments):
-    """Estimators and answers of an M-step that follows another."""
+    """Estimators and outputs of an M-step that follows another."""
     work = pool(experts, X, y, **arguments)
     active = np.ones(weights.shape[1], dtype=bool)
     members, _ = work.fit(training_weights(np.ones_like(weights)), active, None)
@@ -191,7 +189,6 @@ WIDE = RNG.standard_normal((300, MAX_FEATURES + 1))
 )
 def test_data_that_are_computed_otherwise_are_left_to_the_estimators(X, y, fits):
     work = pool(Ridge(), X, y)
-    work.answers = PointAnswers(y.shape[1:])
     active, weights = np.ones(3, dtype=bool), training_weights(WEIGHTS[: len(y)])
     members, _ = work.fit(weights, active, None)
     work.fit(weights, active, members)
@@ -218,8 +215,8 @@ def test_an_expert_with_few_rows_is_fitted_to_these_alone(fits):
 
 
 def test_weights_of_several_experts_in_some_rows_are_those_of_each():
-    emphasis = 1 + WEIGHTS
-    weights = TrainingWeights(WEIGHTS, np.arange(1.0, 301), 0.2, emphasis)
+    working_weights = 1 + WEIGHTS
+    weights = TrainingWeights(WEIGHTS, np.arange(1.0, 301), 0.2, working_weights)
     rows = slice(5, 50, 3)
     expected = [weights.of(2)[rows], weights.of(0)[rows]]
     np.testing.assert_array_equal(weights.of([2, 0], rows), expected)
@@ -450,7 +447,7 @@ def test_experts_are_real_estimators(expert):
     np.testing.assert_array_equal(again.coef_, clone(expert).fit(X, Y).coef_)
 
 
-def test_the_answers_are_the_predictions():
+def test_the_outputs_are_the_predictions():
     experts, values = m_steps(Ridge())
     for k, expert in enumerate(experts):
         np.testing.assert_allclose(values[:, k], expert.predict(X), rtol=1e-12)

@@ -15,7 +15,7 @@ from sklearn_moe import (
     SoftmaxGate,
     kernels,
 )
-from sklearn_moe.em import TrainingWeights
+from sklearn_moe._rows import TrainingWeights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -68,7 +68,7 @@ def test_a_fit_holds_no_more_than_five_arrays_however_long_it_takes(sharing, max
     assert peak(mixture, X, y) < 5
 
 
-def test_a_classifier_holds_as_many_more_as_experts_answer_with_classes():
+def test_a_classifier_holds_as_many_more_as_experts_predict_classes():
     X = np.random.default_rng(0).uniform(-1, 1, (N_SAMPLES, 1))
     mixture = MixtureOfExpertsClassifier(
         Share(), N_EXPERTS, max_iter=3, tol=0, random_state=0
@@ -78,10 +78,11 @@ def test_a_classifier_holds_as_many_more_as_experts_answer_with_classes():
 
 def test_training_weights_are_the_columns_of_their_array():
     rng = np.random.default_rng(0)
-    parts, emphasis = rng.random((2, 7, 3))
+    fractions, working_weights = rng.random((2, 7, 3))
     sample_weight = rng.random(7)
-    weights = TrainingWeights(parts, sample_weight, 0.2, emphasis)
-    expected = sample_weight[:, np.newaxis] * (0.8 * parts + 0.2 / 3) * emphasis
+    weights = TrainingWeights(fractions, sample_weight, 0.2, working_weights)
+    expected = sample_weight[:, np.newaxis] * (0.8 * fractions + 0.2 / 3)
+    expected *= working_weights
     np.testing.assert_allclose(np.asarray(weights), expected)
     np.testing.assert_array_equal(weights.of(1), np.asarray(weights)[:, 1])
 

@@ -30,7 +30,7 @@ from sklearn_moe import (
 
 
 def regression(seed=0, n_samples=120):
-    """Three planes side by side."""
+    """Three planes, each next to another."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2, 2, (n_samples, 2))
     planes = [-1 - 2 * X[:, 1], 2 * X[:, 1], 3 + 0 * X[:, 1]]
@@ -143,7 +143,7 @@ def test_ensembles_and_pipelines_are_experts_like_any_other(Mixture, expert):
 def test_a_mixture_of_one_is_the_bare_expert(Mixture, as_list):
     X, y = PROBLEMS[Mixture]()
     weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
-    expert = Mixture()._default_expert()
+    expert = Mixture()._targets().default_expert()
     mixture = Mixture([("only", expert)] if as_list else expert, n_experts=1)
     mixture.fit(X, y, weights)
     bare = clone(expert).fit(X, y, weights)
@@ -263,7 +263,7 @@ def test_the_first_experts_are_fitted_to_the_initial_groups(Mixture):
         mixture.fit(X, y)
     for k, expert in enumerate(mixture.experts_):
         group = side(X) == k
-        alone = Mixture()._default_expert().fit(X[group], y[group])
+        alone = Mixture()._targets().default_expert().fit(X[group], y[group])
         np.testing.assert_allclose(expert.coef_, alone.coef_, rtol=1e-3)
 
 
@@ -458,6 +458,13 @@ def test_a_warm_start_refuses_another_problem(changed, message):
     with pytest.raises(ValueError, match=message):
         mixture.fit(changed.get("X", X), changed.get("y", y))
     np.testing.assert_array_equal(mixture.predict_proba(X), before)
+
+
+def test_a_warm_start_refuses_another_number_of_outputs():
+    X, y = regression()
+    mixture = MixtureOfExpertsRegressor(n_experts=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"shape of a target was \(\) and is \(2,\)"):
+        mixture.fit(X, np.column_stack([y, y]))
 
 
 @may_retire_experts
@@ -873,6 +880,12 @@ def test_the_parameters_of_named_experts_are_reached_by_name():
     assert mixture.n_experts == 5
 
 
+def test_an_expert_of_a_classifier_may_be_called_noise():
+    experts = [("noise", LogisticRegression()), ("other", LogisticRegression())]
+    mixture = MixtureOfExpertsClassifier(experts).set_params(noise__C=2)
+    assert dict(mixture.experts)["noise"].C == 2
+
+
 def test_a_named_expert_is_replaced_by_name():
     experts = [("first", Ridge()), ("second", Ridge())]
     mixture = MixtureOfExpertsRegressor(experts).set_params(second=Lasso(alpha=3))
@@ -886,7 +899,7 @@ def test_the_parameters_of_a_part_that_is_none_are_those_of_its_default(
     Mixture, given_none
 ):
     mixture = Mixture().set_params(**given_none, experts__tol=0.5, gate__alpha=0.25)
-    assert type(mixture.experts) is type(Mixture()._default_expert())
+    assert type(mixture.experts) is type(Mixture()._targets().default_expert())
     assert mixture.experts.tol == 0.5
     assert isinstance(mixture.gate, SoftmaxGate)
     assert mixture.gate.alpha == 0.25

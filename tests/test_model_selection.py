@@ -669,7 +669,7 @@ def test_what_has_no_number_to_choose_is_refused(estimator, numbers, error, mess
         select_n_experts(estimator, *regression(), numbers)
 
 
-# That it is not needed to import the package is seen to by test_house.py.
+# That it is not needed to import the package is seen to by test_layers.py.
 def test_what_is_optional_is_asked_for_only_when_it_is_needed(monkeypatch):
     for name in ("matplotlib", "pandas"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import get_tags
 
 from sklearn_moe import (
     GammaNoise,
@@ -27,7 +28,8 @@ from sklearn_moe import (
     SoftmaxGate,
     StudentTNoise,
 )
-from sklearn_moe.likelihoods import NOISES, Noise, NoiseLikelihood
+from sklearn_moe._statistics import Moments
+from sklearn_moe.likelihoods import NOISES, Noise, Target, noise_model
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR
 
 DATA = Path(__file__).parent / "data"
@@ -70,8 +72,11 @@ def problem(n_samples=200, n_outputs=None, seed=0):
     return X, y, location, weights
 
 
-def fitted(noise, X, y, location, weights):
-    return NoiseLikelihood(noise, X, y, np.ones(len(y))).fit(location, weights)
+def fitted(noise, X, y, location, weights, sample_weight=None):
+    sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    target = Target.of(Moments.of(y, sample_weight), X, y)
+    model = clone(noise).fit(target, location, weights)
+    return model, model.log_prob(y, location, X)
 
 
 @each_model
@@ -106,11 +111,11 @@ def test_a_weight_of_two_equals_the_row_twice(noise):
     weights = np.random.default_rng(1).integers(1, 4, (len(y), 1))
     twice = np.repeat(np.arange(len(y)), weights[:, 0])
     location = location[:, [0]]
-    weighted = NoiseLikelihood(noise, X, y, weights[:, 0]).fit(location, weights)
-    repeated = NoiseLikelihood(noise, X[twice], y[twice], np.ones(len(twice))).fit(
-        location[twice], np.ones((len(twice), 1))
+    _, weighted = fitted(noise, X, y, location, weights, weights[:, 0])
+    _, repeated = fitted(
+        noise, X[twice], y[twice], location[twice], np.ones((len(twice), 1))
     )
-    np.testing.assert_allclose(weighted[1][twice], repeated[1], rtol=1e-4)
+    np.testing.assert_allclose(weighted[twice], repeated, rtol=1e-4)
 
 
 @each_model
@@ -171,6 +176,13 @@ def test_what_is_no_noise_is_refused(noise):
     X = np.arange(20.0).reshape(-1, 1)
     with pytest.raises(ValueError, match="'noise'"):
         MixtureOfExpertsRegressor(n_experts=1, noise=noise).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("noise", ["cauchy", GaussianNoise, None])
+def test_the_error_about_what_is_no_noise_says_what_there_is(noise):
+    with pytest.raises(ValueError, match=r"'noise' .* 'gaussian', .*; got") as caught:
+        noise_model(noise)
+    assert repr(noise) in str(caught.value)
 
 
 def test_degrees_of_freedom_that_are_not_positive_are_refused():
@@ -245,8 +257,13 @@ def test_a_parameter_of_a_noise_that_is_a_name_can_be_set():
     assert not mixture.noise.reweight
 
 
-def test_a_mixture_of_an_unknown_noise_can_be_drawn():
-    assert "MixtureOfExperts" in MixtureOfExpertsRegressor(noise="?")._repr_html_()
+@pytest.mark.parametrize("noise", ["?", GaussianNoise, None])
+def test_a_mixture_of_an_unknown_noise_can_be_drawn_asked_and_changed(noise):
+    mixture = clone(MixtureOfExpertsRegressor(noise=noise))
+    assert "MixtureOfExperts" in mixture._repr_html_()
+    assert get_tags(mixture).estimator_type == "regressor"
+    mixture.set_params(experts__alpha=2.0)
+    assert mixture.get_params()["experts__alpha"] == 2.0
 
 
 def test_an_error_of_the_scale_estimator_says_so():
@@ -285,6 +302,21 @@ def test_a_noise_model_of_ones_own_is_as_good_as_any():
     lower, upper = mixture.predict_interval(X, 0.8).T
     assert 0.7 < np.mean((lower <= y) & (y <= upper)) <= 1
     assert mixture.n_parameters() == 2 * (3 + 1) + 3
+
+
+class Wide(GaussianNoise):
+    def fit(self, target, location, weights):
+        super().fit(target, location, weights)
+        self.scale_ = np.full_like(self.scale_, 7)
+        return self
+
+
+def test_a_model_that_overrides_fit_is_fitted_by_it():
+    X, y, _, _ = problem(100)
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, noise=Wide(), tol=1e-3, random_state=0
+    )
+    np.testing.assert_array_equal(mixture.fit(X, y).noise_.scale_, 7)
 
 
 # Outliers

@@ -14,7 +14,8 @@ from sklearn_moe import (
     SoftmaxGate,
     kernels,
 )
-from sklearn_moe.routing import Router
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe.em import Posterior, Router
 
 ROWS = np.random.default_rng(0).uniform(-1, 1, (120, 2))
 SIDE = (ROWS[:, 0] > np.median(ROWS[:, 0])).astype(int)
@@ -128,12 +129,18 @@ def test_each_expert_chooses_its_best_rows(problem):
         assert score[mine].min() >= score[~mine].max(initial=-np.inf)
 
 
+def route(router, responsibilities, weights=None):
+    weights = np.ones(len(responsibilities)) if weights is None else weights
+    rows = LocalRows(Block(None, None, None, weights))
+    return router.route(rows, Posterior.given(rows, responsibilities))
+
+
 @given(problems(), st.sampled_from(["hard", "expert_choice"]))
 @laws
 def test_the_gate_learns_a_distribution_over_the_experts(problem, assignment):
     scores, _, factor = problem
     responsibilities = (scores + 1) / (scores + 1).sum(axis=1, keepdims=True)
-    routed = Router(assignment, factor)(responsibilities, np.ones(len(scores)))
+    routed = route(Router(assignment, factor), responsibilities)
     np.testing.assert_allclose(routed.targets.sum(axis=1), 1)
     dropped = routed.weights.sum(axis=1) == 0
     np.testing.assert_allclose(routed.targets[dropped], responsibilities[dropped])
@@ -143,7 +150,7 @@ def test_the_gate_learns_a_distribution_over_the_experts(problem, assignment):
 
 def test_soft_routing_is_by_responsibility():
     responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), 10)
-    routed = Router()(responsibilities, np.arange(1.0, 11.0))
+    routed = route(Router(), responsibilities, np.arange(1.0, 11.0))
     assert routed.weights is responsibilities
     assert routed.targets is responsibilities
     assert routed.overflow_fraction == 0

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_moe import SoftmaxGate
-from sklearn_moe.gates._problem import MAX_DENSE_HESSIAN
+from sklearn_moe.gates._objective import MAX_DENSE_HESSIAN
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_sparse_input_equals_dense_input(iris, make_sparse):
 def test_conjugate_gradients_reach_the_same_optimum(container, monkeypatch, iris):
     X, y = iris
     exact = SoftmaxGate(tol=1e-9).fit(container(X), y).predict_proba(container(X))
-    monkeypatch.setattr("sklearn_moe.gates._problem.MAX_DENSE_HESSIAN", 0)
+    monkeypatch.setattr("sklearn_moe.gates._objective.MAX_DENSE_HESSIAN", 0)
     by_cg = SoftmaxGate(tol=1e-9).fit(container(X), y).predict_proba(container(X))
     np.testing.assert_allclose(by_cg, exact, atol=1e-7)
 
@@ -124,8 +124,8 @@ def test_a_hessian_of_few_rows_leads_to_the_same_optimum(
     X, y = rng.standard_normal((400, 3)), rng.dirichlet(np.ones(3), 400)
     weight = rng.exponential(size=400) if weighted else None
     expected = SoftmaxGate().fit(container(X), y, weight)
-    monkeypatch.setattr("sklearn_moe.gates._problem.ROWS_PER_PARAMETER", 2)
-    monkeypatch.setattr("sklearn_moe.gates._problem.LEAST_ROWS", 1)
+    monkeypatch.setattr("sklearn_moe.gates._objective.ROWS_PER_PARAMETER", 2)
+    monkeypatch.setattr("sklearn_moe.gates._objective.LEAST_ROWS", 1)
     gate = SoftmaxGate().fit(container(X), y, weight)
     assert gate.n_iter_ != expected.n_iter_
     np.testing.assert_allclose(gate.coef_, expected.coef_, atol=1e-6)

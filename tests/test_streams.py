@@ -1,6 +1,7 @@
 """What `partial_fit` promises: batch after batch, online EM."""
 
 import pickle
+import warnings
 from copy import deepcopy
 
 import joblib
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from _rows import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -36,24 +38,19 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_moe import (
-    GammaNoise,
     GaussianGate,
-    GaussianNoise,
     HeteroscedasticGaussian,
-    LaplaceNoise,
-    LogNormalNoise,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
-    PoissonNoise,
     SoftmaxGate,
     StudentTNoise,
     inspection,
 )
-from sklearn_moe.gates import OnlineFit, OnlineGating
-from sklearn_moe.incremental import forget
-from sklearn_moe.likelihoods import Target
-from sklearn_moe.moments import Moments
-from sklearn_moe.online import Stream, kept_part, online_step
+from sklearn_moe._estimators.incremental import decay_counts
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe._statistics import Moments
+from sklearn_moe.em import Learners, Stream, kept_fraction, online_step
+from sklearn_moe.gates import remember_gate, resume_gate
 
 CLASSES = ["no", "yes"]
 
@@ -216,70 +213,88 @@ def test_sparse_rows_are_learnt():
 # The algorithm
 
 
-class Toy:
-    """A part at work on a batch; what it has fitted is a list of what it was told."""
-
-    def __init__(self, log_prob):
-        self._log_prob = np.asarray(log_prob)
+class ToyExperts:
+    """Experts of which it is known what they learn."""
 
     def outputs(self, fitted):
-        return self._log_prob
+        return None
 
-    def log_prob(self, fitted, outputs):
-        return self._log_prob
+    def train(self, weights, active, fitted):
+        return np.asarray(weights), active
 
-    def log_weights(self, fitted):
-        return self._log_prob
 
-    def emphasis(self, fitted, outputs):
-        return 1.0
+class ToyLikelihood:
+    """A likelihood of given densities, whose statistic is the weights."""
 
-    def learn(self, fitted, *told):
-        return [*fitted, told]
+    has_working_weights = False
 
-    partial_fit = learn
+    def log_prob(self, y, outputs, X):
+        return np.log([[0.9, 0.1], [0.2, 0.8]])
+
+    def recall(self, fitted, weight):
+        return np.array([weight, 0 * weight])
+
+    def summarize(self, block, outputs, weights):
+        return np.array([0 * np.ones(2), np.asarray(weights).sum(axis=0)])
+
+    def solve(self, statistic):
+        return statistic
+
+
+class ToyGate:
+    """An even gate of which it is known what it learns."""
+
+    def recall(self, estimator):
+        return None
+
+    def fit(self, targets, previous):
+        return targets, None
+
+    def estimator(self, fitted, order):
+        return fitted
+
+    def memory(self, fitted):
+        return None
 
 
 def step_of_toys(**params):
     """A step with an even gate, two rows and two experts."""
     stream = Stream(
         weight=10.0,
-        experts=[],
-        likelihood=[],
-        gate=[],
+        experts=None,
+        likelihood=ToyLikelihood(),
+        gate=None,
         active=np.ones(2, dtype=bool),
         share=np.array([0.5, 0.5]),
         load=np.array([0.5, 0.5]),
         log_likelihood=0.0,
     )
-    weights = np.array([1.0, 3.0])
-    even, prob = np.log([[0.5, 0.5]] * 2), np.log([[0.9, 0.1], [0.2, 0.8]])
     params = {"kept": 0.5, "sharing": 0.0, **params}
-    return online_step(stream, Toy(prob), Toy(prob), Toy(even), weights, **params)
+    rows = LocalRows(Block(None, None, None, np.array([1.0, 3.0])))
+    learners = Learners(ToyExperts(), ToyLikelihood(), ToyGate())
+    return online_step(stream, rows, learners, np.log([[0.5, 0.5]] * 2), **params)
 
 
-def test_experts_learn_with_the_responsibilities_under_the_parts_as_they_are():
-    [(weights, active, kept)] = step_of_toys().experts
+def test_experts_learn_with_the_responsibilities_under_the_estimates_as_they_are():
+    weights, active = step_of_toys().experts
     np.testing.assert_allclose(weights, [[0.9, 0.1], [0.6, 2.4]])
     assert active.all()
-    assert kept == 0.5
 
 
-def test_sharing_gives_every_expert_a_part_of_each_row():
-    [(weights, *_)] = step_of_toys(sharing=0.2).experts
+def test_sharing_gives_every_expert_a_fraction_of_each_row():
+    weights, _ = step_of_toys(sharing=0.2).experts
     np.testing.assert_allclose(weights, [[0.82, 0.18], [0.78, 2.22]])
 
 
 def test_the_noise_is_told_how_much_each_expert_knows_already():
-    [(_, weights, past)] = step_of_toys(sharing=0.2).likelihood
-    np.testing.assert_allclose(weights.sum(axis=0), [1.5, 2.5])
+    past, weights = step_of_toys(sharing=0.2).likelihood
+    np.testing.assert_allclose(weights, [1.5, 2.5])
     np.testing.assert_allclose(past, [2.5, 2.5])
 
 
 def test_the_gate_learns_responsibilities():
-    [(targets, weight, kept)] = step_of_toys().gate
+    targets = step_of_toys().gate
     np.testing.assert_allclose(targets, [[0.9, 0.1], [0.2, 0.8]])
-    assert (weight, kept) == (10, 0.5)
 
 
 def test_shares_are_means_over_the_rows_seen():
@@ -292,27 +307,27 @@ def test_shares_are_means_over_the_rows_seen():
 def test_a_batch_has_the_weight_of_its_step_size(learning_decay, n_batches):
     weight = 50.0
     for t in range(1, n_batches + 1):
-        weight = kept_part(50.0 * t, 50.0, learning_decay) * weight + 50
+        weight = kept_fraction(50.0 * t, 50.0, learning_decay) * weight + 50
     assert 50 / weight == pytest.approx((n_batches + 1) ** -learning_decay)
 
 
 def test_a_row_fades_the_rows_before_the_less_the_more_there_are():
-    kept = [kept_part(n_rows, 1.0, 0.6) for n_rows in (1, 10, 1e5)]
+    kept = [kept_fraction(n_rows, 1.0, 0.6) for n_rows in (1, 10, 1e5)]
     assert kept == sorted(kept)
     assert kept[-1] > 0.99
 
 
 def test_with_a_decay_of_one_nothing_fades():
-    assert kept_part(7.0, 3.0, 1.0) == pytest.approx(1)
+    assert kept_fraction(7.0, 3.0, 1.0) == pytest.approx(1)
 
 
 def test_older_rows_count_half_after_the_half_life():
-    assert kept_part(1e12, 500.0, 0.6, half_life=1000) == pytest.approx(0.5**0.5)
+    assert kept_fraction(1e12, 500.0, 0.6, half_life=1000) == pytest.approx(0.5**0.5)
 
 
 def test_two_batches_fade_as_one_of_both():
-    both = kept_part(1e12, 300.0, 1.0, half_life=1000)
-    parts = [kept_part(1e12, n, 1.0, half_life=1000) for n in (100.0, 200.0)]
+    both = kept_fraction(1e12, 300.0, 1.0, half_life=1000)
+    parts = [kept_fraction(1e12, n, 1.0, half_life=1000) for n in (100.0, 200.0)]
     assert both == pytest.approx(np.prod(parts))
 
 
@@ -323,7 +338,7 @@ def test_two_batches_fade_as_one_of_both():
 def test_moments_of_two_batches_are_those_of_all_rows(seed):
     rng = np.random.default_rng(seed)
     X, w = 5 + rng.normal(size=(20, 3)), rng.uniform(0.1, 2, 20)
-    joined = Moments.of(X[:7], w[:7]).joined(Moments.of(X[7:], w[7:]))
+    joined = Moments.of(X[:7], w[:7]) + Moments.of(X[7:], w[7:])
     whole = Moments.of(X, w)
     np.testing.assert_allclose(joined.mean, whole.mean)
     np.testing.assert_allclose(joined.variance, whole.variance)
@@ -332,56 +347,8 @@ def test_moments_of_two_batches_are_those_of_all_rows(seed):
 def test_a_column_that_is_empty_in_one_batch_has_the_moments_of_the_other():
     empty = Moments(np.zeros(1), np.zeros(1), np.zeros(1))
     other = Moments(np.array([3.0]), np.array([2.0]), np.array([4.0]))
-    assert empty.joined(other) == other
-    assert other.joined(empty) == other
-
-
-EXACT = [
-    GaussianNoise(),
-    LaplaceNoise(),
-    GammaNoise(),
-    LogNormalNoise(),
-    PoissonNoise(),
-]
-
-
-@pytest.mark.parametrize("noise", EXACT, ids=lambda noise: type(noise).__name__)
-@pytest.mark.parametrize("n_outputs", [None, 2])
-def test_the_noise_of_two_batches_is_that_of_all_rows(noise, n_outputs):
-    rng = np.random.default_rng(0)
-    shape = () if n_outputs is None else (n_outputs,)
-    location = rng.uniform(1, 3, (50, 3, *shape))
-    y = np.round(rng.gamma(5, 0.5, (50, *shape))) + 1
-    weights = rng.uniform(0, 2, (50, 3))
-    target = Target.of(None, y, np.ones(50))
-    halves = [
-        Target(None, y[h], target.mean, target.spread, target.floor)
-        for h in (slice(20), slice(20, None))
-    ]
-    whole = clone(noise).fit(target, location, weights)
-    online = clone(noise).fit(halves[0], location[:20], weights[:20])
-    online.partial_fit(halves[1], location[20:], weights[20:], weights[:20].sum(axis=0))
-    for name, value in whole.fitted_parameters().items():
-        np.testing.assert_allclose(getattr(online, name), value)
-
-
-def test_student_t_noise_stays_where_the_likelihood_is_largest():
-    rng = np.random.default_rng(0)
-    y, location, weights = rng.standard_t(4, 500), np.zeros((500, 1)), np.ones((500, 1))
-    target = Target.of(None, y, weights[:, 0])
-    noise = StudentTNoise(df=4).fit(target, location, weights)
-    scale = noise.scale_
-    noise.partial_fit(target, location, weights, np.array([500.0]))
-    np.testing.assert_allclose(noise.scale_, scale, rtol=1e-4)
-
-
-def test_an_expert_without_rows_keeps_its_noise():
-    target = Target.of(None, np.arange(5.0), np.ones(5))
-    noise = GaussianNoise().fit(target, np.zeros((5, 2)), np.ones((5, 2)))
-    scale, weights = noise.scale_, np.ones((5, 2)) * [1, 0]
-    noise.partial_fit(target, np.ones((5, 2)), weights, np.array([5.0, 0.0]))
-    assert noise.scale_[0] != scale[0]
-    assert noise.scale_[1] == scale[1]
+    assert empty + other == other
+    assert other + empty == other
 
 
 def test_error_rates_of_experts_that_only_vote_go_on():
@@ -398,17 +365,27 @@ def targets_of(X, border=0.0):
 
 def learn_targets(gate, X, targets, *, kept=1.0, size=250):
     """A gate fitted to the first rows, and taught the others batch by batch."""
+    n_experts, n_rows = targets.shape[1], float(size)
     gate.fit(X[:size], targets[:size])
-    weight, fitted = float(size), OnlineFit(gate)
-    for rows in list(gen_batches(X.shape[0], size))[1:]:
-        n_rows = float(rows.start)
-        online = OnlineGating(X[rows], np.ones(size), targets.shape[1], 0.5, n_rows)
-        if fitted.memory is None:
-            first = OnlineGating(X[:size], np.ones(size), targets.shape[1], 0.5, n_rows)
-            fitted = first.remember(fitted, weight)
-        fitted = online.learn(fitted, targets[rows], weight, kept)
-        weight = kept * weight + size
-    return fitted.estimator
+    memory = remember_gate(
+        gate, rows_of(X[:size]), n_experts, weight=n_rows, n_rows=n_rows
+    )
+    for batch in list(gen_batches(X.shape[0], size))[1:]:
+        online = resume_gate(
+            gate,
+            rows_of(X[batch]),
+            n_experts,
+            memory=memory,
+            kept=kept,
+            n_rows=float(batch.start),
+            offset=0.5,
+        )
+        fitted, _ = online.fit(targets[batch], None)
+        gate, memory = (
+            online.estimator(fitted, np.arange(n_experts)),
+            online.memory(fitted),
+        )
+    return gate
 
 
 @pytest.mark.parametrize("covariance_type", ["diag", "full"])
@@ -474,7 +451,7 @@ def test_a_softmax_gate_of_too_many_parameters_is_refused():
 def test_naive_bayes_forgets_what_it_has_counted(expert):
     X, y = np.array([[0], [1], [1], [0]]), np.array([0, 0, 1, 1])
     fitted = expert().fit(X, y)
-    forget(fitted, 0.25)
+    decay_counts(fitted, 0.25)
     fitted.partial_fit(X[:2], y[:2])
     np.testing.assert_allclose(fitted.class_count_, [2.5, 0.5])
 
@@ -844,3 +821,27 @@ def test_further_arguments_are_refused_where_routing_is_not_enabled():
 def test_scikit_learn_check(check):
     # The others are in test_sklearn_checks: weights of SGD equal no repeated rows.
     check("MixtureOfExpertsRegressor", regressor())
+
+
+def test_the_first_batch_is_accelerated_where_fits_are():
+    X, y = rules(300)
+    plain, quick = (
+        regressor(acceleration=acceleration).partial_fit(X, y)
+        for acceleration in (None, "squarem")
+    )
+    assert not np.array_equal(plain.objective_path_, quick.objective_path_)
+
+
+def test_what_does_not_converge_in_the_first_batch_is_silent():
+    X, y = rules(200)
+    gate = SGDClassifier(loss="log_loss", max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        regressor(gate=gate, max_iter=3).partial_fit(X, y)
+
+
+def test_a_batch_is_checked_against_the_noise_as_it_is_now():
+    X, y = rules(200)
+    online = regressor().partial_fit(X[:100], y[:100]).set_params(noise="poisson")
+    with pytest.raises(ValueError, match="PoissonNoise is about counts"):
+        online.partial_fit(X[100:], y[100:])

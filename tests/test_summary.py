@@ -27,7 +27,7 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.inspection import summary, uncertainty
+from sklearn_moe.inspection import _information, summary, uncertainty
 
 DATA = Path(__file__).parent / "data"
 
@@ -155,7 +155,7 @@ def test_the_information_is_the_hessian_of_the_log_likelihood(kind, n_experts):
 def test_rows_are_taken_in_batches(monkeypatch):
     mixture, X, y = fitted("gaussian", 2)
     at_once = summary(mixture, X, y, covariance="sandwich")
-    monkeypatch.setattr(uncertainty, "BATCH_SIZE", 7)
+    monkeypatch.setattr(_information, "BATCH_SIZE", 7)
     in_batches = summary(mixture, X, y, covariance="sandwich")
     pd.testing.assert_frame_equal(in_batches, at_once)
 

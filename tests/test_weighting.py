@@ -49,11 +49,11 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.weighting import (
+from sklearn_moe._estimators import (
     MIN_ROWS,
     MIN_ROWS_OF_CLASS,
     WeightedFit,
-    seeded,
+    seeded_clone,
     substantial_rows,
     systematic_resample,
     with_all_classes,
@@ -82,7 +82,7 @@ def weighted_fit(estimator, X, y, weights, seed=0, **arguments):
 
 
 def way(estimator):
-    return WeightedFit(estimator, np.random.RandomState(0)).way
+    return WeightedFit(estimator, np.random.RandomState(0)).weighting
 
 
 def two_regimes(Mixture, n_samples=80):
@@ -308,7 +308,7 @@ def test_the_steps_of_a_pipeline_that_cannot_be_routed_are_weighted():
 @ROUTING
 def test_a_mixture_of_pipelines_is_that_of_the_repeated_rows(Mixture, routing):
     X, y, counts = two_regimes(Mixture)
-    expert = make_pipeline(StandardScaler(), Mixture()._default_expert())
+    expert = make_pipeline(StandardScaler(), Mixture()._targets().default_expert())
     weighted = Mixture(expert, 2, init="kmeans", random_state=0)
     repeated = clone(weighted)
     weighted.fit(X, y, counts)
@@ -432,7 +432,7 @@ def test_every_open_random_state_is_drawn():
         make_pipeline(frozen, BaggingRegressor(DecisionTreeRegressor(random_state=5))),
         {"baggingregressor": [RandomForestRegressor()]},
     )
-    one, other = (seeded(estimator, np.random.RandomState(0)) for _ in range(2))
+    one, other = (seeded_clone(estimator, np.random.RandomState(0)) for _ in range(2))
     bagging, [forest] = one.estimator[-1], one.param_grid["baggingregressor"]
     assert isinstance(bagging.random_state, int)
     assert isinstance(forest.random_state, int)

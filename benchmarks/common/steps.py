@@ -2,7 +2,7 @@
 
 # The subpackage or module that a step goes through.
 STEPS = {
-    "initialization": "start",
+    "starts": "start",
     "gate": "gate",
     "gates": "gate",
     "likelihoods": "likelihood",

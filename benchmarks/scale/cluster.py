@@ -78,13 +78,13 @@ COLUMNS = {
 
 # What the tasks that take time do; the names are those of the dashboard.
 KINDS = {
-    "gate_loss": "the gate's loss and gradient",
-    "moments_of": "normal equations of ridge experts",
-    "pick": "choose the rows that travel",
+    "loss_of": "the gate's loss and gradient",
+    "normal_equations": "normal equations of ridge experts",
+    "select_rows": "choose the rows that travel",
     "fit_expert": "fit an expert to the rows that came",
-    "Ask": "what the experts answer",
-    "sums_of": "errors of the experts",
-    "expect": "the E-step",
+    "_outputs_of_block": "what the experts answer",
+    "summarize": "errors of the experts",
+    "_posterior_of_block": "the E-step",
     "add_up": "add up sums",
 }
 

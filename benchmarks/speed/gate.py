@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common.report import header, verdict, write
 from sklearn_moe import SoftmaxGate
-from sklearn_moe.gates import SoftmaxGating
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe.gates import bind_gate
 
 ALPHA = 1e-3
 # Largest element of the gradient at which both stop.
@@ -101,19 +102,20 @@ def measure(n_rows, n_features, n_experts, n_repeats):
             rival.weights(X), before, rival.model.coef_
         )
         # As EM does it: the design is standardised once, before the first iteration.
-        gating = SoftmaxGating(SoftmaxGate(ALPHA), X, np.ones(n_rows))
-        start = gating.parameters_of(gate)
-        gating.fit(before, start)
+        rows = LocalRows(Block(X, before, before, np.ones(n_rows)))
+        bound = bind_gate(SoftmaxGate(ALPHA), rows, n_experts, random_state=None)
+        start = bound.recall(gate)
+        bound.fit(before, start)
         fitted = []
         times["warm"].append(
             timed(
-                lambda gating=gating, start=start, fitted=fitted: fitted.append(
-                    gating.fit(after, start)[0]
+                lambda bound=bound, start=start, fitted=fitted: fitted.append(
+                    bound.fit(after, start)[0]
                 )
             )
         )
         times["rival warm"].append(timed(lambda rival=rival: rival.fit(after)))
-        warm = gating.estimator(fitted[0], np.arange(n_experts))
+        warm = bound.estimator(fitted[0], np.arange(n_experts))
         excess_warm = objective(warm.predict_proba(X), after, warm.coef_) - objective(
             rival.weights(X), after, rival.model.coef_
         )

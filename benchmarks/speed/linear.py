@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor
-from sklearn_moe.experts import LeastSquares
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe.experts.least_squares import LeastSquares
 
 # The M-step of the experts, at the size for which the bar is set.
 BAR = 2.0
@@ -113,10 +114,11 @@ def m_step_together(expert, X, y, weights):
     """
     experts = range(weights.n_experts)
     previous = dict(enumerate(m_step_alone(expert, X, y, weights)()))
-    least_squares = LeastSquares(X, y, np.ones(len(X)))
+    least_squares = LeastSquares(LocalRows(Block(X, y, y, np.ones(len(X)))))
 
     def m_step():
-        fitted, _ = least_squares.fit(previous, weights)
+        fitted = least_squares.fit(previous, weights)
+        least_squares.predict(list(fitted.values()))
         return [
             fitted[k] if k in fitted else fit_alone(expert, X, y, weights.of(k))[0]
             for k in experts

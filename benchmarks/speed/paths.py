@@ -81,7 +81,7 @@ def step_of_prediction(stack):
         return "gate"
     if "experts" in names:
         return OWN
-    return "combination" if "routing" in names else REST
+    return "combination" if "_pooling" in names else REST
 
 
 def profiled(kind_of, call, least_seconds=0.0):

@@ -1,7 +1,9 @@
 """Values that lie in partitions, and the cluster that computes with them."""
 
 import pickle
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import reduce
+from operator import add
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -10,185 +12,120 @@ from dask import delayed
 from distributed import Client, LocalCluster, futures_of, get_client
 from sklearn.utils import gen_batches
 
-# How many sums are added up in one task: the tree of a thousand partitions has three
-# floors.
+# How many statistics are added up in one task: the tree of a thousand partitions has
+# three levels.
 ADDED_AT_ONCE = 16
 
 
-class Rows:
+class Lazy:
     """A value for each partition: what a function makes of others.
 
-    Nothing is computed before it is asked for; then one task for each partition does
-    all that leads from values that are there to those that are wanted.
-
-    Parameters
-    ----------
-    function : callable
-    *arguments : object
-        `Rows` stand for the value in the same partition, `Shared` for what the workers
-        hold; all else is handed over as it is, and should be small.
+    Nothing is computed before it is needed. Then one task for each partition does all
+    that leads from stored values to those that are needed, so that no array in between
+    leaves it. (Dask itself fuses chains alone, and these values have arguments in
+    common.) An argument that is lazy or stored stands for its value in the same
+    partition; all else is handed over as it is, and should be small.
     """
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
 
 
-class Kept(Rows):
+class Stored:
     """A value for each partition that is there, or in the graph of a collection.
 
-    Parameters
-    ----------
-    parts : list of Delayed or object
+    `values` is a list of them, or one Delayed that all partitions have in common.
     """
 
-    def __init__(self, parts):
-        self.parts = parts
+    def __init__(self, values):
+        self.values = values
 
+    def __reduce__(self):
+        # What is sent to a partition is a place for its value.
+        return Stored, (None,)
 
-class Shared:
-    """One value, the same for all partitions.
+    def of(self, partition):
+        """The value in a partition, by its number."""
+        return self.values[partition] if self.n_partitions else self.values
 
-    Parameters
-    ----------
-    value : Delayed
-    """
-
-    def __init__(self, value):
-        self.value = value
+    @property
+    def n_partitions(self):
+        """Number of values; 0 where all partitions have one in common."""
+        return len(self.values) if isinstance(self.values, list) else 0
 
 
 class Cluster:
     """A Dask cluster while a mixture is being fitted on it.
 
-    What is kept on a worker can be made anew from the graph of the collection and from
-    what the scheduler holds: if a worker dies, the others make it again. When the
-    block is left, nothing remains.
-
-    Parameters
-    ----------
-    client : Client or None
-        None means the one at hand, or else a cluster on this machine, for the time of
-        the block.
-    persist : bool
-        Whether `keep` keeps anything.
+    What is stored on a worker can be made anew from the graph of the collection and
+    from what the scheduler holds: if a worker dies, the others make it again.
+    `persist` says whether `keep` stores anything.
     """
 
     def __init__(self, client, persist):
-        self._given, self._persist = client, persist
+        self.client, self._persist = client, persist
         self._futures = WeakSet()
 
-    def __enter__(self):
-        with ExitStack() as stack:
-            self.client = self._given or _client_at_hand() or _embedded(stack)
-            stack.callback(self._forget)
-            self._stack = stack.pop_all()
-        return self
+    def keep(self, values):
+        """Have the workers store lazy values, unless rows are not to be kept."""
+        return self.store(values) if self._persist else values
 
-    def __exit__(self, *error):
-        self._stack.close()
-
-    def keep(self, rows):
-        """Have the workers keep these values, unless rows are not to be kept.
-
-        Parameters
-        ----------
-        rows : Rows
-
-        Returns
-        -------
-        rows : Rows
-            The same.
-        """
-        return Kept(self._start(_tasks(rows))) if self._persist else rows
+    def store(self, values):
+        """Have the workers compute values now, and store them."""
+        started = self.client.persist(tasks_of(values))
+        self._futures.update(futures_of(started))
+        return Stored(started)
 
     def share(self, value):
-        """Hand a value to all workers that ask for it.
-
-        Parameters
-        ----------
-        value : object
-
-        Returns
-        -------
-        shared : Shared
-        """
+        """Hand a value to all workers that need it."""
         # In the graph, and not scattered: so it outlives every worker.
-        return Shared(*self._start([task("model", unpickle, cloudpickle.dumps(value))]))
+        task = calls("model", pickle.loads, [[cloudpickle.dumps(value)]])
+        return Stored(self.store(Stored(task)).values[0])
 
-    def total(self, rows):
-        """Sums over the partitions.
-
-        Parameters
-        ----------
-        rows : Rows
-            Tuples of numbers and arrays.
-
-        Returns
-        -------
-        sums : tuple
-        """
-        tasks = _tasks(rows)
+    def total(self, values):
+        """Sum of the values of all partitions, which are statistics."""
+        tasks = tasks_of(values)
         while len(tasks) > 1:
-            tasks = [
-                task("add_up", add_up, tasks[some])
-                for some in gen_batches(len(tasks), ADDED_AT_ONCE)
-            ]
+            batches = gen_batches(len(tasks), ADDED_AT_ONCE)
+            tasks = calls("add_up", add_up, [[tasks[batch]] for batch in batches])
         return self.fetch(tasks)[0]
 
-    def collect(self, rows):
-        """The values themselves, which should be small.
-
-        Parameters
-        ----------
-        rows : Rows
-
-        Returns
-        -------
-        values : list
-        """
-        return self.fetch(_tasks(rows))
-
     def fetch(self, tasks):
-        """Results of tasks.
-
-        Parameters
-        ----------
-        tasks : list of Delayed
-
-        Returns
-        -------
-        results : list
-        """
+        """Compute tasks, and return their results as a list."""
         futures = self.client.compute(tasks)
         self._futures.update(futures)
         return self.client.gather(futures)
 
-    def _start(self, tasks):
-        started = self.client.persist(tasks)
-        self._futures.update(futures_of(started))
-        return started
-
-    def _forget(self):
+    def forget(self):
+        """Release all that is stored, and take back the tasks that wait."""
         # An error holds on to the frames it came through, and to what they hold.
         for future in list(self._futures):
             future.release()
 
 
-def task(name, function, *arguments):
-    """A call on the cluster.
+@contextmanager
+def cluster_of(client, persist):
+    """Have a `Cluster` within a block; when that is left, nothing remains on it.
 
-    Parameters
-    ----------
-    name : str
-        What the dashboard shows.
-    function : callable
-    *arguments : object
-
-    Returns
-    -------
-    task : Delayed
+    Where the client is None it is that at hand, or else that of a cluster on this
+    machine for the time of the block.
     """
-    return delayed(run)(function, *arguments, dask_key_name=f"{name}-{uuid4().hex}")
+    with ExitStack() as stack:
+        cluster = Cluster(client or _client_at_hand() or _embedded(stack), persist)
+        stack.callback(cluster.forget)
+        yield cluster
+
+
+def calls(name, function, arguments):
+    """Make a list of tasks that call a function, one for each list of arguments.
+
+    The dashboard shows them by the name.
+    """
+    call, key = delayed(run), f"{name}-{uuid4().hex}"
+    return [
+        call(function, *own, dask_key_name=f"{key}-{number}")
+        for number, own in enumerate(arguments)
+    ]
 
 
 def run(function, *arguments):
@@ -200,118 +137,53 @@ def run(function, *arguments):
     return function(*arguments)
 
 
-def unpickle(pickled):
-    """What was pickled."""
-    return pickle.loads(pickled)
+def add_up(statistics):
+    """Sum a list of statistics."""
+    return reduce(add, statistics)
 
 
-def in_each(rows):
-    """The task of each partition.
-
-    Parameters
-    ----------
-    rows : Rows
-
-    Returns
-    -------
-    tasks : list of Delayed
-    """
-    return _tasks(rows)
-
-
-def add_up(values):
-    """Sum tuples, element by element.
-
-    Parameters
-    ----------
-    values : list of tuple
-
-    Returns
-    -------
-    sums : tuple
-    """
-    return tuple(map(sum, zip(*values)))
+def tasks_of(values):
+    """The task that computes the value of each partition, as a list."""
+    if isinstance(values, Stored):
+        return values.values
+    # Pickled once for all partitions.
+    stored, pickled = stored_in(values), cloudpickle.dumps(values)
+    n_partitions = max(own.n_partitions for own in stored)
+    function = getattr(values.function, "func", values.function)
+    return calls(
+        getattr(function, "__name__", type(function).__name__),
+        evaluate,
+        ([pickled, *(own.of(p) for own in stored)] for p in range(n_partitions)),
+    )
 
 
-class Call:
-    """A function and its arguments: calls, slots and constants."""
-
-    def __init__(self, function, arguments):
-        self.function, self.arguments = function, arguments
-
-
-class Slot:
-    """The place of a value that is there."""
-
-    def __init__(self, position):
-        self.position = position
+def stored_in(values):
+    """The stored values from which lazy ones are made, in an order that is theirs."""
+    found, pending = {}, [values]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (Lazy, Stored)) and id(node) not in found:
+            found[id(node)] = node
+            pending.extend(getattr(node, "arguments", ()))
+    return [node for node in found.values() if isinstance(node, Stored)]
 
 
-def evaluate(call, *values):
-    """Carry out the calls that lead to one value.
-
-    Parameters
-    ----------
-    call : Call or Slot
-    *values : object
-        For the slots.
-
-    Returns
-    -------
-    value : object
-    """
-    return _value_of(call, values, {})
+def evaluate(pickled, *stored):
+    """Compute a lazy value of one partition, where the stored ones are these."""
+    lazy = pickle.loads(pickled)
+    return value_of(lazy, dict(zip(map(id, stored_in(lazy)), stored)))
 
 
-def _value_of(node, values, done):
+def value_of(argument, known):
+    """The value of an argument of `Lazy`; those that are known are by their `id`."""
     # No function within `evaluate`: one that calls itself would hold on to all arrays
-    # until Python looks for circles.
-    if isinstance(node, Slot):
-        return values[node.position]
-    if not isinstance(node, Call):
-        return node
-    if id(node) not in done:
-        arguments = [_value_of(inner, values, done) for inner in node.arguments]
-        done[id(node)] = node.function(*arguments)
-    return done[id(node)]
-
-
-def _tasks(rows):
-    if isinstance(rows, Kept):
-        return rows.parts
-    leaves = []
-    call = _node_of(rows, leaves, {})
-    n_partitions = max(len(leaf.parts) for leaf in leaves if isinstance(leaf, Kept))
-    name = f"{_name(rows.function)}-{uuid4().hex}"
-    return [
-        delayed(evaluate)(
-            call,
-            *(
-                leaf.parts[p] if isinstance(leaf, Kept) else leaf.value
-                for leaf in leaves
-            ),
-            # The name of what it does is what the dashboard shows.
-            dask_key_name=f"{name}-{p}",
-        )
-        for p in range(n_partitions)
-    ]
-
-
-def _node_of(argument, leaves, nodes):
-    if not isinstance(argument, (Rows, Shared)):
+    # until Python looks for cycles.
+    if not isinstance(argument, (Lazy, Stored)):
         return argument
-    if id(argument) not in nodes:
-        if isinstance(argument, (Kept, Shared)):
-            nodes[id(argument)] = Slot(len(leaves))
-            leaves.append(argument)
-        else:
-            arguments = [_node_of(a, leaves, nodes) for a in argument.arguments]
-            nodes[id(argument)] = Call(argument.function, arguments)
-    return nodes[id(argument)]
-
-
-def _name(function):
-    return getattr(function, "__name__", type(function).__name__)
+    if id(argument) not in known:
+        arguments = [value_of(inner, known) for inner in argument.arguments]
+        known[id(argument)] = argument.function(*arguments)
+    return known[id(argument)]
 
 
 def _client_at_hand():

@@ -1,4 +1,4 @@
-"""Dask collections: their partitions, and what is computed from each when needed."""
+"""Dask collections: their partitions, and methods that are applied to each of them."""
 
 import dask.array as da
 import dask.dataframe as dd
@@ -7,58 +7,56 @@ import pandas as pd
 from dask import delayed
 
 
-def check_collection(collection, name):
-    """Raise TypeError where something is no Dask array, frame or series.
-
-    Parameters
-    ----------
-    collection : object
-    name : str
-        That of the argument.
-    """
-    if is_collection(collection):
-        return
-    kind = type(collection).__name__
-    raise TypeError(
-        f"{name} must be a Dask array, data frame or series; got a {kind}. For what "
-        "fits into memory take the mixture of the same name from sklearn_moe."
-    )
-
-
 def is_collection(rows):
     """Whether something is a Dask array, data frame or series."""
     return isinstance(rows, (da.Array, dd.DataFrame, dd.Series))
 
 
-def aligned(X, *others):
-    """The partitions of X, and those of other collections with the same rows.
+def check_collections(X, sample_weight=None, **targets):
+    """Raise an error where one is no collection, or X no table."""
+    for name, given in {"X": X, **targets, "sample_weight": sample_weight}.items():
+        optional = name == "sample_weight" and given is None
+        if not (optional or is_collection(given)):
+            raise TypeError(
+                f"{name} must be a Dask array, data frame or series; got a "
+                f"{type(given).__name__}. For what fits into memory take the mixture "
+                "of the same name from sklearn_moe."
+            )
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have two dimensions, rows and columns; got {X.ndim}. Reshape an "
+            "array of one feature with X.reshape(-1, 1)."
+        )
 
-    Parameters
-    ----------
-    X : dask Array or DataFrame of shape (n_samples, n_features)
-    *others : dask Array, DataFrame or Series
-        Names and collections, by turns; None stays None.
 
-    Returns
-    -------
-    parts : list of list of Delayed
+def as_targets(y):
+    """A frame of targets as an array, and a single column without its axis."""
+    if isinstance(y, dd.DataFrame):
+        y = y.to_dask_array()
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def aligned(X, **others):
+    """Iterate over the partitions of X and of other collections with the same rows.
+
+    Each is a tuple of Delayed, one for each collection; None stays None.
     """
     X = _one_chunk_of_columns(X)
-    parts = [_partitions(X)]
-    for name, other in zip(others[::2], others[1::2]):
+    partitions = [_partitions(X)]
+    for name, other in others.items():
         if other is None:
-            parts.append([None] * len(parts[0]))
+            partitions.append([None] * len(partitions[0]))
             continue
         if _known_chunks(X) and _known_chunks(other) and X.shape[0] == other.shape[0]:
             other = other.rechunk({0: X.chunks[0]})
         own = _partitions(_one_chunk_of_columns(other))
-        if len(own) != len(parts[0]):
+        if len(own) != len(partitions[0]):
             raise ValueError(
-                f"X has {len(parts[0])} partitions, but {name} has {len(own)}. They "
-                "must hold the same rows in the same partitions: repartition one."
+                f"X has {len(partitions[0])} partitions, but {name} has {len(own)}. "
+                "They must hold the same rows in the same partitions: repartition one."
             )
-        parts.append(own)
-    return parts
+        partitions.append(own)
+    return zip(*partitions)
 
 
 def _known_chunks(collection):
@@ -75,92 +73,67 @@ def _partitions(collection):
     return list(np.ravel(collection.to_delayed()))
 
 
-def is_frame(collection):
-    """Whether a collection is a data frame or a series."""
-    return isinstance(collection, (dd.DataFrame, dd.Series))
-
-
-def as_array(collection):
-    """A series as an array; anything else as it is."""
-    return collection.to_dask_array() if is_frame(collection) else collection
-
-
-class Question:
+class PartitionMethod:
     """A method of a fitted mixture, for the rows of a partition.
 
-    Parameters
-    ----------
-    mixture : estimator
-    method : str
-    X : ndarray or DataFrame
-        A few rows of the training set, which stand in where there is none.
-    *targets : ndarray
-        Theirs, where the method asks for them.
+    A few rows of the training set, with their targets where the method takes them,
+    stand in for a partition that has none.
     """
 
-    def __init__(self, mixture, method, X, *targets):
+    def __init__(self, mixture, method, *example):
         self._mixture, self._method = mixture, method
         # What the dashboard shows.
         self.__name__ = method
-        self._example = X, *targets
+        self._example = example
 
     def __call__(self, X, *targets):
-        """The answer; of a frame, a frame or series with its index."""
+        """The output; of a frame, a frame or series with its index."""
         if len(X) == 0:
             # No error, as it is for an estimator.
             return self.example(getattr(X, "dtype", None))
-        answer = getattr(self._mixture, self._method)(X, *map(np.asarray, targets))
+        output = getattr(self._mixture, self._method)(X, *map(np.asarray, targets))
         if not hasattr(X, "columns"):
-            return answer
-        if answer.ndim == 1:
-            return pd.Series(answer, X.index)
-        return pd.DataFrame(answer, X.index, self._columns())
+            return output
+        if output.ndim == 1:
+            return pd.Series(output, X.index)
+        return pd.DataFrame(output, X.index, self._columns(output))
 
     def example(self, dtype):
-        """The answer for no rows, of an array of this dtype or of a frame."""
+        """The output for no rows, of an array of this dtype or of a frame."""
         X, *targets = self._example
         return self(X if dtype is None else X.astype(dtype), *targets)[:0]
 
-    def _columns(self):
+    def _columns(self, output):
         if self._method in ("predict_proba", "predict_log_proba"):
             return self._mixture.classes_
         if self._method == "transform":
             return self._mixture.get_feature_names_out()
+        if self._method == "predict":
+            return range(output.shape[1])
         return list(self._mixture.named_experts_)
 
-
-def ask_lazily(question, X, y=None):
-    """Ask each partition when the answer is needed.
-
-    Parameters
-    ----------
-    question : Question
-    X : dask Array or DataFrame of shape (n_samples, n_features)
-    y : dask Array or Series of shape (n_samples,), default=None
-        Targets, for a method that takes them.
-
-    Returns
-    -------
-    answer : dask Array, DataFrame or Series
-    """
-    if isinstance(X, dd.DataFrame):
-        meta = question.example(None)
-        if y is None:
-            return X.map_partitions(question, meta=meta)
-        tasks = [delayed(question)(*own) for own in zip(*aligned(X, "y", y))]
-        return dd.from_delayed(tasks, meta=meta, divisions=X.divisions)
-    meta = question.example(X.dtype)
-    targets = ()
-    if y is not None:
-        targets = (as_array(y), "i")
-    return da.blockwise(
-        question,
-        "ik"[: meta.ndim],
-        _one_chunk_of_columns(X),
-        "ij",
-        *targets,
-        new_axes={"k": meta.shape[1]} if meta.ndim == 2 else {},
-        concatenate=True,
-        dtype=meta.dtype,
-        meta=meta,
-    )
+    def map(self, X, y=None):
+        """Apply the method to each partition of a collection, when it is needed."""
+        if isinstance(X, dd.DataFrame):
+            meta = self.example(None)
+            if y is None:
+                return X.map_partitions(self, meta=meta)
+            tasks = [delayed(self)(*own) for own in aligned(X, y=y)]
+            return dd.from_delayed(tasks, meta=meta, divisions=X.divisions)
+        meta = self.example(X.dtype)
+        targets = ()
+        if y is not None:
+            if not isinstance(y, da.Array):
+                y = y.to_dask_array(lengths=X.chunks[0])
+            targets = (y, "il"[: y.ndim])
+        return da.blockwise(
+            self,
+            "ik"[: meta.ndim],
+            _one_chunk_of_columns(X),
+            "ij",
+            *targets,
+            new_axes={"k": meta.shape[1]} if meta.ndim == 2 else {},
+            concatenate=True,
+            dtype=meta.dtype,
+            meta=meta,
+        )

@@ -9,9 +9,8 @@ import pandas as pd
 from dask import delayed
 from sklearn.base import clone
 
-from sklearn_moe.dask._cluster import in_each
-from sklearn_moe.em import TrainingWeights
-from sklearn_moe.weighting import seeded
+from sklearn_moe._estimators import WeightedFit, seeded_clone
+from sklearn_moe.experts import error_note
 
 
 def takes_collections(estimator):
@@ -21,90 +20,65 @@ def takes_collections(estimator):
 
 
 class CollectiveFit:
-    """Fits an expert to all rows, with all workers at once.
+    """Fits an estimator for Dask to all rows, with all workers at once."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        For Dask. It is not changed.
-    random_state : RandomState instance
-    """
-
-    # Not by normal equations.
-    way = "collective"
+    # It is not solved by normal equations.
+    weighting = "collective"
 
     def __init__(self, estimator, random_state):
-        self.estimator = seeded(estimator, random_state)
+        self.estimator = seeded_clone(estimator, random_state)
 
-    def fit(self, training, weights, k, sample, client):
-        """Fit the expert where the rows are.
+    def goes_on_from(self, last):
+        """Whether a fit goes on from the last one: none does."""
+        return False
+
+    def fit_rows(self, partitions, n_rows, sample, client, name):
+        """Fit the expert where the rows are; return it as one for rows in memory.
 
         Parameters
         ----------
-        training : TrainingPartitions
-        weights : TrainingWeights
-            Its arrays lie in partitions.
-        k : int
-            Which of the experts it is.
-        sample : Partition
-            Some of the rows, which the client has.
+        partitions : list of Delayed
+            Rows, targets and weights of each partition.
+        n_rows : ndarray of shape (n_partitions,), int
+        sample : Block
+            Some of the rows, which are like the others.
         client : Client
-
-        Returns
-        -------
-        fitted : estimator
-            The same for rows in memory.
+        name : str
+            Name of the expert.
         """
-        parts = in_each(
-            training.map(
-                rows_and_weights,
-                weights.parts.rows,
-                getattr(weights.emphasis, "rows", weights.emphasis),
-                weights.sharing,
-                k,
-            )
-        )
         X, y, sample_weight = (
             _collection(
-                [delayed(itemgetter(place))(part) for part in parts],
+                [delayed(itemgetter(place))(own) for own in partitions],
                 example,
-                training.n_rows,
+                n_rows,
             )
             for place, example in enumerate((sample.X, sample.y, sample.sample_weight))
         )
         expert = clone(self.estimator)
         expert.client = client
-        return as_local(expert.fit(X, y, sample_weight=sample_weight))
+        with error_note(f"expert {name!r}"):
+            return as_local(expert.fit(X, y, sample_weight=sample_weight))
 
 
-def rows_and_weights(partition, parts, emphasis, sharing, k):
-    """All rows of a partition, with their weights for an expert."""
-    weights = TrainingWeights(parts, partition.sample_weight, sharing, emphasis)
-    return partition.X, partition.y, weights.of(k)
+def fitter_for(estimator, random_state):
+    """What knows how an expert is fitted on a cluster."""
+    kind = CollectiveFit if takes_collections(estimator) else WeightedFit
+    return kind(estimator, random_state)
 
 
-def _collection(parts, example, sizes):
+def _collection(partitions, example, sizes):
     if isinstance(example, pd.DataFrame):
-        return dd.from_delayed(parts, meta=example[:0])
+        return dd.from_delayed(partitions, meta=example[:0])
     return da.concatenate(
         [
-            da.from_delayed(part, (size, *example.shape[1:]), example.dtype)
-            for part, size in zip(parts, sizes)
+            da.from_delayed(own, (size, *example.shape[1:]), example.dtype)
+            for own, size in zip(partitions, sizes)
         ]
     )
 
 
 def as_local(fitted):
-    """An estimator that was fitted on a cluster, for rows in memory.
-
-    Parameters
-    ----------
-    fitted : estimator
-
-    Returns
-    -------
-    local : estimator
-    """
+    """An estimator that was fitted on a cluster, for rows in memory."""
     if hasattr(fitted, "to_local"):
         return fitted.to_local()
     # XGBoost's are known by the names of those that they are for Dask.

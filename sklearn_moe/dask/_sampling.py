@@ -1,12 +1,12 @@
-"""Which rows of a partition travel to an expert."""
+"""Samples of the rows of a partition for an expert."""
 
 import numpy as np
 
-from sklearn_moe.weighting import substantial_rows
+from sklearn_moe._estimators import substantial_rows
 
 
-def rows_that_travel(weights, capacity, luck, labels=None):
-    """Rows for an expert, and the weights that stand for those of all.
+def sample_rows(weights, capacity, uniforms, labels=None):
+    """Select rows for an expert, and weights that stand for those of all rows.
 
     Parameters
     ----------
@@ -14,7 +14,7 @@ def rows_that_travel(weights, capacity, luck, labels=None):
         Of the rows for the expert.
     capacity : int
         How many it takes from this partition.
-    luck : ndarray of shape (n_samples,)
+    uniforms : ndarray of shape (n_samples,)
         Between 0 and 1, the same in each iteration: an expert sees other rows only as
         far as it has become responsible for others.
     labels : ndarray of shape (n_samples,), default=None
@@ -23,7 +23,7 @@ def rows_that_travel(weights, capacity, luck, labels=None):
     Returns
     -------
     rows : ndarray of int
-        All that matter, where there is room, and else no more than the capacity; but
+        All that matter, if the capacity allows, and else no more than that; but
         at least one row of each class.
     weights : ndarray of shape (n_rows,)
     n_wanted : int
@@ -33,7 +33,7 @@ def rows_that_travel(weights, capacity, luck, labels=None):
     n_wanted = len(rows)
     if n_wanted <= capacity:
         return rows, weights[rows], n_wanted
-    weights = priority_sample(weights, capacity, luck)
+    weights = priority_sample(weights, capacity, uniforms)
     chosen = weights > 0
     if labels is not None:
         for label in np.setdiff1d(labels, labels[chosen]):
@@ -42,7 +42,7 @@ def rows_that_travel(weights, capacity, luck, labels=None):
     return rows, weights[rows], n_wanted
 
 
-def priority_sample(weights, n_rows, luck):
+def priority_sample(weights, n_rows, uniforms):
     """Draw rows so that any weighted sum over them is that over all, on average [1]_.
 
     Heavy rows are always drawn, and keep their weight; the others are drawn in
@@ -54,7 +54,7 @@ def priority_sample(weights, n_rows, luck):
         Non-negative.
     n_rows : int
         Fewer than there are rows with a weight.
-    luck : ndarray of shape (n_samples,)
+    uniforms : ndarray of shape (n_samples,)
         Uniform between 0 and 1.
 
     Returns
@@ -67,6 +67,6 @@ def priority_sample(weights, n_rows, luck):
     .. [1] N. Duffield, C. Lund and M. Thorup (2007). Priority sampling for estimation
        of arbitrary subset sums. Journal of the ACM 54(6), 32.
     """
-    priority = weights / luck
+    priority = weights / uniforms
     threshold = np.partition(priority, -n_rows - 1)[-n_rows - 1]
     return np.where(priority > threshold, np.maximum(weights, threshold), 0.0)

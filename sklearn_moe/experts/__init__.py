@@ -1,38 +1,29 @@
 """Any scikit-learn estimator as an expert."""
 
-from sklearn_moe.experts.answers import (
-    ClassAnswers,
-    PointAnswers,
-    distributions,
-    has_own_density,
+from sklearn_moe.experts.interpolation import find_interpolating
+from sklearn_moe.experts.nested import (
+    has_density,
     mixture_within,
-    own_distribution,
+    nested_distribution,
 )
-from sklearn_moe.experts.incremental import IncrementalPool, OnlineExperts
-from sklearn_moe.experts.linear import (
-    MAX_FEATURES,
-    LeastSquares,
-    is_least_squares,
-    weighted_moments,
+from sklearn_moe.experts.outputs import (
+    Predictions,
+    Probabilities,
+    distributions,
+    error_note,
+    outputs_of_experts,
 )
-from sklearn_moe.experts.memorization import find_memorizers
-from sklearn_moe.experts.pool import ExpertPool, blamed_on, expert_answers
+from sklearn_moe.experts.pool import ExpertPool
 
 __all__ = [
-    "MAX_FEATURES",
-    "ClassAnswers",
     "ExpertPool",
-    "IncrementalPool",
-    "LeastSquares",
-    "OnlineExperts",
-    "PointAnswers",
-    "blamed_on",
+    "Predictions",
+    "Probabilities",
     "distributions",
-    "expert_answers",
-    "find_memorizers",
-    "has_own_density",
-    "is_least_squares",
+    "error_note",
+    "find_interpolating",
+    "has_density",
     "mixture_within",
-    "own_distribution",
-    "weighted_moments",
+    "nested_distribution",
+    "outputs_of_experts",
 ]

@@ -1,18 +1,12 @@
-"""What a gate sees of a table."""
-
-import warnings
+"""Tables as numbers: the categories and dates of a frame, encoded for a gate."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
-
-from sklearn_moe.moments import Moments
-from sklearn_moe.weighting import spared
 
 FLOATS = (np.float64, np.float32)
 
@@ -20,7 +14,7 @@ FLOATS = (np.float64, np.float32)
 MAX_CATEGORIES = 20
 
 
-def gate_features(gate, X, y="no_validation", *, reset, accept_sparse="csr"):
+def gate_features(gate, X, y="no_validation", *, reset):
     """Validate the rows given to a gate, and turn the categories of a frame to numbers.
 
     Parameters
@@ -33,8 +27,7 @@ def gate_features(gate, X, y="no_validation", *, reset, accept_sparse="csr"):
     y : None or "no_validation"
         None raises the error that scikit-learn raises where a target is required.
     reset : bool
-        Whether the gate is being fitted.
-    accept_sparse : str or bool, default="csr"
+        Whether the gate is fitted.
 
     Returns
     -------
@@ -47,7 +40,7 @@ def gate_features(gate, X, y="no_validation", *, reset, accept_sparse="csr"):
             gate,
             X,
             y,
-            accept_sparse=accept_sparse,
+            accept_sparse=gate._accept_sparse,
             dtype=FLOATS,
             ensure_all_finite="allow-nan",
             reset=reset,
@@ -60,23 +53,16 @@ def gate_features(gate, X, y="no_validation", *, reset, accept_sparse="csr"):
     return features
 
 
+class _AnyGate(BaseEstimator):
+    _accept_sparse = "csr"
+
+
 def numbers_of(X):
-    """The rows as a gate sees them: the categories of a frame as numbers.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-    Returns
-    -------
-    numbers : {ndarray, CSR} of shape (n_samples, n_columns)
-        Some may be NaN.
-    names : list of str
-    """
-    look = BaseEstimator()
-    numbers = gate_features(look, X, reset=True)
-    if look.encoder_ is not None:
-        names = look.encoder_.get_feature_names_out()
+    """The rows as a gate sees them, shape (n_samples, n_columns), and their names."""
+    gate = _AnyGate()
+    numbers = gate_features(gate, X, reset=True)
+    if gate.encoder_ is not None:
+        names = gate.encoder_.get_feature_names_out()
     elif hasattr(X, "columns"):
         names = X.columns
     else:
@@ -97,7 +83,7 @@ def _frame_encoder(X):
         handle_unknown="infrequent_if_exist",
         sparse_output=False,
     )
-    parts = [
+    encoders = [
         ("numbers", FunctionTransformer(_as_floats, **one_to_one)),
         ("dates", FunctionTransformer(_as_seconds, **one_to_one)),
         (
@@ -105,7 +91,9 @@ def _frame_encoder(X):
             make_pipeline(FunctionTransformer(_as_strings, **one_to_one), one_hot),
         ),
     ]
-    columns = [(kind, part, np.flatnonzero(kinds == kind)) for kind, part in parts]
+    columns = [
+        (kind, encoder, np.flatnonzero(kinds == kind)) for kind, encoder in encoders
+    ]
     encoder = ColumnTransformer(columns, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
 
@@ -150,125 +138,3 @@ def _as_strings(frame):
         strings[np.asarray(missing)] = np.nan
         columns.append(strings)
     return np.column_stack(columns)
-
-
-def mean_and_scale(X, sample_weight):
-    """Weighted mean and standard deviation of each column, NaN left out.
-
-    A column without spread has the scale 1, one without a value the mean 0 as well.
-
-    Raises
-    ------
-    ValueError
-        If the squares of a column overflow.
-    """
-    scaler = _scaler(X, sample_weight)
-    scale = np.nan_to_num(scaler.scale_, nan=1.0)
-    return np.nan_to_num(scaler.mean_), np.where(scale > 0, scale, 1.0)
-
-
-def moments_of(X, sample_weight):
-    """Weight, mean and variance of each column, NaN left out.
-
-    Raises
-    ------
-    ValueError
-        If the squares of a column overflow.
-    """
-    scaler = _scaler(X, sample_weight)
-    weight = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
-    return Moments(
-        weight * sample_weight.max(),
-        np.nan_to_num(scaler.mean_),
-        np.nan_to_num(scaler.var_),
-    )
-
-
-def _scaler(X, sample_weight):
-    with warnings.catch_warnings():
-        # A column without one value has neither mean nor spread.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        scaler = StandardScaler(with_mean=not issparse(X)).fit(
-            X, None, sample_weight / sample_weight.max()
-        )
-    overflowed = ~np.isfinite(scaler.var_) & ~np.isnan(scaler.mean_)
-    if overflowed.any():
-        column = overflowed.argmax()
-        raise ValueError(
-            f"Column {column} of X is too large to standardise: its mean is "
-            f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
-        )
-    return scaler
-
-
-def fill_missing(X, mean):
-    """Put the column's mean in the place of NaN; X itself where nothing is missing."""
-    if issparse(X):
-        missing = np.isnan(X.data)
-        if missing.any():
-            X = X.copy()
-            X.data[missing] = mean[X.indices[missing]]
-        return X
-    missing = np.isnan(X)
-    return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X
-
-
-def bounds_of(X, sample_weight, clip):
-    """Columns of the least and the largest number that is not an outlier.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR} of shape (n_samples, n_features)
-    sample_weight : ndarray of shape (n_samples,)
-    clip : float or None
-        How many standard deviations they lie from the mean; None means infinitely many.
-
-    Returns
-    -------
-    bounds : ndarray of shape (2, n_features)
-    """
-    if clip is None:
-        return bounds_around(0.0, np.ones(X.shape[1]), None)
-    return bounds_around(*mean_and_scale(X, sample_weight), clip)
-
-
-def bounds_around(mean, scale, clip):
-    """The bounds of columns of known mean and standard deviation; see `bounds_of`."""
-    distance = np.full(len(scale), np.inf) if clip is None else clip * scale
-    return np.stack([mean - distance, mean + distance])
-
-
-def clip_outliers(X, bounds):
-    """Move outliers to the bounds; the zeros of sparse rows stay zeros."""
-    if np.isinf(bounds).all():
-        return X
-    bounds = bounds.astype(X.dtype, copy=False)
-    if issparse(X):
-        X = X.copy()
-        np.clip(X.data, bounds[0, X.indices], bounds[1, X.indices], out=X.data)
-        return X
-    return np.clip(X, *bounds)
-
-
-def split_pipeline(gate, X):
-    """A gate's fitted preprocessing, its last step, and the rows that this step sees.
-
-    Returns
-    -------
-    head : Pipeline or None
-    last : estimator
-    X : the rows, preprocessed
-    """
-    if not isinstance(gate, Pipeline):
-        return None, gate, X
-    if len(gate) == 1:
-        return gate[:-1], gate[-1], X
-    head = gate[:-1]
-    return head, gate[-1], head.fit_transform(spared(X, head))
-
-
-def join_pipeline(gate, head, last):
-    """The fitted gate, of its fitted preprocessing and its fitted last step."""
-    if head is None:
-        return last
-    return Pipeline([*head.steps, (gate.steps[-1][0], last)])

@@ -1,50 +1,34 @@
-"""The softmax gate: as an estimator of its own, and at work in EM."""
+"""The softmax gate, an estimator of its own."""
 
 import warnings
-from copy import copy
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
-from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._compat import (
-    Interval,
-    StrOptions,
-    check_sample_weight,
-    fit_context,
-)
-from sklearn_moe.gates._features import (
-    bounds_of,
+from sklearn_moe._rows import LocalRows
+from sklearn_moe._sklearn import Interval, StrOptions
+from sklearn_moe.gates._columns import (
+    GateColumns,
+    Standards,
     clip_outliers,
     fill_missing,
-    gate_features,
-    join_pipeline,
-    split_pipeline,
+    outlier_bounds,
 )
-from sklearn_moe.gates._problem import SoftmaxProblem
-from sklearn_moe.gates._targets import check_targets
-from sklearn_moe.parameters import count_parameters
-from sklearn_moe.weighting import last_step
-
-# Newton steps of the gate in one M-step. They start where the last M-step ended, so
-# that few are enough: the expected log-likelihood rises, which is all that generalised
-# EM asks for.
-STEPS_PER_M_STEP = 2
-
-# One is enough where it leaves so small a part of the gradient.
-GRADIENT_PER_M_STEP = 0.1
+from sklearn_moe.gates._estimator import BaseGate
+from sklearn_moe.gates._features import gate_features
+from sklearn_moe.gates._objective import SoftmaxObjective
+from sklearn_moe.gates.bound_softmax import BoundSoftmax
 
 # The strongest penalty that is chosen automatically.
 LARGEST_ALPHA = 0.1
 
 
-class SoftmaxGate(ClassifierMixin, BaseEstimator):
+class SoftmaxGate(BaseGate):
     r"""Multinomial logistic regression on hard labels or soft targets.
 
     Minimises the weighted mean cross-entropy plus an L2 penalty on standardised
@@ -79,9 +63,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         .. math::
             \lambda K \sum_k f_k P_k,
 
-        where f is the part of the rows whose largest target is class k, and P the mean
-        weight that the gate gives to it: the gate is pushed away from classes that have
-        many rows.
+        where f is the fraction of the rows whose largest target is class k, and P the
+        mean weight that the gate gives to it: the gate is pushed away from classes that
+        have many rows.
     max_iter : int, default=100
         Largest number of Newton iterations of `fit`.
     tol : float, default=1e-8
@@ -138,6 +122,9 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
            [0.23, 0.77]])
     """
 
+    bound_class = BoundSoftmax
+    _accept_sparse = "csr"
+
     _parameter_constraints: dict = {
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
@@ -164,57 +151,22 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         self.tol = tol
         self.warm_start = warm_start
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
-        """Fit the gate.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            NaN counts as the mean of its column. The columns of a frame that do not
-            hold numbers are one-hot encoded.
-        y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Labels, or soft targets: non-negative rows that sum to one.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; None means equal weights.
-
-        Returns
-        -------
-        self : SoftmaxGate
-
-        Raises
-        ------
-        ValueError
-            If there is one class only, or if soft targets are negative or do not sum to
-            one.
-        """
-        previous = (
-            (self.coef_, self.intercept_)
-            if self.warm_start and hasattr(self, "coef_")
-            else None
-        )
-        with all_or_nothing(self):
-            y_given = None if y is None else "no_validation"
-            X = gate_features(self, X, y_given, reset=True)
-            classes, targets = check_targets(self, y, X.shape[0])
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    def _fit_block(self, block):
+        shape, start = (len(self.classes_), block.X.shape[1]), None
+        columns = GateColumns(LocalRows(block), block.X, block.X)
+        objective = self._objective(columns, len(self.classes_))
+        if self.warm_start and getattr(self, "coef_", np.empty(0)).shape == shape:
+            start = objective.standards.from_input_units(self.coef_, self.intercept_)
+        solution, _ = objective.solve(block.y, start, self.max_iter, self.tol)
+        if not solution.converged:
+            warnings.warn(
+                f"SoftmaxGate stopped at max_iter={self.max_iter} before the gradient "
+                f"fell below tol={self.tol}; increase max_iter or alpha.",
+                ConvergenceWarning,
+                stacklevel=4,
             )
-            problem = self._problem(X, sample_weight)
-            start = None
-            if previous is not None and previous[0].shape == (len(classes), X.shape[1]):
-                start = problem.from_input_units(*previous)
-            solution = problem.solve(targets, start, self.max_iter, self.tol)
-            if not solution.converged:
-                warnings.warn(
-                    f"SoftmaxGate stopped at max_iter={self.max_iter} before the "
-                    f"gradient fell below tol={self.tol}; increase max_iter or alpha.",
-                    ConvergenceWarning,
-                    stacklevel=3,
-                )
-            self.classes_ = classes
-            parameters = solution.point.parameters
-            return self._set_solution(problem, parameters, solution.n_iter)
+        self.n_iter_ = solution.n_iter
+        self._set_parameters(objective.standards, solution.parameters)
 
     def decision_function(self, X):
         """Logits of the classes.
@@ -234,46 +186,11 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def predict_log_proba(self, X):
-        """Logarithm of the weights of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_weights : ndarray of shape (n_samples, n_classes)
-        """
+    def _log_weights(self, X):
         return kernels.log_softmax(self._logits(X))
 
-    def predict_proba(self, X):
-        """Weights of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        weights : ndarray of shape (n_samples, n_classes)
-            Rows sum to one.
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X):
-        """Class with the largest weight.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        chosen = kernels.argmax(self._logits(X))
-        return self.classes_[chosen]
+    def _chosen(self, X):
+        return kernels.argmax(self._logits(X))
 
     def _n_parameters_of_class(self):
         return self.coef_.shape[1] + 1
@@ -284,149 +201,38 @@ class SoftmaxGate(ClassifierMixin, BaseEstimator):
         logits += self.intercept_
         return logits.astype(columns.dtype, copy=False)
 
-    def _problem(self, X, sample_weight):
-        """What is to be minimised, on validated rows."""
-        self.bounds_ = bounds_of(X, sample_weight, self.clip)
-        X = clip_outliers(X, self.bounds_)
-        self.alpha_ = self._strength(X.shape[1], sample_weight.sum())
-        return SoftmaxProblem(X, sample_weight, self.alpha_, self.load_balance)
+    def _objective(self, columns, n_classes, moments=None, n_rows=None, past=None):
+        """What is to be minimised; learns the bounds and the strength of the penalty.
 
-    def _strength(self, n_features, total_weight):
-        """Of the penalty, relative to the mean over rows of this weight."""
-        if self.alpha != "auto":
-            return self.alpha
-        return min(n_features / 2 / total_weight, LARGEST_ALPHA)
+        In a stream, `moments` are those of the columns of all rows up to now, `n_rows`
+        is the weight of all, however old, and `past` the memory of the rows before.
+        """
+        given = moments
+        moments = columns.moments() if given is None else given
+        self.bounds_ = outlier_bounds(moments, self.clip)
+        if self.clip is not None:
+            columns = columns.clipped(self.bounds_)
+            moments = columns.moments() if given is None else given
+        self.alpha_ = self.alpha
+        if self.alpha == "auto":
+            n_rows = columns.rows.total_weight if n_rows is None else n_rows
+            self.alpha_ = min(len(moments.mean) / 2 / n_rows, LARGEST_ALPHA)
+        standards = Standards.of(moments, centred=not issparse(columns.of_sample))
+        return SoftmaxObjective(
+            columns, standards, n_classes, self.alpha_, self.load_balance, past
+        )
 
-    def _set_solution(self, problem, parameters, n_iter):
-        self.coef_, self.intercept_ = problem.to_input_units(parameters)
-        self.feature_mean_ = problem.mean
-        self.n_iter_ = n_iter
-        return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        return tags
+    def _set_parameters(self, standards, parameters):
+        """Learn coefficients from the parameters on standardised features."""
+        self.coef_, self.intercept_ = standards.to_input_units(parameters)
+        self.feature_mean_ = standards.mean
 
 
 def softmax_columns(softmax, X):
     """The columns to which the coefficients of a fitted softmax gate belong.
 
-    Parameters
-    ----------
-    softmax : SoftmaxGate
-    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-
-    Returns
-    -------
-    columns : {ndarray, CSR} of shape (n_samples, n_gate_features)
-        Encoded and clipped, without missing values.
+    They are encoded and clipped, without missing values, and not standardised.
     """
     check_is_fitted(softmax)
     X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
     return fill_missing(X, softmax.feature_mean_)
-
-
-@count_parameters.register
-def _count_gate(gate: SoftmaxGate):
-    check_is_fitted(gate)
-    return (len(gate.classes_) - 1) * gate._n_parameters_of_class()
-
-
-@dataclass(frozen=True)
-class SoftmaxFit:
-    """A softmax gate after an M-step.
-
-    Attributes
-    ----------
-    parameters : ndarray of shape (n_experts, n_gate_features + 1)
-        On standardised features, the intercepts last.
-    penalty : float
-        The gate's part of the objective, per unit of sample weight.
-    """
-
-    parameters: np.ndarray
-    penalty: float
-
-
-class SoftmaxGating:
-    """A softmax gate at work in EM: on one training set, for ever new responsibilities.
-
-    Parameters
-    ----------
-    gate : SoftmaxGate or Pipeline
-        Not fitted, and not changed; a pipeline ends in a `SoftmaxGate`.
-    X : array-like or frame
-        Training rows.
-    sample_weight : ndarray of shape (n_samples,)
-
-    Attributes
-    ----------
-    features : {ndarray, CSR} of shape (n_samples, n_gate_features)
-        What the gate sees, standardised and without missing values.
-    """
-
-    def __init__(self, gate, X, sample_weight):
-        self._gate = clone(gate)
-        self._head, self._softmax, X = split_pipeline(self._gate, X)
-        self._softmax._validate_params()
-        X = gate_features(self._softmax, X, reset=True)
-        self._problem = self._softmax._problem(X, sample_weight)
-
-    @property
-    def features(self):
-        return self._problem.design[:, :-1]
-
-    def parameters_of(self, fitted_gate):
-        """Parameters of a gate fitted before, or None where its features differ."""
-        softmax = last_step(fitted_gate)
-        if softmax.coef_.shape[1] != self.features.shape[1]:
-            return None
-        return SoftmaxFit(
-            self._problem.from_input_units(softmax.coef_, softmax.intercept_), np.nan
-        )
-
-    def fit(self, responsibilities, previous):
-        """M-step of the gate: a few warm-started Newton steps.
-
-        Parameters
-        ----------
-        responsibilities : ndarray of shape (n_samples, n_experts)
-        previous : SoftmaxFit or None
-            Where to begin.
-
-        Returns
-        -------
-        fitted : SoftmaxFit
-        log_weights : ndarray of shape (n_samples, n_experts)
-            On the training rows.
-        """
-        start = None if previous is None else previous.parameters
-        point = self._problem.solve(
-            responsibilities,
-            start,
-            STEPS_PER_M_STEP,
-            self._softmax.tol,
-            GRADIENT_PER_M_STEP,
-        ).point
-        return SoftmaxFit(point.parameters, point.penalty), point.log_weights
-
-    def penalty(self, fitted):
-        """The gate's part of the objective, per unit of sample weight."""
-        return fitted.penalty
-
-    def estimator(self, fitted, order):
-        """The fitted gate, or pipeline, that has these parameters.
-
-        Parameters
-        ----------
-        fitted : SoftmaxFit
-        order : ndarray of shape (n_experts,)
-            Of the experts.
-        """
-        parameters = fitted.parameters[order]
-        softmax = copy(self._softmax)
-        softmax.classes_ = np.arange(len(order))
-        softmax._set_solution(self._problem, parameters, 0)
-        return join_pipeline(self._gate, self._head, softmax)

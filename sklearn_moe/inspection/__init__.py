@@ -1,4 +1,4 @@
-"""What a fitted mixture tells about itself."""
+"""Tables, tests and plots of fitted mixtures."""
 
 from sklearn_moe.inspection.convergence import ConvergenceDisplay
 from sklearn_moe.inspection.description import describe

@@ -1,44 +1,38 @@
-"""How EM climbed, from each of its starts."""
+"""Plot of the objective of EM by iteration."""
 
 import numpy as np
 
-from sklearn_moe._compat import check_matplotlib_support, validate_style_kwargs
-from sklearn_moe.inspection._pictures import axes_for, fitted_mixture, look
+from sklearn_moe.inspection._plotting import MixtureDisplay, expert_style, restyled
 
 
-class ConvergenceDisplay:
-    """Plot of the objective of EM by iteration, a line for each start.
+class ConvergenceDisplay(MixtureDisplay):
+    """Plot of the objective of EM by iteration, with a line for each start.
 
-    The best start is drawn thicker, and a star marks the iteration that was kept.
-
-    It is made by `from_estimator`.
+    The line of the best start is thicker, and a star marks the iteration that was kept.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
     objective_paths : list of ndarray
-        The objective after each iteration of each start.
+        Objective after each iteration, for each start.
     n_samples : float, default=None
         Number of rows, or their total weight, by which the objective is divided. None
-        means that it is not.
+        means that it is not divided.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the plot.
-    figure_ : matplotlib Figure
-        Figure of the plot.
+    ax_, figure_ : matplotlib Axes and Figure
+        Axes and figure of the plot.
     lines_ : list of matplotlib Line2D
-        A line for each start.
+        Line of each start.
     star_ : matplotlib Line2D
-        The mark of the iteration that was kept.
-    best_start_ : int
-        The start that was kept; the first is 1.
-    best_iteration_ : int
-        The iteration that was kept; the first is 1.
+        Mark of the iteration that was kept.
+    best_start_, best_iteration_ : int
+        Start and iteration that were kept, counted from 1.
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Its `objective_paths_` are drawn.
+    MixtureOfExpertsRegressor : Estimator whose `objective_paths_` are drawn.
 
     Examples
     --------
@@ -63,41 +57,34 @@ class ConvergenceDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None means a new figure.
+            Axes to draw on. None means a new figure.
         line_kw : dict, default=None
-            Further arguments of `plot`, which draws the lines.
+            Further keyword arguments of `plot`, which draws the lines.
 
         Returns
         -------
         display : ConvergenceDisplay
         """
-        self.ax_, self.figure_ = axes_for(self, ax)
-        # The first start and the last iteration of equals, as EM keeps them.
+        [self.ax_], self.figure_ = self._find_axes(ax)
+        # EM keeps the first of equal starts, and the last of equal iterations.
         best = int(np.argmax([path.max() for path in self.objective_paths]))
         path = self.objective_paths[best]
         kept = int(np.flatnonzero(path == path.max())[-1])
         self.best_start_, self.best_iteration_ = best + 1, kept + 1
+        unit = self.n_samples or 1
         self.lines_ = []
         for start, path in enumerate(self.objective_paths):
             style = {"color": "0.6", "linewidth": 1, "label": f"start {start + 1}"}
             if start == best:
-                style |= {"linewidth": 2.5, "zorder": 3, **look(0, "color")}
-            self.lines_ += self.ax_.plot(
-                np.arange(1, len(path) + 1),
-                path / (self.n_samples or 1),
-                **validate_style_kwargs(style, line_kw or {}),
-            )
-        [self.star_] = self.ax_.plot(
-            *self.lines_[best].get_xydata()[kept],
-            marker="*",
-            color="black",
-            markersize=15,
-            markeredgecolor="white",
-            zorder=4,
-            linestyle="none",
-        )
-        unit = "" if self.n_samples is None else " of a row"
-        self.ax_.set(xlabel="Iteration of EM", ylabel=f"Penalised log-likelihood{unit}")
+                style |= {"linewidth": 2.5, "zorder": 3, **expert_style(0, "color")}
+            x, style = np.arange(1, len(path) + 1), restyled(style, line_kw)
+            self.lines_ += self.ax_.plot(x, path / unit, **style)
+        style = {"color": "black", "markersize": 15, "markeredgecolor": "white"}
+        x, y = self.lines_[best].get_xydata()[kept]
+        [self.star_] = self.ax_.plot(x, y, "*", zorder=4, **style)
+        of_a_row = "" if self.n_samples is None else " of a row"
+        label = f"Penalised log-likelihood{of_a_row}"
+        self.ax_.set(xlabel="Iteration of EM", ylabel=label)
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         handles = [self.lines_[best], self.star_]
         labels = [f"start {best + 1}, the best", "kept"]
@@ -109,25 +96,24 @@ class ConvergenceDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, n_samples=None, ax=None, line_kw=None):
-        """Draw how a fitted mixture was found.
+        """Draw the objective of the fit of a mixture.
 
         Parameters
         ----------
         estimator : fitted estimator
             A mixture, a pipeline that ends in one, or a search over such.
         n_samples : float, default=None
-            Number of training rows, or their total weight. Where it is given the
-            objective is the mean of a row, in the unit of `tol`.
+            Number of training rows, or their total weight. If given, the objective is
+            divided by it: it is a mean over the rows, in the unit of `tol`.
         ax : matplotlib Axes, default=None
-            Where to draw; None means a new figure.
+            See `plot`.
         line_kw : dict, default=None
-            Further arguments of `plot`, which draws the lines.
+            See `plot`.
 
         Returns
         -------
         display : ConvergenceDisplay
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, _ = fitted_mixture(estimator)
+        mixture, _ = cls._find_mixture(estimator)
         display = cls(objective_paths=mixture.objective_paths_, n_samples=n_samples)
         return display.plot(ax, line_kw=line_kw)

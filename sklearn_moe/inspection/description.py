@@ -1,51 +1,52 @@
-"""What each expert of a fitted mixture is, and which rows it has."""
+"""Table of the experts of a fitted mixture and of their rows."""
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import check_consistent_length
 
-from sklearn_moe._compat import check_pandas_support, check_sample_weight
-from sklearn_moe._mixture import check_fitted_mixture
+from sklearn_moe._estimators import last_step
+from sklearn_moe._sklearn import check_pandas_support
 from sklearn_moe.gates import numbers_of
-from sklearn_moe.weighting import last_step
+from sklearn_moe.inspection._validation import check_data
 
-# How many features are named of the rows of an expert, and from which difference on.
+# Largest number of features that describe the rows of an expert, and the smallest
+# difference, in standard deviations, that is named.
 MAX_FEATURES = 3
-LEAST_DIFFERENCE = 0.1
+MIN_DIFFERENCE = 0.1
 
 
 def describe(mixture, X, y, sample_weight=None):
-    """A table of the experts: what they are, where they are trusted, how good there.
+    """Describe each expert: its class, its weight, its rows and its score on them.
 
     Parameters
     ----------
     mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted.
+        Fitted mixture.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        The rows that it was fitted to, or others.
+        Rows that the mixture was fitted to, or others.
     y : array-like of shape (n_samples,)
-        Their targets.
+        Targets.
     sample_weight : array-like of shape (n_samples,), default=None
-        Their weights. None means equal weights.
+        Weights of the rows. None means equal weights.
 
     Returns
     -------
     table : pandas.DataFrame
         One row for each expert, with the columns
 
-        - `estimator`: its class;
-        - `gate_weight`: the mean weight that the gate gives it;
-        - `rows`: the part of the rows of which the gate trusts it most, its own;
-        - `score`: how well it predicts its own rows, R2 or accuracy, NaN where that
-          is not defined;
-        - `score_elsewhere`: the same for all other rows. An expert that is as good
+        - `estimator`: class of the expert;
+        - `gate_weight`: mean weight that the gate gives to the expert;
+        - `rows`: fraction of the rows for which the gate weight of the expert is the
+          largest, its own rows;
+        - `score`: R2 or accuracy of the expert on its own rows, NaN where that is not
+          defined;
+        - `score_elsewhere`: the same score on all other rows. An expert that is as good
           there has not specialised;
-        - one column for each parameter of the noise, of a regressor;
-        - `trusted_where`: by what its rows differ from all: the columns of largest
-          difference, in standard deviations. Rows count by their gate weight;
-          categories are columns of zeros and ones.
+        - one column for each parameter of the noise, if the mixture is a regressor;
+        - `trusted_where`: features in which the rows of the expert, weighted by its
+          gate weight, differ most from all rows, and the difference of the means in
+          standard deviations. Categories are columns of zeros and ones.
 
     Raises
     ------
@@ -54,12 +55,12 @@ def describe(mixture, X, y, sample_weight=None):
     NotFittedError
         If the mixture is not fitted.
     TypeError
-        If it is none.
+        If `mixture` is not a mixture.
 
     See Also
     --------
-    diagnose : Whether the mixture was worth it.
-    gate_importance : Which columns decide who is trusted.
+    diagnose : Comparison of the mixture with a single expert.
+    gate_importance : Importance of features for the gate.
 
     Examples
     --------
@@ -73,34 +74,31 @@ def describe(mixture, X, y, sample_weight=None):
     'x0 +0.7'
     """
     pd = check_pandas_support("describe")
-    check_fitted_mixture(mixture, "describe")
-    X = mixture._checked_X(X)
-    check_consistent_length(X, y)
-    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    X, weights = check_data(mixture, X, y, sample_weight, "describe")
     gate_weights = mixture.predict_gate(X)
     own = mixture.apply(X)[:, np.newaxis] == np.arange(gate_weights.shape[1])
-    answers = mixture.transform(X).reshape(len(own), own.shape[1], -1)
+    predictions = mixture.transform(X).reshape(len(own), own.shape[1], -1)
     table = {
         "estimator": [type(last_step(e)).__name__ for e in mixture.experts_],
         "gate_weight": np.average(gate_weights, axis=0, weights=weights),
         "rows": np.average(own, axis=0, weights=weights),
-        "score": _scores(mixture, answers, y, weights, own),
-        "score_elsewhere": _scores(mixture, answers, y, weights, ~own),
-        **({} if is_classifier(mixture) else _noise(mixture.noise_)),
+        "score": _scores(mixture, predictions, y, weights, own),
+        "score_elsewhere": _scores(mixture, predictions, y, weights, ~own),
+        **({} if is_classifier(mixture) else _noise_columns(mixture.noise_)),
         "trusted_where": _differences(X, weights, gate_weights),
     }
     return pd.DataFrame(table, index=pd.Index(mixture.named_experts_, name="expert"))
 
 
-def _scores(mixture, answers, y, weights, chosen):
-    """Score of each expert on some rows of its own choice."""
+def _scores(mixture, predictions, y, weights, masks):
+    """Return the score of each expert on the rows of its column of `masks`."""
     y = np.asarray(y)
-    scores = np.full(answers.shape[1], np.nan)
-    for k, rows in enumerate(chosen.T & (weights > 0)):
-        # Of one row there is no R2.
-        if np.count_nonzero(rows) < 2:
+    scores = np.full(predictions.shape[1], np.nan)
+    for k, mask in enumerate(masks.T & (weights > 0)):
+        # R2 is not defined for one row.
+        if np.count_nonzero(mask) < 2:
             continue
-        predicted, truth, counts = answers[rows, k], y[rows], weights[rows]
+        predicted, truth, counts = predictions[mask, k], y[mask], weights[mask]
         if is_classifier(mixture):
             labels = mixture.classes_[predicted.argmax(axis=1)]
             scores[k] = accuracy_score(truth, labels, sample_weight=counts)
@@ -110,24 +108,25 @@ def _scores(mixture, answers, y, weights, chosen):
     return scores
 
 
-def _noise(noise):
-    """The parameters of the noise, a column for each and each output."""
+def _noise_columns(noise):
+    """Return a column for each parameter of the noise and each output."""
     columns = {}
     for name, value in noise.fitted_parameters().items():
         name = name.rstrip("_")
-        if value.dtype == object or name == "floor" or value.ndim > 2:
+        if value.dtype == object or name == "floor":
             continue
         if value.ndim == 1:
             columns[name] = value
-        else:
-            columns.update((f"{name}{j}", part) for j, part in enumerate(value.T))
+        elif value.ndim == 2:
+            columns.update((f"{name}{j}", column) for j, column in enumerate(value.T))
     return columns
 
 
 def _differences(X, weights, gate_weights):
-    """By what the rows of each expert differ from all, in words."""
+    """Return texts about where the rows of each expert differ most from all rows."""
     columns, names = numbers_of(X)
     columns = columns.toarray() if issparse(columns) else columns
+    # Missing values are left out.
     known = ~np.isnan(columns)
     counts = weights[:, np.newaxis] * known
     filled = np.where(known, columns, 0)
@@ -140,14 +139,12 @@ def _differences(X, weights, gate_weights):
     variance = np.sum(counts * (filled - mean) ** 2, axis=0)
     variance /= np.maximum(counts.sum(axis=0), np.finfo(np.float64).tiny)
     scale = np.sqrt(np.where(variance > 0, variance, np.inf))
-    differences = (means(weights[:, np.newaxis] * gate_weights) - mean) / scale
-    return [_in_words(of_expert, names) for of_expert in differences]
-
-
-def _in_words(differences, names):
-    largest = np.argsort(-np.abs(differences), kind="stable")[:MAX_FEATURES]
-    return ", ".join(
-        f"{names[j]} {differences[j]:+.1f}"
-        for j in largest
-        if abs(differences[j]) >= LEAST_DIFFERENCE
-    )
+    texts = []
+    for row in (means(weights[:, np.newaxis] * gate_weights) - mean) / scale:
+        # Among equal ones, such as the two columns of a binary category, rounding must
+        # not choose.
+        sizes = np.abs(row).round(8)
+        largest = np.argsort(-sizes, kind="stable")[:MAX_FEATURES]
+        told = [j for j in largest if abs(row[j]) >= MIN_DIFFERENCE]
+        texts.append(", ".join(f"{names[j]} {row[j]:+.1f}" for j in told))
+    return texts

@@ -1,49 +1,44 @@
-"""Whom the gate trusts, along one feature or over two."""
+"""Plot of the gate weights along one feature or over two."""
 
 import numpy as np
 
-from sklearn_moe._compat import check_matplotlib_support, validate_style_kwargs
-from sklearn_moe.inspection._pictures import (
-    Scale,
-    axes_for,
-    fitted_mixture,
-    look,
+from sklearn_moe.inspection._grid import FeatureAxis, FeatureTable
+from sklearn_moe.inspection._plotting import (
+    MixtureDisplay,
+    expert_style,
     put_legend_outside,
+    restyled,
 )
-from sklearn_moe.inspection._rows import Rows
 
 
-class GateDisplay:
+class GateDisplay(MixtureDisplay):
     """Plot of the weights that the gate gives to the experts.
 
-    Along one feature the weights are stacked areas, which together reach one, or lines.
-    Over two features each expert has the region where its weight is the largest, the
-    paler the less it is trusted. Any gate can be drawn.
-
-    It is made by `from_estimator`.
+    Along one feature the weights are drawn as stacked areas, which together reach one,
+    or as lines. Over two features each expert has the region where its weight is the
+    largest; the smaller this weight is, the paler is the region. Any gate can be drawn.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
     grid : list of one or two ndarray
-        The values of each feature: numbers, points in time, or names of categories.
+        Values of each feature: numbers, points in time, or names of categories.
     gate_weights : ndarray of shape (n_values, n_experts) or \
             (n_values, n_values_of_second, n_experts)
-        The weights there.
+        Gate weight of each expert at these values.
     feature_names : list of one or two str
-        The names of the features.
+        Names of the features.
     expert_names : list of str
-        The names of the experts.
+        Names of the experts.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the plot.
-    figure_ : matplotlib Figure
-        Figure of the plot.
+    ax_, figure_ : matplotlib Axes and Figure
+        Axes and figure of the plot.
     areas_ : list of matplotlib PolyCollection
-        An area for each expert, the first at the bottom. Only along one feature.
+        Area of each expert, the first at the bottom. Only along one feature.
     lines_ : list of matplotlib Line2D
-        A line for each expert, with ``kind="line"``. Only along one feature.
+        Line of each expert, with ``kind="line"``. Only along one feature.
     mesh_ : matplotlib QuadMesh
         Colours of the regions. Only over two features.
     hatches_ : list of matplotlib ContourSet
@@ -52,8 +47,8 @@ class GateDisplay:
 
     See Also
     --------
-    ExpertDisplay : What the experts predict along a feature.
-    MixtureOfExpertsRegressor.predict_gate : The weights that are drawn.
+    ExpertDisplay : Plot of the predictions of the experts along a feature.
+    MixtureOfExpertsRegressor.predict_gate : Weights that are drawn.
 
     Examples
     --------
@@ -80,15 +75,12 @@ class GateDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None means a new figure.
+            Axes to draw on. None means a new figure.
         kind : {"area", "line"}, default="area"
-            Whether the weights along one feature are stacked, or lines.
-        area_kw : dict, default=None
-            Further arguments of `fill_between`, which draws the areas.
-        line_kw : dict, default=None
-            Further arguments of `plot`, which draws the lines.
-        mesh_kw : dict, default=None
-            Further arguments of `pcolormesh`, which draws the regions.
+            Whether the weights along one feature are stacked areas or lines.
+        area_kw, line_kw, mesh_kw : dict, default=None
+            Further keyword arguments of `fill_between`, which draws the areas, of
+            `plot`, which draws the lines, and of `pcolormesh`, which draws the regions.
 
         Returns
         -------
@@ -96,16 +88,16 @@ class GateDisplay:
         """
         if kind not in ("area", "line"):
             raise ValueError(f"'kind' must be 'area' or 'line'; got {kind!r}.")
-        self.ax_, self.figure_ = axes_for(self, ax)
-        scales = [Scale(*pair) for pair in zip(self.feature_names, self.grid)]
-        scales[0].describe(self.ax_.xaxis)
-        if len(scales) == 2:
-            self._draw_regions(*scales, mesh_kw or {})
+        [self.ax_], self.figure_ = self._find_axes(ax)
+        axes = [FeatureAxis(*pair) for pair in zip(self.feature_names, self.grid)]
+        axes[0].set_labels(self.ax_.xaxis)
+        if len(axes) == 2:
+            self._draw_regions(*axes, mesh_kw)
             return self
         if kind == "area":
-            self._draw_areas(*scales, area_kw or {})
+            self._draw_areas(*axes, area_kw)
         else:
-            self._draw_lines(*scales, line_kw or {})
+            self._draw_lines(*axes, line_kw)
         self.ax_.set(ylabel="Weight of the gate", ylim=(0, 1))
         self.ax_.margins(x=0)
         return self
@@ -124,48 +116,48 @@ class GateDisplay:
         line_kw=None,
         mesh_kw=None,
     ):
-        """Draw the gate of a fitted mixture.
+        """Draw the gate weights of a fitted mixture.
 
-        All other features are held at the median of the rows given, a value that occurs
-        among them, or at their most frequent category. Give rows in which a feature is
-        constant to hold it elsewhere.
+        All other features are held at their lower median, a value that occurs in X, or
+        at their most frequent category. To hold a feature elsewhere, set it to a
+        constant in X.
 
         Parameters
         ----------
         estimator : fitted estimator
             A mixture, a pipeline that ends in one, or a search over such.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            Rows, between whose extremes numbers vary. A sparse one is made dense.
+            Rows that give the range of a numeric feature. A sparse X is made dense.
         features : int, str, or pair of such
-            One or two features, by position or name; x0, x1, ... where X has no names.
+            One or two features, by position or name; without names in X these are x0,
+            x1, ...
         grid_resolution : int, default=100
-            Number of equally spaced values of a feature of numbers.
+            Number of equally spaced values of a numeric feature.
         ax : matplotlib Axes, default=None
-            Where to draw; None means a new figure.
+            See `plot`.
         kind : {"area", "line"}, default="area"
-            Whether the weights along one feature are stacked, or lines.
+            See `plot`.
         area_kw : dict, default=None
-            Further arguments of `fill_between`, which draws the areas.
+            See `plot`.
         line_kw : dict, default=None
-            Further arguments of `plot`, which draws the lines.
+            See `plot`.
         mesh_kw : dict, default=None
-            Further arguments of `pcolormesh`, which draws the regions.
+            See `plot`.
 
         Returns
         -------
         display : GateDisplay
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         features = list(features) if isinstance(features, (list, tuple)) else [features]
-        rows = Rows(X)
-        names = [rows.column(feature).name for feature in features]
+        table = FeatureTable(X)
+        names = [table.column(feature).name for feature in features]
         if len(names) not in (1, 2) or len(set(names)) < len(names):
             raise ValueError(
                 f"'features' must be one feature, or two different ones; got {names}."
             )
-        grid, along = rows.along(features, grid_resolution)
-        mixture, along = fitted_mixture(estimator, along)
-        weights = mixture.predict_gate(along)
+        grid, X_grid = table.grid(features, grid_resolution)
+        mixture, X_grid = cls._find_mixture(estimator, X_grid)
+        weights = mixture.predict_gate(X_grid)
         display = cls(
             grid=grid,
             gate_weights=weights.reshape(*map(len, grid), -1),
@@ -176,71 +168,59 @@ class GateDisplay:
             ax, kind=kind, area_kw=area_kw, line_kw=line_kw, mesh_kw=mesh_kw
         )
 
-    def _draw_areas(self, scale, area_kw):
-        tops = self.gate_weights.cumsum(axis=1)
+    def _draw_areas(self, x_axis, area_kw):
+        x, weights = x_axis.curve(self.gate_weights)
+        tops = weights.cumsum(axis=1)
         self.areas_ = []
         for k, name in enumerate(self.expert_names):
             style = {"label": name, "linewidth": 0, "edgecolor": "white"}
-            style |= look(k, "hatch") | {"facecolor": look(k, "color")["color"]}
-            area = self.ax_.fill_between(
-                scale.points,
-                scale.heights(tops[:, k] - self.gate_weights[:, k]),
-                scale.heights(tops[:, k]),
-                **validate_style_kwargs(style, area_kw),
-            )
-            self.areas_.append(area)
-        # In the order in which the areas lie upon each other.
+            style = restyled(style | _face_style(k), area_kw)
+            bottom = tops[:, k] - weights[:, k]
+            self.areas_.append(self.ax_.fill_between(x, bottom, tops[:, k], **style))
+        # From top to bottom, as the areas are stacked.
         put_legend_outside(self.ax_, self.areas_[::-1])
 
-    def _draw_lines(self, scale, line_kw):
+    def _draw_lines(self, x_axis, line_kw):
+        x, weights = x_axis.curve(self.gate_weights)
         self.lines_ = []
         for k, name in enumerate(self.expert_names):
-            style = {"label": name, **look(k, "color", "linestyle")}
-            self.lines_ += self.ax_.plot(
-                scale.points,
-                scale.heights(self.gate_weights[:, k]),
-                **validate_style_kwargs(style, line_kw),
-            )
+            style = {"label": name, **expert_style(k, "color", "linestyle")}
+            self.lines_ += self.ax_.plot(x, weights[:, k], **restyled(style, line_kw))
         put_legend_outside(self.ax_)
 
-    def _draw_regions(self, across, up, mesh_kw):
+    def _draw_regions(self, x_axis, y_axis, mesh_kw):
         from matplotlib.colors import to_rgba
         from matplotlib.patches import Patch
 
-        up.describe(self.ax_.yaxis)
-        # An image has its second coordinate first.
+        y_axis.set_labels(self.ax_.yaxis)
+        # The first index of a mesh runs along the vertical axis.
         weights = self.gate_weights.swapaxes(0, 1)
         owner = weights.argmax(axis=2)
-        experts = range(len(self.expert_names))
-        colors = np.array([to_rgba(look(k, "color")["color"]) for k in experts])[owner]
+        faces = [_face_style(k) for k in range(len(self.expert_names))]
+        colors = np.array([to_rgba(face["facecolor"]) for face in faces])[owner]
+        # The fourth channel is the opacity.
         colors[:, :, 3] = weights.max(axis=2)
-        style = validate_style_kwargs({"linewidth": 0}, mesh_kw)
-        self.mesh_ = self.ax_.pcolormesh(across.edges, up.edges, colors, **style)
+        x, y = x_axis.cell_edges, y_axis.cell_edges
+        style = restyled({"linewidth": 0}, mesh_kw)
+        self.mesh_ = self.ax_.pcolormesh(x, y, colors, **style)
         # Corners of the cells, so that the hatches end where the colours do.
-        x = self.ax_.convert_xunits(np.repeat(across.edges, 2)[1:-1])
-        y = self.ax_.convert_yunits(np.repeat(up.edges, 2)[1:-1])
+        x = self.ax_.convert_xunits(np.repeat(x, 2)[1:-1])
+        y = self.ax_.convert_yunits(np.repeat(y, 2)[1:-1])
         owner = owner.repeat(2, axis=0).repeat(2, axis=1)
-        self.hatches_ = [
-            self.ax_.contourf(
-                x,
-                y,
-                owner == k,
-                levels=[0.5, 1.5],
-                colors="none",
-                hatches=[look(k, "hatch")["hatch"]],
+        self.hatches_ = []
+        for k in np.unique(owner):
+            hatch = {"levels": [0.5, 1.5], "hatches": [faces[k]["hatch"]]}
+            self.hatches_.append(
+                self.ax_.contourf(x, y, owner == k, colors="none", **hatch)
             )
-            for k in np.unique(owner)
+        patches = [
+            Patch(label=name, edgecolor="black", linewidth=0, **face)
+            for name, face in zip(self.expert_names, faces)
         ]
-        put_legend_outside(
-            self.ax_,
-            [
-                Patch(
-                    label=name,
-                    facecolor=look(k, "color")["color"],
-                    edgecolor="black",
-                    linewidth=0,
-                    **look(k, "hatch"),
-                )
-                for k, name in enumerate(self.expert_names)
-            ],
-        )
+        put_legend_outside(self.ax_, patches)
+
+
+def _face_style(k):
+    """Return the hatch and the face colour of the k-th expert."""
+    face_color = expert_style(k, "color")["color"]
+    return {"facecolor": face_color, **expert_style(k, "hatch")}

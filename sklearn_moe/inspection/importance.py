@@ -1,9 +1,9 @@
-"""What decides which expert is trusted."""
+"""Importance of features for the gate."""
 
 import numpy as np
 from sklearn.inspection import permutation_importance
 
-from sklearn_moe._mixture import check_fitted_mixture
+from sklearn_moe._base import check_fitted_mixture
 
 
 def gate_importance(
@@ -16,39 +16,40 @@ def gate_importance(
     n_jobs=None,
     max_samples=1.0,
 ):
-    r"""Permutation importance [1]_ of the columns for the gate.
+    r"""Permutation importance [1]_ of the features for the gate.
 
-    How much of the gate's weight moves from one expert to another when the values of a
-    column are shuffled: the mean over the rows of the total variation distance
+    The importance is the weight that the gate moves from one expert to another when the
+    values of a feature are shuffled: the mean over the rows of the total variation
+    distance
 
     .. math::
-        \tfrac{1}{2} \sum_k |g_k(x_i) - g_k(\tilde{x}_i)|,
+        \tfrac{1}{2} \sum_k |g_k(x_i) - g_k(\tilde{x}_i)|.
 
-    from 0, the gate does not look at the column, to 1. It is about whom the mixture
-    trusts, not about how well it predicts: for that there is
+    It is between 0, if the gate does not use the feature, and 1. For the importance of
+    features for the predictions of the mixture, see
     :func:`sklearn.inspection.permutation_importance`.
 
     Parameters
     ----------
     mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted.
+        Fitted mixture.
     X : {array-like, frame} of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     n_repeats : int, default=5
-        How often each column is shuffled.
+        Number of times that each feature is shuffled.
     random_state : int, RandomState instance or None, default=None
-        Of the shuffles.
+        Seed of the shuffles.
     n_jobs : int, default=None
-        Number of columns at the same time.
+        Number of features that are shuffled at the same time.
     max_samples : int or float, default=1.0
-        How many of the rows, or which part of them, to draw for each repetition.
+        Number or fraction of the rows to draw for each repetition.
 
     Returns
     -------
     result : Bunch
-        - `importances_mean`, `importances_std`: ndarray of shape (n_features,), over
-          the repetitions;
+        - `importances_mean`, `importances_std`: mean and standard deviation over the
+          repetitions, ndarray of shape (n_features,);
         - `importances`: ndarray of shape (n_features, n_repeats).
 
     Raises
@@ -56,11 +57,11 @@ def gate_importance(
     NotFittedError
         If the mixture is not fitted.
     TypeError
-        If it is none.
+        If `mixture` is not a mixture.
 
     See Also
     --------
-    describe : By what the rows of each expert differ.
+    describe : Table of the experts and their rows.
 
     References
     ----------
@@ -92,6 +93,6 @@ def gate_importance(
 
 
 def _unmoved_weight(mixture, X, gate_weights, sample_weight=None):
-    """The part of the gate's weights that stays with its expert."""
+    """Return the mean gate weight that stays with its expert."""
     distance = np.abs(mixture.predict_gate(X) - gate_weights).sum(axis=1) / 2
     return 1 - np.average(distance, weights=sample_weight)

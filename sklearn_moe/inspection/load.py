@@ -1,54 +1,48 @@
-"""How the work is divided among the experts."""
+"""Plot of the fractions of the rows that the experts have."""
 
 import numpy as np
 
-from sklearn_moe._compat import check_matplotlib_support, validate_style_kwargs
-from sklearn_moe.inspection._pictures import fitted_mixture, panels_for
+from sklearn_moe.inspection._plotting import MixtureDisplay, restyled
 
-# Thickness of a bar; an expert has two of them.
-THICKNESS = 0.38
+# Height of one of the two horizontal bars of an expert; experts are 1 apart.
+BAR_HEIGHT = 0.38
 
 
-class ExpertLoadDisplay:
-    """Plot of the part of the rows that each expert has.
+class ExpertLoadDisplay(MixtureDisplay):
+    """Plot of the fraction of the rows that each expert has.
 
-    Of each expert there are two bars: its share, the mean responsibility, and its load,
-    the part of the rows that it was trained on. Where rows are assigned to experts
-    (``assignment="hard"`` or ``"expert_choice"``) a second panel has the part of the
-    rows that trained no expert, by iteration.
-
-    It is made by `from_estimator`.
+    Each expert has two bars: its share, which is the mean responsibility, and its load,
+    the fraction of the rows that it was trained on. If rows are assigned to experts
+    (``assignment="hard"`` or ``"expert_choice"``) a second panel shows the fraction of
+    the rows that trained no expert, by iteration. Create it with `from_estimator`.
 
     Parameters
     ----------
-    share : ndarray of shape (n_experts,)
-        Mean responsibilities.
-    load : ndarray of shape (n_experts,)
-        Parts of the rows that the experts were trained on.
+    share, load : ndarray of shape (n_experts,)
+        Mean responsibility of each expert, and fraction of the rows that it was trained
+        on.
     capacity : float, default=None
-        The part of the rows that an expert has room for. None means no limit.
+        Largest fraction of the rows that an expert may have. None means no limit.
     overflow : ndarray of shape (n_iter,), default=None
-        The part of the rows that trained no expert, in each iteration. None means that
-        there is nothing to draw.
+        Fraction of the rows that trained no expert, in each iteration. None means that
+        it is not drawn.
     expert_names : list of str
-        The names of the experts.
+        Names of the experts.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        Axes of the bars and, where there is one, of the overflow.
+        Axes of the bars and, if it is drawn, of the overflow.
     figure_ : matplotlib Figure
         Figure of the plot.
     bars_ : list of matplotlib BarContainer
-        The bars of the share, and those of the load.
-    capacity_line_ : matplotlib Line2D or None
-        The line that no load is beyond.
-    overflow_line_ : matplotlib Line2D or None
-        The overflow by iteration.
+        Bars of the shares, and bars of the loads.
+    capacity_line_, overflow_line_ : matplotlib Line2D or None
+        Line of the capacity, and line of the overflow by iteration.
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Its `expert_share_`, `expert_load_` and
+    MixtureOfExpertsRegressor : Estimator whose `expert_share_`, `expert_load_` and
         `overflow_fraction_` are drawn.
 
     Examples
@@ -79,39 +73,37 @@ class ExpertLoadDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of two, default=None
-            Where to draw: one for the bars, and one for the overflow where there is
-            one. None means a new figure.
-        bar_kw : dict, default=None
-            Further arguments of `barh`, which draws the bars.
-        line_kw : dict, default=None
-            Further arguments of the lines of capacity and overflow.
+            Axes to draw on: one for the bars and, if it is drawn, one for the overflow.
+            None means a new figure.
+        bar_kw, line_kw : dict, default=None
+            Further keyword arguments of `barh`, which draws the bars, and of the lines
+            of capacity and overflow.
 
         Returns
         -------
         display : ExpertLoadDisplay
         """
-        n_panels = 1 if self.overflow is None else 2
-        self.axes_, self.figure_ = panels_for(self, ax, n_panels)
+        n_axes = 1 if self.overflow is None else 2
+        self.axes_, self.figure_ = self._find_axes(ax, n_axes)
         bars_ax = self.axes_[0]
-        places = np.arange(len(self.expert_names))
-        # No colours, which are those of experts elsewhere.
-        series = [
-            ("share", self.share, {"color": "0.45"}),
-            ("load", self.load, {"color": "0.75", "hatch": "//"}),
-        ]
+        positions = np.arange(len(self.expert_names))
+        # Shades of grey, since in the other displays colours stand for experts.
+        share = {"label": "share", "color": "0.45"}
+        load = {"label": "load", "color": "0.75", "hatch": "//"}
+        series = [(-0.5, self.share, share), (0.5, self.load, load)]
         self.bars_ = []
-        for side, (name, heights, own) in zip((-0.5, 0.5), series):
-            style = {"label": name, "height": THICKNESS, "edgecolor": "white", **own}
-            style = validate_style_kwargs(style, bar_kw or {})
-            self.bars_.append(bars_ax.barh(places + side * THICKNESS, heights, **style))
-        line = validate_style_kwargs({"color": "black"}, line_kw or {})
+        for side, widths, style in series:
+            style |= {"height": BAR_HEIGHT, "edgecolor": "white"}
+            heights = positions + side * BAR_HEIGHT
+            self.bars_.append(bars_ax.barh(heights, widths, **restyled(style, bar_kw)))
+        line = restyled({"color": "black"}, line_kw)
         self.capacity_line_ = self.overflow_line_ = None
         if self.capacity is not None:
             style = {"linestyle": "--", "label": "capacity"}
             self.capacity_line_ = bars_ax.axvline(self.capacity, **(style | line))
-        bars_ax.set_yticks(places, self.expert_names)
-        # The first on top.
-        bars_ax.set(xlabel="Part of the rows", ylim=(len(places) - 0.5, -0.5))
+        bars_ax.set_yticks(positions, self.expert_names)
+        # The first expert is on top.
+        bars_ax.set(xlabel="Fraction of the rows", ylim=(len(positions) - 0.5, -0.5))
         bars_ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
         if self.overflow is not None:
             ax = self.axes_[1]
@@ -124,34 +116,32 @@ class ExpertLoadDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, bar_kw=None, line_kw=None):
-        """Draw how a fitted mixture divides the work.
+        """Draw the shares and loads of the experts of a fitted mixture.
 
-        The capacity is ``capacity_factor / n_experts``. A load may lie beyond it by
-        less than a row, since capacities are rounded up to whole rows.
+        The capacity is ``capacity_factor / n_experts``. A load may exceed it by less
+        than a row, since capacities are rounded up to whole rows.
 
         Parameters
         ----------
         estimator : fitted estimator
             A mixture, a pipeline that ends in one, or a search over such.
         ax : matplotlib Axes or array-like of two, default=None
-            Where to draw: one for the bars, and one for the overflow where rows are
-            assigned to experts. None means a new figure.
+            See `plot`.
         bar_kw : dict, default=None
-            Further arguments of `barh`, which draws the bars.
+            See `plot`.
         line_kw : dict, default=None
-            Further arguments of the lines of capacity and overflow.
+            See `plot`. The overflow is drawn if rows are assigned to experts.
 
         Returns
         -------
         display : ExpertLoadDisplay
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, _ = fitted_mixture(estimator)
+        mixture, _ = cls._find_mixture(estimator)
         names = list(mixture.named_experts_)
         factor = mixture.capacity_factor
         if factor is None and mixture.assignment == "expert_choice":
             factor = 1
-        # Room for all rows is no limit.
+        # A capacity of all rows is no limit.
         limited = factor is not None and factor < len(names)
         soft = mixture.assignment == "soft"
         display = cls(

@@ -1,36 +1,31 @@
-"""How clearly the rows belong to the experts."""
+"""Plot of the distribution of the responsibilities."""
 
 from numbers import Integral
 
 import numpy as np
 
-from sklearn_moe._compat import (
-    check_matplotlib_support,
-    check_sample_weight,
-    validate_style_kwargs,
-)
-from sklearn_moe.inspection._pictures import fitted_mixture, look, panels_for
+from sklearn_moe._sklearn import check_sample_weight
+from sklearn_moe.inspection._plotting import MixtureDisplay, expert_style, restyled
 
 
-class ResponsibilityDisplay:
+class ResponsibilityDisplay(MixtureDisplay):
     """Rootograms of the responsibilities, one for each expert.
 
-    A histogram whose heights are square roots of numbers of rows, so that few rows can
-    be seen beside many [1]_. Rows at one belong to the expert without doubt; rows in
-    the middle might be another's as well. Most rows have next to nothing to do with an
-    expert: responsibilities of `eps` and less are left out. It is what `plot` of the R
-    package flexmix draws.
-
-    It is made by `from_estimator`.
+    A rootogram is a histogram whose heights are square roots of numbers of rows, so
+    that few rows can be seen beside many [1]_. Rows with a responsibility of one belong
+    to the expert without doubt; rows in the middle may as well belong to another.
+    Responsibilities of `eps` and less are left out, since most rows have next to
+    nothing to do with an expert. The R package flexmix has the same plot. Create it
+    with `from_estimator`.
 
     Parameters
     ----------
     responsibilities : ndarray of shape (n_samples, n_experts)
         Posterior probabilities of the experts.
     sample_weight : ndarray of shape (n_samples,), default=None
-        How often each row counts; None means once.
+        Weights of the rows. None means that each row counts once.
     expert_names : list of str
-        The names of the experts.
+        Names of the experts.
 
     Attributes
     ----------
@@ -39,11 +34,11 @@ class ResponsibilityDisplay:
     figure_ : matplotlib Figure
         Figure of the plot.
     bars_ : list of matplotlib BarContainer
-        The bars of each expert; their heights are numbers of rows.
+        Bars of each expert, whose heights are numbers of rows.
 
     See Also
     --------
-    MixtureOfExpertsRegressor.responsibilities : The numbers of the plot.
+    MixtureOfExpertsRegressor.responsibilities : Numbers in the plot.
 
     References
     ----------
@@ -74,14 +69,14 @@ class ResponsibilityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of such, default=None
-            Where to draw, one for each expert. None means a new figure.
+            Axes to draw on, one for each expert. None means a new figure.
         bins : int, default=None
             Number of bars between zero and one. None means one more than the binary
             logarithm of the number of rows, as in flexmix.
         eps : float, default=1e-4
-            The largest responsibility that is left out.
+            Largest responsibility that is left out.
         bar_kw : dict, default=None
-            Further arguments of `bar`, which draws the bars.
+            Further keyword arguments of `bar`, which draws the bars.
 
         Returns
         -------
@@ -95,16 +90,15 @@ class ResponsibilityDisplay:
         weights = self.sample_weight
         if weights is None:
             weights = np.ones(n_samples)
-        self.axes_, self.figure_ = panels_for(self, ax, n_experts)
+        self.axes_, self.figure_ = self._find_axes(ax, n_experts)
         edges = np.linspace(0, 1, bins + 1)
         self.bars_ = []
         for k, (ax, name) in enumerate(zip(self.axes_, self.expert_names)):
-            # In single precision it may be more than one by a little.
+            # In single precision a responsibility may exceed one by rounding.
             r = np.minimum(self.responsibilities[:, k], 1)
             heights, _ = np.histogram(r[r > eps], edges, weights=weights[r > eps])
             style = {"align": "edge", "width": 1 / bins, "edgecolor": "white"}
-            style |= look(k, "color", "hatch")
-            style = validate_style_kwargs(style, bar_kw or {})
+            style = restyled(style | expert_style(k, "color", "hatch"), bar_kw)
             self.bars_.append(ax.bar(edges[:-1], heights, **style))
             ax.set(title=name, xlabel="Responsibility", xlim=(0, 1), xticks=(0, 0.5, 1))
         top = max(bar.get_height() for bars in self.bars_ for bar in bars)
@@ -127,7 +121,7 @@ class ResponsibilityDisplay:
         eps=1e-4,
         bar_kw=None,
     ):
-        """Draw the responsibilities of a fitted mixture for some rows.
+        """Draw the responsibilities of the experts of a fitted mixture.
 
         Parameters
         ----------
@@ -135,25 +129,23 @@ class ResponsibilityDisplay:
             A mixture, a pipeline that ends in one, or a search over such.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts; None means once.
+            Weights of the rows. None means that each row counts once.
         ax : matplotlib Axes or array-like of such, default=None
-            Where to draw, one for each expert. None means a new figure.
+            See `plot`.
         bins : int, default=None
-            Number of bars between zero and one. None means one more than the binary
-            logarithm of the number of rows, as in flexmix.
+            See `plot`.
         eps : float, default=1e-4
-            The largest responsibility that is left out.
+            See `plot`.
         bar_kw : dict, default=None
-            Further arguments of `bar`, which draws the bars.
+            See `plot`.
 
         Returns
         -------
         display : ResponsibilityDisplay
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, X = fitted_mixture(estimator, X)
+        mixture, X = cls._find_mixture(estimator, X)
         responsibilities = mixture.responsibilities(X, y)
         if sample_weight is not None:
             sample_weight = check_sample_weight(
@@ -168,5 +160,5 @@ class ResponsibilityDisplay:
 
 
 def _root(heights):
-    # Matplotlib asks for the limits of an axis before they are set.
+    # Matplotlib transforms default limits below zero before the limits are set.
     return np.sqrt(np.maximum(heights, 0))

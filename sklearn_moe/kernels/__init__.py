@@ -1,8 +1,8 @@
-"""Arrays in, arrays out: the numerical core of the package.
+"""Compiled functions of arrays: the numerical core of the package.
 
-The functions of this module are the boundary of the room. They bring every array
-to C order and one floating dtype, so that the compiled functions see few signatures,
-and they load Numba on their first call, so that importing the package stays quick.
+The functions of this module prepare the arguments of the compiled functions. They bring
+every array to C order and one floating dtype, so that few signatures are compiled, and
+they import Numba on their first call, so that importing the package stays fast.
 """
 
 import numpy as np
@@ -20,9 +20,9 @@ __all__ = [
 
 
 def argmax(scores):
-    """Column of the largest score of each row, the first of equals.
+    """Return the column of the largest score of each row, the first of equals.
 
-    NumPy's takes five times as long where rows are short.
+    The function of NumPy takes five times as long if rows are short.
 
     Parameters
     ----------
@@ -38,26 +38,27 @@ def argmax(scores):
 
 
 def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
-    """Switch routing: each row to one expert, each expert with limited room [1]_.
+    """Assign each row to one expert of limited capacity, as Switch routing does [1]_.
 
     A row asks for the expert of its largest score. An expert takes the rows that ask
-    for it, those of the largest score first, as long as there is room. In each further
-    round of `reroute` the rows that found none ask for their next best.
+    for it, those of the largest score first, up to its capacity. With `reroute` there
+    are further rounds, in which rows without an expert ask for that of their next
+    largest score.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples, n_experts)
     sample_weight : ndarray of shape (n_samples,)
-        Room that a row takes.
+        Capacity that a row takes.
     capacity : float
-        Room of an expert; may be infinite.
+        Capacity of an expert, which may be infinite.
     reroute : bool
-        Whether rows may ask again.
+        Whether there are further rounds.
 
     Returns
     -------
     assigned : ndarray of shape (n_samples,), int
-        The expert of each row, -1 for none.
+        Expert of each row, or -1 for none.
 
     References
     ----------
@@ -78,22 +79,23 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
 
 
 def bracketed_newton(search, excess, slope, size):
-    """One step of the search for many roots at once: Newton's, or bisection.
+    """Take a step, by Newton's method or bisection, of the search for many roots.
 
-    Bisection takes over where Newton's step leaves the bracket, or does not halve the
-    last one [1]_.
+    A step of bisection is taken where Newton's step leaves the bracket, or is more than
+    half as long as the last step [1]_.
 
     Parameters
     ----------
     search : ndarray of shape (4, ...)
         Lower end, upper end, point between them and length of the last step of each
-        search. One that has ended has both ends at the point.
+        search. A search that has ended has both ends at the point.
     excess : ndarray of shape (...)
-        Value of the function at the point; it grows.
+        Value of the function, which is increasing, at the point.
     slope : ndarray of shape (...)
-        Its derivative.
+        Derivative of the function at the point.
     size : ndarray of shape (...)
-        Size of the numbers; a search ends when a step is a few roundings of it.
+        Magnitude of the numbers. A search ends when a step is as small as a few
+        rounding errors of such a number.
 
     Returns
     -------
@@ -114,15 +116,15 @@ def bracketed_newton(search, excess, slope, size):
 
 
 def choose_rows(scores, sample_weight, capacity):
-    """Expert choice: each expert takes the rows of its largest scores [1]_.
+    """Choose the rows of the largest scores for each expert: expert choice [1]_.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples, n_experts)
     sample_weight : ndarray of shape (n_samples,)
-        Room that a row takes.
+        Capacity that a row takes.
     capacity : float
-        Room of an expert.
+        Capacity of an expert.
 
     Returns
     -------
@@ -144,13 +146,13 @@ def choose_rows(scores, sample_weight, capacity):
 
 
 def gaussian_crps(weights, means, scales, y):
-    r"""Continuous ranked probability score of mixtures of gaussians [1]_.
+    r"""Return the continuous ranked probability score of mixtures of gaussians [1]_.
 
     .. math::
         E|Y - y| - \tfrac{1}{2} E|Y - Y'|,
 
-    Y and Y' independent draws: the mean distance of a gaussian from zero has a closed
-    form.
+    where Y and Y' are independent draws. It has a closed form, since the mean distance
+    of a gaussian from zero has one.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def gaussian_crps(weights, means, scales, y):
 
 
 def log_softmax(logits):
-    """Logarithm of the softmax of each row.
+    """Return the logarithm of the softmax of each row.
 
     Parameters
     ----------
@@ -196,7 +198,7 @@ def log_softmax(logits):
 
 
 def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=False):
-    r"""E-step: posterior of the experts and log-likelihood, in one pass.
+    r"""Take an E-step: return the posterior of the experts and the log-likelihood.
 
     .. math::
         r_{ik} = \frac{g_k(x_i) p_k(y_i | x_i)}{\sum_j g_j(x_i) p_j(y_i | x_i)},
@@ -210,8 +212,8 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
     log_gate : ndarray of shape (n_samples, n_experts)
         Logarithm of the gate's weights.
     log_likelihood : ndarray of shape (n_samples, n_experts)
-        Log density of each target under each expert; -inf is allowed. Fortran order is
-        as good as C order.
+        Log density of each target under each expert, in C or Fortran order. It may be
+        -inf.
     sample_weight : ndarray of shape (n_samples,)
         Weight of each row in the total.
     overwrite_gate : bool, default=False
@@ -220,7 +222,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
     Returns
     -------
     responsibilities : ndarray of shape (n_samples, n_experts)
-        Rows sum to one.
+        Posterior of the experts. Rows sum to one.
     row_log_likelihood : ndarray of shape (n_samples,)
         Log-likelihood of each row, in float64.
     total : float
@@ -244,7 +246,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
 
 
 def softmax_cross_entropy(logits, targets, sample_weight):
-    r"""Weighted cross-entropy of soft targets, and its derivative by the logits.
+    r"""Return the weighted cross-entropy of soft targets, and its derivative by logits.
 
     .. math::
         \ell = -\sum_i w_i \sum_k t_{ik} \log \mathrm{softmax}(a_i)_k,
@@ -254,10 +256,10 @@ def softmax_cross_entropy(logits, targets, sample_weight):
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_classes)
-        Finite values. Overwritten by the logarithm of their softmax where it is a
-        C-ordered float64 array already.
+        Finite values. The array is overwritten by the logarithm of their softmax if it
+        is C-ordered and of float64.
     targets : ndarray of shape (n_samples, n_classes)
-        Non-negative, rows sum to one.
+        Non-negative targets. Rows sum to one.
     sample_weight : ndarray of shape (n_samples,)
 
     Returns

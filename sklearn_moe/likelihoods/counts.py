@@ -6,7 +6,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 
-from sklearn_moe.likelihoods.noise import MeanErrorNoise, PositiveNoise
+from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
+from sklearn_moe.likelihoods.positive import PositiveNoise
 
 # Between these the dispersion of counts is looked for: beyond, a negative binomial
 # distribution is a Poisson one.
@@ -105,11 +106,11 @@ class NegativeBinomialNoise(CountNoise):
         mean = self._positive(location)
         self.size_ = np.empty(mean.shape[1:])
         y = target.y.reshape(len(mean), 1, -1)
-        for part in np.ndindex(self.size_.shape):
-            self.size_[part] = _fit_size(
-                y[:, 0, part[1] if len(part) == 2 else 0],
-                mean[:, *part].astype(np.float64),
-                weights[:, part[0]],
+        for index in np.ndindex(self.size_.shape):
+            self.size_[index] = _fit_size(
+                y[:, 0, index[1] if len(index) == 2 else 0],
+                mean[:, *index].astype(np.float64),
+                weights[:, index[0]],
             )
         return self
 

@@ -1,11 +1,18 @@
-"""Gaussian noise, of one width for each expert."""
+"""Gaussian noise, of one width for each expert or of a width for each row."""
 
 from math import log, pi
 
 import numpy as np
 from scipy import stats
+from sklearn.linear_model import Ridge
 
-from sklearn_moe.likelihoods.noise import MeanErrorNoise, over_outputs
+from sklearn_moe._estimators import WeightedFit
+from sklearn_moe._parameters import count_parameters
+from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
+from sklearn_moe.likelihoods.noise import Noise, over_outputs
+
+# Minus the mean of the logarithm of a squared standard normal number.
+HARVEY = np.euler_gamma + np.log(2)
 
 
 class GaussianNoise(MeanErrorNoise):
@@ -38,7 +45,7 @@ class GaussianNoise(MeanErrorNoise):
     def errors(self, target, location):
         return np.square(target.y[:, np.newaxis] - location)
 
-    def ignorance(self, target):
+    def default_error(self, target):
         # An expert without rows knows nothing better than the spread of y.
         return target.spread**2
 
@@ -53,10 +60,111 @@ class GaussianNoise(MeanErrorNoise):
         return {"loc": location, "scale": self.scale_}
 
     def log_prob(self, y, location, X):
-        return gaussian_log_prob(y, location, self.scale_)
+        return _gaussian_log_prob(y, location, self.scale_)
 
 
-def gaussian_log_prob(y, location, scale):
+class HeteroscedasticGaussian(Noise):
+    r"""Gaussian noise of a variance that a second estimator predicts from the row.
+
+    For each expert it learns the logarithm of the squared errors [1]_; a factor then
+    makes the weighted mean of the standardised squared errors one, as maximum
+    likelihood does.
+
+    Parameters
+    ----------
+    scale_estimator : regressor, default=None
+        A clone of it learns the noise of each expert. None means
+        :class:`~sklearn.linear_model.Ridge`.
+
+    Attributes
+    ----------
+    scale_estimators_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        The fitted estimators of the logarithm of the variance.
+    log_bounds_ : ndarray of shape (n_experts, 2) or (n_experts, 2, n_outputs)
+        The smallest and the largest value that they have learnt from; their predictions
+        are clipped to these, since no mean is beyond what it is the mean of.
+    log_factor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        What is added to the predictions.
+    floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Smallest standard deviation.
+
+    See Also
+    --------
+    GaussianNoise : Of one width for each expert.
+
+    References
+    ----------
+    .. [1] A. C. Harvey (1976). Estimating regression models with multiplicative
+       heteroscedasticity. Econometrica 44(3), 461-465.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import HeteroscedasticGaussian, MixtureOfExpertsRegressor
+    >>> X = np.linspace(0, 3, 500).reshape(-1, 1)
+    >>> y = X[:, 0] + np.exp(X[:, 0] - 3) * np.random.default_rng(0).normal(size=500)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, noise=HeteroscedasticGaussian(), random_state=0
+    ... )
+    >>> moe.fit(X, y).predict([[0.0], [3.0]], return_std=True)[1].round(1)
+    array([0.1, 1. ])
+    """
+
+    distribution = stats.norm
+
+    def __init__(self, scale_estimator=None):
+        self.scale_estimator = scale_estimator
+
+    def fit(self, target, location, weights):
+        shape = location.shape[1:]
+        floor = np.broadcast_to(target.floor, shape)
+        squares = (target.y[:, np.newaxis] - location).astype(np.float64) ** 2
+        log_squares = np.log(np.maximum(squares, floor**2)) + HARVEY
+        base = Ridge() if self.scale_estimator is None else self.scale_estimator
+        # Open seeds are those of the mixture; a resample is always the same.
+        estimator = WeightedFit(base, np.random.RandomState(0))
+        self.scale_estimators_ = np.empty(shape, dtype=object)
+        self.log_bounds_ = np.stack(
+            [log_squares.min(axis=0), log_squares.max(axis=0)], axis=1
+        )
+        self.floor_ = floor.copy()
+        self.log_factor_ = np.zeros(shape)
+        unit = weights.sum() / len(weights)
+        for index in np.ndindex(shape):
+            try:
+                self.scale_estimators_[index] = estimator.fit(
+                    target.X, log_squares[:, *index], weights[:, index[0]], unit=unit
+                )
+            except Exception as error:
+                error.add_note(
+                    f"This is about the scale_estimator of the noise, {base!r}."
+                )
+                raise
+        ratio = squares / self._scale(location, target.X) ** 2
+        mean_ratio = ErrorSums.of(ratio, weights).mean(default=1.0)
+        self.log_factor_ = np.log(np.maximum(mean_ratio, 1e-8))
+        return self
+
+    def parameters(self, location, X):
+        return {"loc": location, "scale": self._scale(location, X)}
+
+    def log_prob(self, y, location, X):
+        return _gaussian_log_prob(y, location, self._scale(location, X))
+
+    def n_parameters(self):
+        of_estimators = map(count_parameters, self.scale_estimators_.flat)
+        return sum(of_estimators) + self.log_factor_.size
+
+    def _scale(self, location, X):
+        log_variance = np.empty(location.shape)
+        for k, *output in np.ndindex(self.scale_estimators_.shape):
+            predicted = self.scale_estimators_[k, *output].predict(X)
+            lower, upper = self.log_bounds_[k, :, *output]
+            log_variance[:, k, *output] = np.clip(predicted, lower, upper)
+        return np.maximum(np.exp(0.5 * (log_variance + self.log_factor_)), self.floor_)
+
+
+def _gaussian_log_prob(y, location, scale):
     """Log density of each target under each expert, outputs summed.
 
     It is the hot path of EM: SciPy would check every number, and forget float32.

@@ -1,22 +1,16 @@
-"""What all noise models share, and how EM fits one."""
+"""The base class of all noise models, and the targets that they are fitted to."""
 
 from abc import ABCMeta, abstractmethod
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import Ridge
 
-from sklearn_moe.moments import Moments
-
 # Smallest noise scale, relative to the spread of the target. Without a floor an expert
 # that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
 RELATIVE_SCALE_FLOOR = 1e-2
-
-# Smallest location of a positive target, relative to the mean of all.
-RELATIVE_LOCATION_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -25,10 +19,10 @@ class Target:
 
     Attributes
     ----------
-    X : array-like or frame of shape (n_samples, n_features)
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    X : array-like or frame of shape (n_samples, n_features), or None
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
     mean, spread : ndarray of shape () or (n_outputs,)
-        Weighted mean and standard deviation.
+        Weighted mean and standard deviation of all targets, of which `y` may be some.
     floor : ndarray of shape () or (n_outputs,)
         Smallest scale of noise.
 
@@ -44,50 +38,21 @@ class Target:
     floor: np.ndarray
 
     @classmethod
-    def of(cls, X, y, sample_weight):
-        """Look at the training targets.
+    def of(cls, moments, X=None, y=None):
+        """Some targets, where the moments of all are known.
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : ndarray of shape (n_samples,)
-
-        Returns
-        -------
-        target : Target
-        """
-        return cls.among(X, y, Moments.of(y, sample_weight))
-
-    @classmethod
-    def among(cls, X, y, moments):
-        """Look at targets among others.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         moments : Moments
             Of all targets.
+        X : array-like or frame of shape (n_samples, n_features), default=None
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), default=None
 
         Returns
         -------
         target : Target
         """
-        return replace(cls.known_by(moments.mean, moments.spread), X=X, y=y)
-
-    @classmethod
-    def known_by(cls, mean, spread):
-        """What is to be said of all targets, without the rows.
-
-        Parameters
-        ----------
-        mean, spread : ndarray of shape () or (n_outputs,)
-
-        Returns
-        -------
-        target : Target
-        """
+        mean, spread = moments.mean, moments.spread
         eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
         # A target that is constant but for rounding still needs a positive scale of a
         # sensible unit.
@@ -96,7 +61,7 @@ class Target:
             np.sqrt(eps) * size,
             RELATIVE_SCALE_FLOOR * spread,
         )
-        return cls(None, None, mean, spread, floor)
+        return cls(X, y, mean, spread, floor)
 
 
 class Noise(BaseEstimator, metaclass=ABCMeta):
@@ -109,7 +74,7 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
     See Also
     --------
     GaussianNoise : The default.
-    LaplaceNoise : The model to follow, with an `emphasis`.
+    LaplaceNoise : The model to follow, with `working_weights`.
 
     Examples
     --------
@@ -149,6 +114,10 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
     # What the model is about, for messages.
     targets = "numbers"
 
+    # Whether it learns from sums over the rows, so that these may lie in many places:
+    # then it has `_summarize`, `_solve` and `_recall`, those of `NoiseLikelihood`.
+    adds_up = False
+
     @abstractmethod
     def fit(self, target, location, weights):
         """M-step: fit the parameters of the noise.
@@ -172,8 +141,7 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        location : ndarray of shape (n_samples, n_experts) or \
-                (n_samples, n_experts, n_outputs)
+        location : ndarray of shape (n_samples, n_experts, ...)
         X : array-like or frame of shape (n_samples, n_features)
 
         Returns
@@ -182,35 +150,14 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
             Each broadcasts against `location`.
         """
 
-    def partial_fit(self, target, location, weights, past):
-        """Stepwise M-step: go on from what other rows have taught.
-
-        A model has one if its parameters follow from the mean of a statistic of the
-        errors, since means can go on, as `running_mean` does.
-
-        Parameters
-        ----------
-        target : Target
-        location : ndarray of shape (n_samples, n_experts) or \
-                (n_samples, n_experts, n_outputs)
-        weights : ndarray of shape (n_samples, n_experts)
-        past : ndarray of shape (n_experts,)
-            The weight of the other rows for each expert.
-
-        Returns
-        -------
-        self : Noise
-        """
-        raise NotImplementedError
-
-    def check_partial_fit(self):
-        """Raise an error where there is no `partial_fit`.
+    def check_stream(self):
+        """Raise an error where the model cannot go on from batch to batch.
 
         Raises
         ------
         ValueError
         """
-        if type(self).partial_fit is Noise.partial_fit:
+        if not self.adds_up:
             raise ValueError(
                 f"{type(self).__name__} cannot be learnt from batches: its parameters "
                 "do not follow from the mean of anything. Set 'noise' to one of "
@@ -224,8 +171,7 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        location : ndarray of shape (n_samples, n_experts) or \
-                (n_samples, n_experts, n_outputs)
+        location : ndarray of shape (n_samples, n_experts, ...)
         X : array-like or frame of shape (n_samples, n_features)
 
         Returns
@@ -249,11 +195,16 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         mean : ndarray of the same shape
-            The location, unless the model says else.
+            The location, by default.
         """
         return location
 
-    def emphasis(self, y, location):
+    @property
+    def has_working_weights(self):
+        """Whether `working_weights` are other than 1."""
+        return type(self).working_weights is not Noise.working_weights
+
+    def working_weights(self, y, location):
         """Factor on the weight of each row in the next fit of the experts.
 
         Parameters
@@ -269,7 +220,7 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         return 1.0
 
     def take(self, order):
-        """The same for the experts in another order.
+        """The noise of the experts in another order.
 
         Parameters
         ----------
@@ -352,278 +303,6 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
             )
 
 
-class MeanErrorNoise(Noise):
-    """Base of the noise models that learn from the mean of some error alone.
-
-    Sums are all that they need of the rows, so that these may lie in many places.
-    """
-
-    @abstractmethod
-    def errors(self, target, location):
-        """What they learn the mean of.
-
-        Parameters
-        ----------
-        target : Target
-        location : ndarray of shape (n_samples, n_experts, ...)
-
-        Returns
-        -------
-        errors : ndarray of the same shape
-        """
-
-    @abstractmethod
-    def learn(self, target, mean):
-        """Set what is learnt.
-
-        Parameters
-        ----------
-        target : Target
-            Its rows are not looked at.
-        mean : ndarray of shape (n_experts, ...)
-            Weighted mean of the errors.
-
-        Returns
-        -------
-        self : Noise
-        """
-
-    @abstractmethod
-    def mean_error(self):
-        """The mean of the errors that stands for what was learnt.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_experts, ...)
-        """
-
-    def ignorance(self, target):
-        """The error of an expert without rows.
-
-        Parameters
-        ----------
-        target : Target
-
-        Returns
-        -------
-        error : float or ndarray
-        """
-        return 1.0
-
-    def fit(self, target, location, weights):
-        return self.learn_sums(target, *self.sums(target, location, weights))
-
-    def partial_fit(self, target, location, weights, past):
-        errors = self.errors(target, location)
-        return self.learn(
-            target, running_mean(errors, weights, self.mean_error(), past)
-        )
-
-    def sums(self, target, location, weights):
-        """Sums over the rows, which add up to those over more rows.
-
-        Parameters
-        ----------
-        target : Target
-        location : ndarray of shape (n_samples, n_experts, ...)
-        weights : ndarray of shape (n_samples, n_experts)
-
-        Returns
-        -------
-        errors : ndarray of shape (n_experts, ...)
-            Weighted.
-        total : ndarray of shape (n_experts, ...)
-            Of the weights; it broadcasts against `errors`.
-        """
-        # One expert at a time: the errors of all would be the largest array around.
-        errors, total = zip(
-            *(
-                weighted_sum(self.errors(target, location[:, [k]]), weights[:, [k]])
-                for k in range(location.shape[1])
-            )
-        )
-        return np.concatenate(errors), np.concatenate(total)
-
-    def learn_sums(self, target, errors, total):
-        """Learn from what `sums` returns, of all rows.
-
-        Parameters
-        ----------
-        target : Target
-            Its rows are not looked at.
-        errors, total : ndarray of shape (n_experts, ...)
-
-        Returns
-        -------
-        self : Noise
-        """
-        return self.learn(target, _mean(errors, total, self.ignorance(target)))
-
-
-class PositiveNoise(Noise):
-    """Base of the noise models of targets around a positive location.
-
-    Experts that know nothing of this may predict less than zero. Such a prediction
-    counts as `floor_`, a small part of the mean of the target.
-    """
-
-    targets = "positive numbers"
-
-    def possible(self, y):
-        return y > 0
-
-    def predictive(self, location):
-        return self._positive(location)
-
-    def _fit_floor(self, target, n_experts):
-        floor = location_floor(target)
-        self.floor_ = np.broadcast_to(floor, (n_experts, *target.mean.shape)).copy()
-
-    def _positive(self, location):
-        return np.maximum(location, self.floor_.astype(location.dtype, copy=False))
-
-
-def location_floor(target):
-    """Smallest location of a positive target."""
-    return RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
-
-
-class NoiseLikelihood:
-    """A noise model at work in EM: on one training set, for ever new predictions.
-
-    Parameters
-    ----------
-    noise : Noise
-        Not changed.
-    X : array-like or frame of shape (n_samples, n_features)
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Training targets.
-    sample_weight : ndarray of shape (n_samples,)
-    moments : Moments, default=None
-        Of the target where there are other rows than these; None means its own.
-    """
-
-    def __init__(self, noise, X, y, sample_weight, moments=None):
-        self.noise = noise
-        moments = Moments.of(y, sample_weight) if moments is None else moments
-        self.target = Target.among(X, y, moments)
-
-    def fit(self, outputs, weights):
-        """Fit the noise, and score the training targets.
-
-        Parameters
-        ----------
-        outputs : ndarray of shape (n_samples, n_experts) or \
-                (n_samples, n_experts, n_outputs)
-            Predictions of the experts.
-        weights : array-like of shape (n_samples, n_experts)
-
-        Returns
-        -------
-        noise : Noise
-        log_prob : ndarray of shape (n_samples, n_experts)
-        """
-        noise = clone(self.noise).fit(self.target, outputs, np.asarray(weights))
-        return noise, noise.log_prob(self.target.y, outputs, self.target.X)
-
-    def emphasis(self, noise, outputs):
-        """Factor on the weights with which the experts are fitted next.
-
-        Parameters
-        ----------
-        noise : Noise
-            As fitted in the last M-step.
-        outputs : ndarray of shape (n_samples, n_experts, ...)
-            Predictions of the experts then.
-
-        Returns
-        -------
-        factor : float or ndarray of shape (n_samples, n_experts)
-        """
-        return noise.emphasis(self.target.y, outputs)
-
-    def log_prob(self, noise, outputs):
-        """Score the targets under a noise that is fitted already."""
-        return noise.log_prob(self.target.y, outputs, self.target.X)
-
-    def partial_fit(self, noise, outputs, weights, past):
-        """Stepwise M-step of the noise.
-
-        Parameters
-        ----------
-        noise : Noise
-            As other rows have taught it; not changed.
-        outputs : ndarray of shape (n_samples, n_experts, ...)
-            Predictions of the experts.
-        weights : ndarray of shape (n_samples, n_experts)
-        past : ndarray of shape (n_experts,)
-            The weight of the other rows for each expert.
-
-        Returns
-        -------
-        noise : Noise
-        """
-        return copy(noise).partial_fit(self.target, outputs, weights, past)
-
-    def misfit(self, values, rows, weights):
-        """Root mean squared error relative to the spread of the target."""
-        spread = self.target.spread
-        if not np.all(spread > 0):
-            return np.inf
-        error = ((self.target.y[rows] - values) / spread) ** 2
-        return np.sqrt(np.average(error, axis=0, weights=weights).mean())
-
-
-def weighted_mean(values, weights, default):
-    """Mean over the rows, for each expert and output.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_experts, ...)
-    weights : ndarray of shape (n_samples, n_experts)
-    default : float or ndarray
-        For an expert without rows.
-
-    Returns
-    -------
-    mean : ndarray of shape (n_experts, ...)
-    """
-    return _mean(*weighted_sum(values, weights), default)
-
-
-def weighted_sum(values, weights):
-    """Sum over the rows, for each expert and output, and that of the weights."""
-    sums = np.einsum("nk,nk...->k...", weights, values)
-    return sums, weights.sum(axis=0).reshape(-1, *[1] * (sums.ndim - 1))
-
-
-def _mean(sums, total, default):
-    mean = np.broadcast_to(default, sums.shape).astype(np.float64)
-    return np.divide(sums, total, out=mean, where=total > 0)
-
-
-def running_mean(values, weights, mean, past):
-    """Mean over the rows and those before, for each expert and output.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_experts, ...)
-    weights : ndarray of shape (n_samples, n_experts)
-    mean : ndarray of shape (n_experts, ...)
-        Of the rows before.
-    past : ndarray of shape (n_experts,)
-        Their weight.
-
-    Returns
-    -------
-    mean : ndarray of shape (n_experts, ...)
-    """
-    total = weights.sum(axis=0)
-    part = np.divide(total, past + total, out=np.zeros_like(total), where=total > 0)
-    step = weighted_mean(values, weights, mean) - mean
-    return mean + part.reshape(-1, *[1] * (step.ndim - 1)) * step
-
-
 def over_outputs(log_prob):
-    """Sum over the outputs, where there are several."""
+    """Sum of a log density over the outputs, where there are several."""
     return log_prob if log_prob.ndim == 2 else log_prob.sum(axis=2)

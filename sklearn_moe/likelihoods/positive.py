@@ -6,12 +6,34 @@ from scipy.special import digamma, polygamma
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import GammaRegressor, Ridge
 
-from sklearn_moe.likelihoods.noise import (
-    RELATIVE_SCALE_FLOOR,
-    MeanErrorNoise,
-    PositiveNoise,
-    location_floor,
-)
+from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
+from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise
+
+# Smallest location, relative to the mean of all targets.
+RELATIVE_LOCATION_FLOOR = 1e-6
+
+
+class PositiveNoise(Noise):
+    """Base of the noise models of targets around a positive location.
+
+    Experts that know nothing of this may predict less than zero. Such a prediction
+    counts as `floor_`, a small fraction of the mean of the target.
+    """
+
+    targets = "positive numbers"
+
+    def possible(self, y):
+        return y > 0
+
+    def predictive(self, location):
+        return self._positive(location)
+
+    def _fit_floor(self, target, n_experts):
+        floor = _location_floor(target)
+        self.floor_ = np.broadcast_to(floor, (n_experts, *target.mean.shape)).copy()
+
+    def _positive(self, location):
+        return np.maximum(location, self.floor_.astype(location.dtype, copy=False))
 
 
 class GammaNoise(MeanErrorNoise, PositiveNoise):
@@ -122,9 +144,14 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
         )
 
 
+def _location_floor(target):
+    """Smallest location of a positive target."""
+    return RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
+
+
 def _ratio(target, location):
     """Targets relative to a location that is positive."""
-    floor = location_floor(target).astype(location.dtype, copy=False)
+    floor = _location_floor(target).astype(location.dtype, copy=False)
     return target.y[:, np.newaxis] / np.maximum(location, floor)
 
 

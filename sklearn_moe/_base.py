@@ -1,0 +1,1023 @@
+"""What mixtures of experts of numbers and of classes share."""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from math import log
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import (
+    Bunch,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    get_tags,
+)
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_moe import gates
+from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._composition import Composition, expert_params, replace_experts
+from sklearn_moe._criteria import count_mixture, deviance
+from sklearn_moe._estimators import (
+    IncrementalFit,
+    OnlineFit,
+    WarmStartError,
+    seeded_clone,
+    supports_batches,
+)
+from sklearn_moe._fitting import (
+    check_routing,
+    check_training_set,
+    fitted_attributes,
+    order_of_experts,
+    sharing_strength,
+    warnings_of,
+)
+from sklearn_moe._parallel import scatter
+from sklearn_moe._parameters import count_parameters
+from sklearn_moe._prediction import FittedMixture
+from sklearn_moe._rows import LocalRows
+from sklearn_moe._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    VisualBlock,
+    check_method_params,
+    check_sample_weight,
+    fit_context,
+    raise_for_params,
+)
+from sklearn_moe.em import (
+    STARTS,
+    Learners,
+    Router,
+    RowsSeen,
+    Shared,
+    Stream,
+    best_run,
+    expectation_maximization,
+    initial_responsibilities,
+    kept_fraction,
+    online_step,
+    rows_of_start,
+    starting_points,
+    working_weights_of,
+)
+from sklearn_moe.experts import ExpertPool, find_interpolating
+
+
+def learns_from_batches(mixture):
+    """Whether all parts of a mixture have `partial_fit`, as `available_if` asks.
+
+    Raises
+    ------
+    AttributeError
+        It names the part that has none.
+    """
+    for name, part in mixture._composition().parts():
+        able = gates.gate_can_learn(part) if name == "gate" else supports_batches(part)
+        if not able:
+            what = "the gate" if name == "gate" else f"expert {name!r}"
+            raise AttributeError(
+                "partial_fit needs parts that have it themselves, but "
+                f"{what}, a {type(part).__name__}, has none. Take SGDRegressor, "
+                "SGDClassifier, naive Bayes or a neural network, and do the "
+                "preprocessing in front of the mixture."
+            )
+    return True
+
+
+@dataclass(frozen=True)
+class Begin:
+    """With what EM begins.
+
+    Attributes
+    ----------
+    starts : iterable of list of one column
+        Responsibilities of each start.
+    n_starts : int
+    n_jobs : int or None
+        Number of starts at the same time.
+    gate : object, default=None
+        What the gate goes on from.
+    working_weights : float or column of shape (n_samples, n_experts), default=1
+        Factor on the weights of the experts' first fit.
+    """
+
+    starts: Any
+    n_starts: int
+    n_jobs: int | None
+    gate: Any = None
+    working_weights: Any = 1.0
+
+
+class BaseMixtureOfExperts(
+    CallbackSupportMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base of the mixtures of experts; `_targets` is what they differ in."""
+
+    _parameter_constraints: dict = {
+        "experts": [list, HasMethods(["fit"]), None],
+        "n_experts": [Interval(Integral, 1, None, closed="left")],
+        "gate": [HasMethods(["fit"]), None],
+        "combination": [StrOptions({"weighted", "argmax"})],
+        "top_k": [Interval(Integral, 1, None, closed="left"), None],
+        "assignment": [StrOptions({"soft", "hard", "expert_choice"})],
+        "capacity_factor": [Interval(Real, 0, None, closed="right"), None],
+        "overflow": [StrOptions({"drop", "reroute"})],
+        "sharing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "specialize": ["boolean", StrOptions({"auto"})],
+        "cv": [StrOptions({"auto"}), "cv_object"],
+        "init": [StrOptions(set(STARTS)), HasMethods("fit_predict"), "array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "acceleration": [StrOptions({"squarem"}), None],
+        "learning_decay": [Interval(Real, 0.5, 1, closed="right")],
+        "half_life": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _targets(self):
+        """NumberTargets or ClassTargets, before they have seen any."""
+
+    def _composition(self):
+        return Composition(
+            self.experts,
+            self.n_experts,
+            self.gate,
+            self.specialize,
+            self._targets(),
+        )
+
+    # Parameters
+    # ----------
+
+    def get_params(self, deep=True):
+        """Get the parameters of the mixture, its experts and its gate.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of the parts.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.experts, list):
+            params.update(expert_params(self.experts))
+        return params
+
+    def set_params(self, **params):
+        """Set the parameters of the mixture, its experts and its gate.
+
+        Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
+        ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
+        Setting a parameter of a part that is None, or of a noise model that is a name,
+        puts the part in its place first.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : estimator
+        """
+        # Of a classifier, "noise" may be the name of an expert.
+        for name in {"experts", "gate", "noise"} & vars(self).keys():
+            if any(key.startswith(f"{name}__") for key in params):
+                given = params.get(name, getattr(self, name))
+                if given is None or isinstance(given, str):
+                    params[name] = self._default_of(name, given)
+        if "experts" in params:
+            self.experts = params.pop("experts")
+        if isinstance(self.experts, list):
+            self.experts = replace_experts(self.experts, params)
+        return super().set_params(**params)
+
+    def _default_of(self, name, given):
+        """The object that None, or a name, stands for in a parameter."""
+        targets = self._targets()
+        return targets.default_expert() if name == "experts" else gates.SoftmaxGate()
+
+    # Fitting
+    # -------
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, **fit_params):
+        """Fit the experts and the gate by EM.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            Training rows. A frame reaches the experts as it is.
+        y : array-like of shape (n_samples,)
+            Training targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 2 equals the row twice, a weight of 0
+            equals no row. None means equal weights.
+        **fit_params : dict
+            Further arguments of the experts' `fit`, by metadata routing; only where it
+            is enabled.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit the parameters; what was fitted before stays as it
+            was.
+        TypeError
+            If an expert or the gate is not an estimator of the right kind.
+        """
+        raise_for_params(fit_params, self, "fit")
+        check_routing(self.assignment, self.capacity_factor, self.acceleration)
+        composition = self._composition()
+        named_experts = composition.checked_experts(self.get_params(deep=False))
+        gate = composition.checked_gate()
+        with all_or_nothing(self):
+            previous = self._warm_start() if self.warm_start else None
+            X = self._check_X(X, y, reset=True)
+            training, targets = check_training_set(
+                X, y, sample_weight, composition.targets, named_experts
+            )
+            self._set_targets(targets)
+            random_state = check_random_state(self.random_state)
+            drawn = rows_of_start(len(training.block.y), random_state)
+            n_starts = self.n_init if previous is None else 1
+            jobs, starts_jobs = self._jobs(n_starts)
+            rows = LocalRows(training.block, jobs)
+            expert_splits, gate_splits = self._splits(gate, training, random_state)
+            pool = ExpertPool(
+                named_experts,
+                rows,
+                targets.output_of,
+                random_state=random_state,
+                splits=expert_splits,
+                specialize=composition.specializes,
+                fit_params=self._expert_params(
+                    named_experts, fit_params, X, training.kept
+                ),
+            )
+            learners = self._learners(pool, gate, targets, gate_splits, random_state)
+            if previous is None:
+                starts = self._starts(learners, targets, drawn, random_state, training)
+                begin = Begin(starts, n_starts, starts_jobs)
+            else:
+                begin = self._begin_warm(previous, learners, training.block)
+            with scatter(
+                rows.n_jobs, rows.block, *(expert_splits or gate_splits or ())
+            ):
+                run = self._run_em(
+                    learners,
+                    begin,
+                    self._hooks(training),
+                    acceleration=self.acceleration,
+                    after=partial(self._calibrate, training, learners, random_state),
+                )
+            order = self._order(learners, run)
+            interpolates = find_interpolating(
+                pool, run.best.estimates.experts, learners.likelihood, random_state
+            )
+            for message, category in warnings_of(self, run.last, interpolates[order]):
+                warnings.warn(message, category, stacklevel=3)
+        return self
+
+    def _set_targets(self, targets):
+        self._targets_ = targets
+        if targets.classes is not None:
+            self.classes_ = targets.classes
+
+    def _jobs(self, n_starts):
+        """Number of jobs of each start, and of the starts: one level of parallelism."""
+        # Given experts are fitted once, for all starts.
+        starts_apart = n_starts > 1 and self._composition().specializes
+        return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
+
+    def _splits(self, gate, training, random_state):
+        """The folds of the experts and of the gate; None means in-sample outputs."""
+        composition = self._composition()
+        for_experts = (
+            self.cv != "auto" or composition.unlike or not composition.specializes
+        )
+        for_gate = gates.learns_labels(gate)
+        if self.cv is None or not (for_experts or for_gate):
+            return None, None
+        splits = training.folds(
+            self.cv, random_state, classification=is_classifier(self)
+        )
+        return splits if for_experts else None, splits if for_gate else None
+
+    def _expert_params(self, named_experts, fit_params, X, kept, method="fit"):
+        """Further arguments of each expert's fit, by name, for the rows kept."""
+        if not fit_params:
+            return {}
+        routed = process_routing(self, method, **fit_params)
+        return {
+            name: check_method_params(
+                X,
+                routed[name if isinstance(self.experts, list) else "experts"][method],
+                kept,
+            )
+            for name, _ in named_experts
+        }
+
+    def _learners(self, pool, gate, targets, gate_splits, random_state):
+        """Experts, likelihood and gate, bound to the training rows."""
+        likelihood = targets.likelihood(
+            targets.summarize(pool.rows), pool.unfitted, random_state
+        )
+        bound = gates.bind_gate(
+            gate,
+            pool.rows,
+            len(pool.names),
+            random_state=random_state,
+            splits=gate_splits,
+        )
+        return Learners(pool, likelihood, bound)
+
+    def _starts(self, learners, targets, drawn, random_state, training=None):
+        """Yield the responsibilities with which each start of EM begins, in a list."""
+        rows, n_experts = learners.experts.rows, len(learners.experts.names)
+        init = self.init
+        if hasattr(init, "fit_predict"):
+            init = seeded_clone(init, random_state)
+        elif not isinstance(init, str):
+            init = training.init_of_rows(init)
+        elif self._composition().gate_is_frozen:
+            # It will not follow the experts: they begin where it trusts them.
+            even = np.full((rows.n_samples, n_experts), 1 / n_experts)
+            init = np.exp(learners.gate.fit(even, None)[1])
+        for start in starting_points(init, self.n_init):
+            yield [
+                initial_responsibilities(
+                    start,
+                    rows,
+                    learners.gate,
+                    n_experts,
+                    random_state,
+                    drawn,
+                    n_classes=None if targets.classes is None else len(targets.classes),
+                )
+            ]
+
+    def _run_em(self, learners, begin, hooks, *, acceleration=None, after=None):
+        """Run EM from every start; set the fitted attributes of the best iteration.
+
+        Parameters
+        ----------
+        learners : Learners
+        begin : Begin
+        hooks : dict
+            Arguments of every callback hook.
+        acceleration : {"squarem"}, default=None
+        after : callable, default=None
+            ``after(run)`` is called when the attributes are set.
+
+        Returns
+        -------
+        run : Run
+        """
+        rows, n_experts = learners.experts.rows, len(learners.experts.names)
+        # No closures: both must be such that they can be sent to other processes.
+        iterate = partial(
+            expectation_maximization,
+            rows,
+            learners,
+            sharing=self._sharing(n_experts, rows.total_weight),
+            tol=self.tol,
+            router=self._router(rows, n_experts),
+            first_gate=begin.gate,
+            first_working_weights=begin.working_weights,
+            acceleration=acceleration,
+        )
+        attributes_of = partial(fitted_attributes, learners, self._keeps_order())
+        context = self._init_callback_context(max_subtasks=begin.n_starts)
+        context.call_on_fit_task_begin(**hooks)
+        run = best_run(
+            begin.starts,
+            Shared(
+                iterate,
+                hooks,
+                attributes_of,
+                type(self).__name__ if self.verbose else None,
+            ),
+            max_iter=self.max_iter,
+            n_jobs=begin.n_jobs,
+            context=context,
+        )
+        if rows.n_jobs == 1:
+            # The starts are over: the last fits have all jobs for themselves.
+            rows.n_jobs = begin.n_jobs
+        attributes = attributes_of(run)
+        vars(self).update(attributes)
+        if after is not None:
+            after(run)
+        attributes["_likelihood_"] = self._likelihood_
+        context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
+        return run
+
+    def _hooks(self, training):
+        """Arguments of every callback hook."""
+        block = training.block
+        metadata = {"sample_weight": block.sample_weight} if training.weighted else None
+        return {"estimator": self, "X": block.X, "y": block.y, "metadata": metadata}
+
+    def _sharing(self, n_experts, total_weight):
+        return sharing_strength(
+            self.sharing, n_experts, self.n_features_in_, total_weight
+        )
+
+    def _router(self, rows, n_experts):
+        return Router(self.assignment, self.capacity_factor, self.overflow)
+
+    def _keeps_order(self):
+        """Whether experts stay where they are: they have names, or are given rows."""
+        composition = self._composition()
+        given_rows = not isinstance(self.init, str) and not hasattr(
+            self.init, "fit_predict"
+        )
+        return composition.named or composition.gate_is_frozen or given_rows
+
+    def _order(self, learners, run):
+        return order_of_experts(learners, self._keeps_order(), run)
+
+    def _calibrate(self, training, learners, random_state, run):
+        """Fit the likelihood anew after EM, if the mixture is one that does."""
+
+    # Warm starts
+    # -----------
+
+    def _warm_start(self):
+        """The fit before, from which this one goes on, or None."""
+        if not hasattr(self, "experts_"):
+            return None
+        return self._fitted(), self.n_features_in_
+
+    def _begin_warm(self, previous, learners, block):
+        """Begin EM at the fit before."""
+        fitted, n_features = previous
+        classes = [
+            np.asarray([] if targets.classes is None else targets.classes).tolist()
+            for targets in (fitted.targets, self._targets_)
+        ]
+        for name, old, new in (
+            (
+                "number of experts",
+                len(fitted.named_experts),
+                len(learners.experts.names),
+            ),
+            ("number of features", n_features, self.n_features_in_),
+            ("shape of a target", fitted.targets.shape, self._targets_.shape),
+            ("set of classes", *classes),
+        ):
+            if old != new:
+                raise WarmStartError(
+                    "warm_start=True goes on from the previous fit, but its "
+                    f"{name} was {old} and is {new} now. Set warm_start=False to begin "
+                    "anew."
+                )
+        outputs = fitted.outputs(block.X, block.y)
+        responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
+        return Begin(
+            [[responsibilities]],
+            1,
+            1,
+            learners.gate.recall(fitted.gate),
+            working_weights_of(learners.experts.rows, fitted.likelihood, outputs),
+        )
+
+    # Streams
+    # -------
+
+    def _learn_batch(self, X, y, sample_weight, fit_params, targets):
+        """Fit the first batch, or learn another.
+
+        Parameters
+        ----------
+        X, y, sample_weight : object
+            As given to `partial_fit`.
+        fit_params : dict
+        targets : NumberTargets or ClassTargets
+            What is known of the targets before the first batch.
+
+        Returns
+        -------
+        warnings : iterable of (message, category)
+        """
+        raise_for_params(fit_params, self, "partial_fit")
+        check_routing(self.assignment, self.capacity_factor, self.acceleration)
+        targets.check_stream()
+        begins = not hasattr(self, "experts_")
+        if begins:
+            composition = self._composition()
+            named_experts = composition.checked_experts(self.get_params(deep=False))
+            gate = composition.checked_gate()
+        else:
+            named_experts = list(self.named_experts_.items())
+            targets = targets.known_by(self._targets_)
+        X = self._check_X(X, y, reset=begins)
+        training, targets = check_training_set(
+            X, y, sample_weight, targets, named_experts if begins else None
+        )
+        self._set_targets(targets)
+        params = self._expert_params(
+            named_experts, fit_params, X, training.kept, "partial_fit"
+        )
+        random_state = check_random_state(self.random_state)
+        if begins:
+            return self._begin_stream(
+                named_experts, gate, training, params, random_state
+            )
+        self._go_on(named_experts, training, params, random_state)
+        return ()
+
+    def _begin_stream(self, named_experts, gate, training, params, random_state):
+        """EM on the first batch, at which the experts look again and again."""
+        targets = self._targets_
+        jobs, starts_jobs = self._jobs(self.n_init)
+        rows = LocalRows(training.block, jobs)
+        pool = ExpertPool(
+            named_experts,
+            rows,
+            targets.output_of,
+            fitter=partial(IncrementalFit, classes=targets.classes),
+            random_state=random_state,
+            specialize=self._composition().specializes,
+            fit_params=params,
+        )
+        learners = self._learners(pool, gate, targets, None, random_state)
+        drawn = rows_of_start(rows.n_samples, random_state)
+        starts = self._starts(learners, targets, drawn, random_state, training)
+        with scatter(rows.n_jobs, rows.block), warnings.catch_warnings():
+            # The stream goes on, whether something has converged or not.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            run = self._run_em(
+                learners,
+                Begin(starts, self.n_init, starts_jobs),
+                self._hooks(training),
+                acceleration=self.acceleration,
+            )
+        self._rows_seen_ = self._remembered(rows)
+        nothing = np.zeros(len(pool.names), dtype=bool)
+        return [
+            (message, category)
+            for message, category in warnings_of(self, run.last, nothing)
+            if category is not ConvergenceWarning
+        ]
+
+    def _remembered(self, rows):
+        """What is remembered; where nothing is, as if all rows had been like these."""
+        seen = self._rows_seen_
+        if seen.gate is None:
+            memory = gates.remember_gate(
+                self.gate_,
+                rows,
+                len(self.experts_),
+                weight=seen.weight,
+                n_rows=seen.n_rows,
+            )
+            seen = replace(seen, gate=memory)
+        if seen.target is None:
+            moments = self._targets_.summarize(rows)
+            if moments is not None:
+                moments = replace(moments, weight=seen.weight)
+            seen = replace(seen, target=moments)
+        return seen
+
+    def _go_on(self, named_experts, training, params, random_state):
+        """A step of online EM."""
+        rows, targets = LocalRows(training.block, self.n_jobs), self._targets_
+        seen, weight = self._remembered(rows), rows.total_weight
+        kept = kept_fraction(seen.n_rows, weight, self.learning_decay, self.half_life)
+        moments = targets.summarize(rows)
+        if moments is not None:
+            moments = kept * seen.target + moments
+        offset = random_state.uniform()
+        pool = ExpertPool(
+            named_experts,
+            rows,
+            targets.output_of,
+            fitter=partial(
+                OnlineFit, classes=targets.classes, kept=kept, offset=offset
+            ),
+            random_state=None,
+            specialize=self._composition().specializes,
+            fit_params=params,
+        )
+        learners = Learners(
+            pool,
+            targets.next_likelihood(self._likelihood_, moments, self.experts_),
+            gates.resume_gate(
+                self.gate_,
+                rows,
+                len(pool.names),
+                memory=seen.gate,
+                kept=kept,
+                n_rows=seen.n_rows,
+                offset=offset,
+            ),
+        )
+        stream = online_step(
+            Stream(
+                weight=seen.weight,
+                experts=self.experts_,
+                likelihood=self._likelihood_,
+                gate=self.gate_,
+                active=self._active_,
+                share=self.expert_share_,
+                load=self.expert_load_,
+                log_likelihood=self.log_likelihood_,
+            ),
+            rows,
+            learners,
+            gates.log_weights(self.gate_, training.block.X, len(pool.names)),
+            kept=kept,
+            sharing=self._sharing(len(pool.names), seen.n_rows + weight),
+            router=self._router(rows, len(pool.names)),
+        )
+        self.experts_ = stream.experts
+        self.named_experts_ = Bunch(**dict(zip(pool.names, stream.experts)))
+        self.gate_ = stream.gate
+        self._likelihood_ = stream.likelihood
+        self.expert_share_, self.expert_load_ = stream.share, stream.load
+        self.log_likelihood_ = float(stream.log_likelihood)
+        self._rows_seen_ = RowsSeen(
+            seen.n_rows + weight, stream.weight, moments, stream.gate_memory
+        )
+
+    # Prediction
+    # ----------
+
+    def predict_gate(self, X):
+        """Weights that the gate gives to the experts.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gate_weights : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        X = self._checked_X(X)
+        return np.exp(self._fitted().log_gate(X))
+
+    def apply(self, X):
+        """Index of the expert with the largest gate weight, for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        chosen : ndarray of shape (n_samples,)
+            Positions in `experts_`.
+        """
+        X = self._checked_X(X)
+        return self._fitted().most_trusted(X)
+
+    def transform(self, X):
+        """What each expert predicts.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples, n_columns)
+            A column for each expert; for each of the classes of the first expert, then
+            of the second, ..., where classes are predicted; for each output of each
+            expert where there are several.
+        """
+        X = self._checked_X(X)
+        expectations = self._fitted().expectations(X)
+        return expectations.reshape(len(expectations), -1)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        prefix = type(self).__name__.lower()
+        names = [f"{prefix}_{name}" for name in self.named_experts_]
+        for labels in self._targets_.column_labels:
+            names = [f"{name}_{label}" for name in names for label in labels]
+        return np.array(names, object)
+
+    def responsibilities(self, X, y):
+        """Posterior probability of each expert, given the row and its target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        return self._posterior(X, y)[0]
+
+    def score_samples(self, X, y=None):
+        """Log density of each target under the mixture, log p(y | x).
+
+        It is the density of the whole mixture, whatever `combination` says: that
+        parameter is about predictions alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            Targets. None means the predictions of the mixture: the result then says
+            how sure it is of each.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+        """
+        return self._posterior(X, self._predicted_targets(X) if y is None else y)[1]
+
+    def _predicted_targets(self, X):
+        """Predictions that can be targets."""
+        return self.predict(X)
+
+    def _posterior(self, X, y):
+        X = self._checked_X(X)
+        targets, fitted = self._targets().known_by(self._targets_), self._fitted()
+        encoded_y = targets.encode(y)
+        check_consistent_length(X, encoded_y)
+        outputs = fitted.outputs(X, targets.decode(encoded_y))
+        return fitted.posterior(X, encoded_y, outputs)
+
+    def _fitted(self):
+        return FittedMixture(
+            self.named_experts_,
+            self.gate_,
+            self._likelihood_,
+            self._active_,
+            self._targets_,
+            self.combination,
+            self.top_k,
+        )
+
+    def _checked_X(self, X):
+        check_is_fitted(self)
+        return self._check_X(X, reset=False)
+
+    def _check_X(self, X, y="no_validation", *, reset):
+        """Validate X; a frame is looked at, never converted."""
+        if not hasattr(X, "columns"):
+            X = check_array(
+                X,
+                accept_sparse="csr",
+                dtype=None,
+                ensure_all_finite=False,
+                estimator=self,
+                input_name="X",
+            )
+        validate_data(self, X, y, reset=reset, skip_check_array=True)
+        return X
+
+    # Information criteria
+    # --------------------
+
+    def n_parameters(self):
+        """Number of free parameters of the mixture.
+
+        Those of the gate, and of the experts and their noise; an expert that was
+        retired has none. :func:`count_parameters` tells how they are counted, and is
+        where estimators of other types can be registered.
+
+        Returns
+        -------
+        n_parameters : int
+
+        Raises
+        ------
+        TypeError
+            If it is not known how to count the parameters of a part.
+        """
+        check_is_fitted(self)
+        return count_mixture(self._fitted())
+
+    def aic(self, X, y, sample_weight=None):
+        r"""Akaike's information criterion; less is better.
+
+        .. math::
+            -2 \sum_i w_i \log p(y_i | x_i) + 2 p
+
+        with `p` parameters. It supposes maximum likelihood. Where the fit is penalised
+        (`sharing`, the gate's `alpha`, ridge experts) it is an approximation, which
+        charges for all parameters as for free ones. It is about the experts as they
+        are, on the rows given; `cv` makes no difference.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            The rows of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as in `fit`.
+
+        Returns
+        -------
+        aic : float
+
+        Raises
+        ------
+        TypeError
+            If it is not known how to count the parameters of a part.
+        """
+        loss, _ = self._deviance(X, y, sample_weight)
+        return loss + 2 * self.n_parameters()
+
+    def bic(self, X, y, sample_weight=None):
+        r"""Bayesian information criterion; less is better.
+
+        .. math::
+            -2 \sum_i w_i \log p(y_i | x_i) + p \log n
+
+        with `p` parameters and `n` rows, the sum of their weights. What is said of
+        `aic` holds for it too.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            The rows of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as in `fit`.
+
+        Returns
+        -------
+        bic : float
+
+        Raises
+        ------
+        TypeError
+            If it is not known how to count the parameters of a part.
+        """
+        loss, n_rows = self._deviance(X, y, sample_weight)
+        return loss + log(n_rows) * self.n_parameters()
+
+    def icl(self, X, y, sample_weight=None):
+        r"""Integrated completed likelihood criterion; less is better.
+
+        .. math::
+            -2 \sum_i w_i \log \max_k g_k(x_i) p_k(y_i | x_i) + p \log n
+
+        with `p` parameters and `n` rows, the sum of their weights [1]_. It is `bic`
+        plus a charge for rows of which it is not clear whose they are, so that it
+        prefers fewer experts, well apart. It takes the convention of R's flexmix and
+        mclust: the expert of the largest responsibility, not the entropy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            The rows of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as in `fit`.
+
+        Returns
+        -------
+        icl : float
+
+        Raises
+        ------
+        TypeError
+            If it is not known how to count the parameters of a part.
+
+        References
+        ----------
+        .. [1] C. Biernacki, G. Celeux and G. Govaert (2000). Assessing a mixture model
+           for clustering with the integrated completed likelihood. IEEE Transactions on
+           Pattern Analysis and Machine Intelligence 22(7), 719-725.
+        """
+        loss, n_rows = self._deviance(X, y, sample_weight, completed=True)
+        return loss + log(n_rows) * self.n_parameters()
+
+    def _deviance(self, X, y, sample_weight, completed=False):
+        """Minus twice the log-likelihood, and the number of rows."""
+        posterior = self._posterior(X, y)
+        weights = check_sample_weight(
+            sample_weight, posterior[1], dtype=np.float64, ensure_non_negative=True
+        )
+        return deviance(posterior, weights, completed=completed), weights.sum()
+
+    # Conventions of scikit-learn
+    # ---------------------------
+
+    def get_metadata_routing(self):
+        """Get the metadata routing of this object.
+
+        `sample_weight` is used by the mixture itself, which gives each expert weights
+        of its own; all else is routed to the experts.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        for name, part in self._composition().parts()[1:]:
+            if isinstance(part, FrozenEstimator):
+                continue
+            router.add(
+                **{name: part},
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="fit")
+                .add(caller="partial_fit", callee="partial_fit"),
+            )
+        return router
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inputs = [
+            get_tags(part).input_tags
+            for _, part in self._composition().parts()
+            if hasattr(part, "__sklearn_tags__")
+        ]
+        tags.input_tags.sparse = all(part.sparse for part in inputs)
+        tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
+        tags.input_tags.positive_only = any(part.positive_only for part in inputs)
+        return tags
+
+    def _sk_visual_block_(self):
+        names, parts = zip(*self._composition().parts())
+        if hasattr(self, "experts_"):
+            parts = [self.gate_, *self.experts_]
+            names = ["gate"] + [
+                f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}"
+                for k, (name, share) in enumerate(
+                    zip(self.named_experts_, self.expert_share_)
+                )
+            ]
+        return VisualBlock("parallel", parts, names=names)
+
+    def _noise_in_words(self, k):
+        """What is said of the noise of an expert where the mixture is shown."""
+        return ""
+
+
+@count_parameters.register
+def _count_mixture(mixture: BaseMixtureOfExperts):
+    return mixture.n_parameters()
+
+
+def check_fitted_mixture(estimator, caller):
+    """Raise an error where an estimator is no mixture, or is not fitted.
+
+    Parameters
+    ----------
+    estimator : object
+    caller : str
+        Name of the function that needs one, for the message.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+    """
+    if not isinstance(estimator, BaseMixtureOfExperts):
+        raise TypeError(
+            f"{caller} needs a mixture of experts; got {estimator!r}. Of a pipeline or "
+            "a search, give it the fitted mixture inside and the rows that it sees."
+        )
+    check_is_fitted(estimator)

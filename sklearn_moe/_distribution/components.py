@@ -1,0 +1,43 @@
+"""Distributions of the experts for each row."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Components:
+    """Distributions of one family of SciPy, one for each row and expert.
+
+    The parameters have the shape (n_samples, [n_outputs,] n_experts).
+    """
+
+    family: Any
+    parameters: dict
+
+    @classmethod
+    def of(cls, noise, location, X):
+        """Return the distributions of fitted experts, given their predictions."""
+        parameters = {}
+        for name, value in noise.parameters(location, X).items():
+            # The experts are last, so that targets broadcast against the rest.
+            value = np.moveaxis(np.broadcast_to(value, location.shape), 1, -1)
+            parameters[name] = value.astype(np.float64, copy=False)
+        return cls(noise.distribution, parameters)
+
+    def __getitem__(self, index):
+        """Return the distributions of some rows, or experts."""
+        return Components(
+            self.family, {name: value[index] for name, value in self.parameters.items()}
+        )
+
+    @property
+    def shape(self):
+        """Shape of the parameters: (n_samples, [n_outputs,] n_experts)."""
+        return next(iter(self.parameters.values())).shape
+
+    @property
+    def frozen(self):
+        """Distributions as a frozen distribution of SciPy."""
+        return self.family(**self.parameters)

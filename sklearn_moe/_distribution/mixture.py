@@ -1,0 +1,448 @@
+"""Distribution of the target of each row: a mixture of those of the experts."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import stats
+from scipy.special import logsumexp
+from sklearn.utils import check_random_state
+
+from sklearn_moe import kernels
+from sklearn_moe._distribution.roots import increasing_roots, smallest_integers
+
+# Levels in the lower half of the quantiles of the experts between which the cumulative
+# distribution function is smooth enough to compute the CRPS by quadrature.
+KNOT_LEVELS = np.array([1e-12, 1e-8, 1e-5, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
+
+# Number of Gauss-Legendre nodes between two of these quantiles.
+N_NODES = 6
+
+
+@dataclass(frozen=True)
+class MixtureDistribution:
+    r"""Distribution of the target of each row under a mixture of experts.
+
+    .. math::
+        p(y | x) = \sum_k g_k(x) \, p_k(y | x)
+
+    It is returned by :meth:`MixtureOfExpertsRegressor.predict_distribution`. With
+    several outputs, `pdf` and `logpdf` are those of all outputs together and `sample`
+    draws them together; all else is computed for each output alone.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples, n_components)
+        Weights of the components in each row, which sum to one. A component is an
+        expert, or an expert of a mixture that is an expert.
+    components : tuple of Components
+        Distributions of the components, in blocks of one family each.
+
+    See Also
+    --------
+    MixtureOfExpertsRegressor.predict_distribution : Method that returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).normal(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> distribution = moe.predict_distribution([[-2.0], [2.0]])
+    >>> distribution.mean().round(1)
+    array([2. , 1.9])
+    >>> distribution.ppf([0.1, 0.9]).shape
+    (2, 2)
+    """
+
+    weights: np.ndarray
+    components: tuple
+
+    @classmethod
+    def nested(cls, weights, components, inner):
+        """Return the distribution of a mixture, some of whose experts are mixtures.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples, n_experts)
+        components : Components
+            Distributions of all experts.
+        inner : dict of int to MixtureDistribution
+            Distributions that replace those of the experts that are mixtures.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+        """
+        if not inner:
+            return cls(weights, (components,))
+        columns, blocks = [], []
+        for k in range(weights.shape[1]):
+            own = weights[:, [k]]
+            if k in inner:
+                columns.append(own * inner[k].weights)
+                blocks.extend(inner[k].components)
+            else:
+                columns.append(own)
+                blocks.append(components[..., [k]])
+        return cls(np.concatenate(columns, axis=1), tuple(blocks))
+
+    def __getitem__(self, rows):
+        """Return the distribution of some rows, given by a slice, a mask or indices."""
+        return MixtureDistribution(
+            self.weights[rows], tuple(block[rows] for block in self.components)
+        )
+
+    def __len__(self):
+        return len(self.weights)
+
+    # Shapes
+    # ------
+
+    @property
+    def shape(self):
+        """Shape of the targets: (n_samples,) or (n_samples, n_outputs)."""
+        return self.components[0].shape[:-1]
+
+    @property
+    def discrete(self):
+        """Whether the targets are counts."""
+        return not hasattr(self.components[0].family, "pdf")
+
+    @property
+    def means(self):
+        """Mean of each component, shape (n_samples, [n_outputs,] n_components)."""
+        return self._evaluate("mean")
+
+    @property
+    def scales(self):
+        """Standard deviation of each component, in the shape of `means`."""
+        return self._evaluate("std")
+
+    # Functions of the target
+    # -----------------------
+
+    def logpdf(self, y):
+        """Logarithm of the density of targets, of all outputs together.
+
+        For counts it is the logarithm of their probability.
+
+        Parameters
+        ----------
+        y : array-like
+            One target for each row, or an array that broadcasts against one: a column
+            of shape (n_points, 1) has the same points for every row.
+
+        Returns
+        -------
+        log_density : ndarray of the broadcast shape, without the axis of the outputs
+        """
+        log_density = self._evaluate(
+            "logpmf" if self.discrete else "logpdf", self._check_y(y)
+        )
+        if len(self.shape) == 2:
+            log_density = log_density.sum(axis=-2)
+        with np.errstate(divide="ignore"):
+            return logsumexp(log_density + np.log(self.weights), axis=-1)
+
+    def pdf(self, y):
+        """Density of targets.
+
+        Parameters
+        ----------
+        y : array-like
+            Targets as in `logpdf`.
+
+        Returns
+        -------
+        density : ndarray
+        """
+        return np.exp(self.logpdf(y))
+
+    def cdf(self, y):
+        """Probability of a target not above `y`.
+
+        Parameters
+        ----------
+        y : array-like
+            Array that broadcasts against one target for each row and output.
+
+        Returns
+        -------
+        probability : ndarray of the broadcast shape
+        """
+        return self._average(self._evaluate("cdf", self._check_y(y)))
+
+    def sf(self, y):
+        """Probability of a target above `y`, accurate where it is small.
+
+        Parameters
+        ----------
+        y : array-like
+            Targets as in `cdf`.
+
+        Returns
+        -------
+        probability : ndarray
+        """
+        return self._average(self._evaluate("sf", self._check_y(y)))
+
+    def ppf(self, q):
+        r"""Quantiles of the targets.
+
+        Parameters
+        ----------
+        q : float or array-like of shape (n_quantiles,)
+            Levels between 0 and 1.
+
+        Returns
+        -------
+        quantiles : ndarray of shape `shape`, or (\*`shape`, n_quantiles)
+            Quantiles to a relative precision of about 1e-12. For counts, the smallest
+            count whose `cdf` is not below the level.
+        """
+        levels = np.asarray(q)
+        numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
+        if not numbers or not np.all((levels >= 0) & (levels <= 1)):
+            raise ValueError(
+                f"q must be a number between 0 and 1, or a list of them; got {q!r}."
+            )
+        q = levels.astype(np.float64)
+        if q.ndim:
+            return np.stack([self.ppf(level) for level in q], axis=-1)
+        if self.discrete or q <= 0.5:
+            return self._quantile(q, "cdf")
+        return self._quantile(1 - q, "sf")
+
+    def interval(self, coverage):
+        r"""Central interval, with the same probability below it and above it.
+
+        Parameters
+        ----------
+        coverage : float
+            Probability of the interval, between 0 and 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (\*`shape`, 2)
+            Lower and upper ends.
+        """
+        if not (isinstance(coverage, Real) and 0 <= coverage <= 1):
+            raise ValueError(
+                f"coverage must be a number between 0 and 1; got {coverage!r}."
+            )
+        tail = (1 - coverage) / 2
+        return np.stack([self.ppf(tail), self._quantile(tail, "sf")], axis=-1)
+
+    # Moments, draws and scores
+    # -------------------------
+
+    def mean(self):
+        """Mean of each target.
+
+        Returns
+        -------
+        mean : ndarray of shape `shape`
+        """
+        return self._average(self.means)
+
+    def var(self):
+        """Variance of each target: the variance within experts plus that between them.
+
+        Returns
+        -------
+        variance : ndarray of shape `shape`
+        """
+        means = self.means
+        between = (means - self._average(means)[..., np.newaxis]) ** 2
+        return self._average(self.scales**2 + between)
+
+    def std(self):
+        """Standard deviation of each target.
+
+        Returns
+        -------
+        std : ndarray of shape `shape`
+        """
+        return np.sqrt(self.var())
+
+    def sample(self, n_samples=1, random_state=None):
+        r"""Draw targets for each row.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, \\*`shape`)
+            Draws. All outputs of a draw come from the same expert.
+        """
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be a whole number above 0; got {n_samples!r}."
+            )
+        rng = check_random_state(random_state)
+        n_rows = len(self.weights)
+        bounds = np.cumsum(self.weights, axis=1)
+        bounds /= bounds[:, -1:]
+        uniform = rng.uniform(size=(n_samples, n_rows, 1))
+        chosen = (uniform >= bounds).sum(axis=2)
+        draws = np.empty((n_samples, *self.shape))
+        first = 0
+        for block in self.components:
+            for k in range(block.shape[-1]):
+                draw, row = np.nonzero(chosen == first + k)
+                if len(row):
+                    shape = draws[draw, row].shape
+                    draws[draw, row] = block[row][..., k].frozen.rvs(
+                        size=shape, random_state=rng
+                    )
+            first += block.shape[-1]
+        return draws
+
+    def crps(self, y):
+        r"""Continuous ranked probability score of targets; less is better.
+
+        .. math::
+            \int (F(t) - [y \le t])^2 \, dt
+
+        The score is in the units of the target. For a prediction without uncertainty it
+        is the absolute error. For gaussians there is a closed form; otherwise the
+        integral is computed numerically, to about 1e-6 of the scale.
+
+        Parameters
+        ----------
+        y : array-like of shape `shape`
+
+        Returns
+        -------
+        crps : ndarray of shape `shape`
+
+        References
+        ----------
+        .. [1] T. Gneiting and A. E. Raftery (2007). Strictly proper scoring rules,
+           prediction, and estimation. JASA 102(477), 359-378, equation 20.
+        """
+        y = np.broadcast_to(self._check_y(y), self.shape)
+        if self.discrete:
+            return self._count_crps(y)
+        if all(block.family is stats.norm for block in self.components):
+            return self._gaussian_crps(y)
+        return self._continuous_crps(y)
+
+    # Computation
+    # -----------
+
+    def _check_y(self, y):
+        """Return targets as numbers, checked to broadcast against the rows."""
+        y = np.asarray(y, dtype=np.float64)
+        try:
+            np.broadcast_shapes(y.shape, self.shape)
+        except ValueError as error:
+            raise ValueError(
+                f"y must broadcast against targets of shape {self.shape}; got the "
+                f"shape {y.shape}. Points for every row are a column, of shape "
+                "(n_points, 1)."
+            ) from error
+        return y
+
+    def _evaluate(self, method, *arguments):
+        """Call a method of SciPy's distributions; the components are the last axis."""
+        arguments = [np.asarray(a, dtype=np.float64)[..., None] for a in arguments]
+        return np.concatenate(
+            [getattr(block.frozen, method)(*arguments) for block in self.components],
+            axis=-1,
+        )
+
+    def _aligned_weights(self):
+        """Return the weights in a shape that broadcasts against the components."""
+        return self.weights if len(self.shape) == 1 else self.weights[:, np.newaxis]
+
+    def _average(self, values):
+        """Return the mean over the components; one without weight may be infinite."""
+        weights = self._aligned_weights()
+        return np.where(weights > 0, values * np.where(weights > 0, weights, 1), 0).sum(
+            axis=-1
+        )
+
+    def _log_average(self, log_values):
+        """Return the logarithm of the mean over the components, given logarithms."""
+        with np.errstate(divide="ignore"):
+            return logsumexp(log_values + np.log(self._aligned_weights()), axis=-1)
+
+    def _extremes(self, values):
+        """Return the least and largest value of the components with positive weight."""
+        positive = np.broadcast_to(self._aligned_weights() > 0, values.shape)
+        return (
+            np.where(positive, values, np.inf).min(axis=-1),
+            np.where(positive, values, -np.inf).max(axis=-1),
+        )
+
+    def _quantile(self, q, tail):
+        """Return the points at which a tail, "cdf" or "sf", has the probability q.
+
+        The equation is solved for logarithms: far out it is nearly linear in them.
+        """
+        below = tail == "cdf"
+        if self.discrete:
+            return self._count_quantile(q if below else 1 - q)
+        lower, upper = self._extremes(self._evaluate("ppf" if below else "isf", q))
+        if q == 0:
+            return lower if below else upper
+
+        def excess_and_slope(rows, y):
+            some = self[rows]
+            log_probability = some._log_average(some._evaluate(f"log{tail}", y))
+            with np.errstate(invalid="ignore", over="ignore"):
+                log_density = some._log_average(some._evaluate("logpdf", y))
+                slope = np.exp(log_density - log_probability)
+            return (1 if below else -1) * (log_probability - np.log(q)), slope
+
+        return increasing_roots(excess_and_slope, lower, upper)
+
+    def _count_quantile(self, q):
+        """Return the smallest counts whose cumulative probability is q or more."""
+        enough = q * (1 - 4 * np.finfo(float).eps)
+        bracket = self._extremes(self._evaluate("ppf", q))
+        return smallest_integers(lambda y: self.cdf(y) >= enough, *bracket)
+
+    def _gaussian_crps(self, y):
+        means, scales = self.means, self.scales
+        weights = np.broadcast_to(self._aligned_weights(), means.shape)
+        flat = (
+            array.reshape(-1, means.shape[-1]) for array in (weights, means, scales)
+        )
+        return kernels.gaussian_crps(*flat, y.ravel()).reshape(self.shape)
+
+    def _continuous_crps(self, y):
+        with np.errstate(invalid="ignore"):
+            knots = np.concatenate(
+                [self._evaluate("ppf", level) for level in KNOT_LEVELS]
+                + [self._evaluate("isf", level) for level in KNOT_LEVELS[-2::-1]]
+                + [y[..., np.newaxis]],
+                axis=-1,
+            )
+        knots.sort(axis=-1)
+        nodes, node_weights = np.polynomial.legendre.leggauss(N_NODES)
+        score = np.zeros(y.shape)
+        for j in range(knots.shape[-1] - 1):
+            half = (knots[..., j + 1] - knots[..., j]) / 2
+            middle = knots[..., j] + half
+            for node, weight in zip(nodes, node_weights):
+                t = middle + node * half
+                score += weight * half * (self.cdf(t) - (t >= y)) ** 2
+        return score
+
+    def _count_crps(self, y):
+        lowest, _ = self._extremes(self._evaluate("ppf", KNOT_LEVELS[0]))
+        _, highest = self._extremes(self._evaluate("isf", KNOT_LEVELS[0]))
+        lower, upper = np.minimum(lowest, y), np.maximum(highest, y)
+        score = np.zeros(y.shape)
+        for step in range(int((upper - lower).max())):
+            t = lower + step
+            score += np.where(t < upper, (self.cdf(t) - (t >= y)) ** 2, 0)
+        return score

@@ -1,0 +1,44 @@
+"""Tools for any scikit-learn estimator: weights, batches and nested estimators."""
+
+from sklearn_moe._estimators.incremental import (
+    IncrementalFit,
+    OnlineFit,
+    decay_counts,
+    learn_batch,
+    supports_batches,
+)
+from sklearn_moe._estimators.nested import (
+    copy_if_overwriting,
+    last_step,
+    seeded_clone,
+    unwrap_frozen,
+)
+from sklearn_moe._estimators.row_selection import (
+    MIN_ROWS,
+    MIN_ROWS_OF_CLASS,
+    NEGLIGIBLE,
+    substantial_rows,
+    systematic_resample,
+    with_all_classes,
+)
+from sklearn_moe._estimators.weighted import WarmStartError, WeightedFit
+
+__all__ = [
+    "MIN_ROWS",
+    "MIN_ROWS_OF_CLASS",
+    "NEGLIGIBLE",
+    "IncrementalFit",
+    "OnlineFit",
+    "WarmStartError",
+    "WeightedFit",
+    "copy_if_overwriting",
+    "decay_counts",
+    "last_step",
+    "learn_batch",
+    "seeded_clone",
+    "substantial_rows",
+    "supports_batches",
+    "systematic_resample",
+    "unwrap_frozen",
+    "with_all_classes",
+]

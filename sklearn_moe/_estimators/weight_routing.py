@@ -1,0 +1,126 @@
+"""Find out how sample weights reach the fit of an estimator.
+
+Weights are requested in all estimators nested in it that take them, so that metadata
+routing passes them on.
+"""
+
+from contextlib import suppress
+from copy import deepcopy
+from inspect import Parameter, signature
+from itertools import filterfalse
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import TargetEncoder
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    get_routing_for_object,
+    process_routing,
+)
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_moe._estimators.nested import is_estimator, is_mixture, nested_estimators
+from sklearn_moe._sklearn import metadata_request
+
+
+def request_weights(estimator):
+    """Request weights in an estimator, in place, and return how its fit gets them.
+
+    It gets them "direct", "routed", by its "steps", or as a "resample": see
+    `WeightedFit`.
+    """
+    nested = nested_estimators(estimator)
+    predictors = [each for each in nested if is_classifier(each) or is_regressor(each)]
+    leaves = [each for each in predictors if len(nested_estimators(each)) == 1]
+    if any(map(_refuses_weights, predictors)) or not all(map(_takes_weights, leaves)):
+        return "resample"
+    if len(nested) > 1 and _request_routing(estimator, nested):
+        return "routed"
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "direct"
+    steps = isinstance(estimator, Pipeline) and _takes_weights(estimator[-1])
+    return "steps" if steps else "resample"
+
+
+def weights_of_steps(pipeline):
+    """Return the names of the `fit` parameters that take the weights of each step."""
+    return [
+        f"{name}__sample_weight"
+        for name, step in pipeline.steps
+        if is_estimator(step) and _takes_weights(step)
+    ]
+
+
+def _request_routing(estimator, nested):
+    """Request weights in nested estimators; return whether routing passes them on."""
+    # TargetEncoder cannot be fitted in a pipeline if routing is enabled, as of
+    # scikit-learn 1.9.
+    if any(isinstance(each, TargetEncoder) for each in nested):
+        return False
+    parameters = signature(estimator.fit).parameters
+    passes_on = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    if not passes_on and "sample_weight" not in parameters:
+        return False
+    with config_context(enable_metadata_routing=True):
+        for each in nested:
+            _set_requests(each)
+        try:
+            for each in filterfalse(is_mixture, nested):
+                routing = get_routing_for_object(each)
+                consumes = routing.consumes("fit", ["sample_weight"])
+                if consumes and isinstance(routing, MetadataRouter):
+                    process_routing(each, "fit", sample_weight=np.ones(1))
+            routing = get_routing_for_object(estimator)
+        except (NotImplementedError, UnsetMetadataPassedError):
+            # A few meta-estimators do not implement metadata routing, or use a scorer
+            # for which weights cannot be requested.
+            return False
+        return routing.consumes("fit", ["sample_weight"])
+
+
+def _takes_weights(estimator):
+    accepted = has_fit_parameter(estimator, "sample_weight")
+    return accepted and not _refuses_weights(estimator)
+
+
+def _refuses_weights(estimator):
+    return metadata_request(estimator, "fit", "sample_weight") is False
+
+
+def _set_requests(estimator):
+    """Request weights in the methods and scorers of an estimator that take them.
+
+    The scores by which parameters are chosen are weighted as the fits are.
+    """
+    if _takes_weights(estimator):
+        # Some estimators take weights but have no method to request them.
+        with suppress(AttributeError, TypeError):
+            estimator.set_fit_request(sample_weight=True)
+        if metadata_request(estimator, "score", "sample_weight") is None:
+            with suppress(AttributeError, TypeError):
+                estimator.set_score_request(sample_weight=True)
+    scoring = estimator.get_params(deep=False).get("scoring")
+    if isinstance(scoring, (list, tuple, set)):
+        scoring = {name: name for name in scoring}
+    if isinstance(scoring, dict):
+        scorers = {name: _weighted_scorer(scorer) for name, scorer in scoring.items()}
+        estimator.set_params(scoring=scorers)
+    elif scoring is not None:
+        estimator.set_params(scoring=_weighted_scorer(scoring))
+
+
+def _weighted_scorer(scoring):
+    if isinstance(scoring, str) and scoring not in get_scorer_names():
+        # The estimator gives the name a meaning of its own, as it does to "loss".
+        return scoring
+    scorer = get_scorer(scoring)
+    if not hasattr(scorer, "set_score_request"):
+        return scorer
+    if metadata_request(scorer, "score", "sample_weight") is not None:
+        return scorer
+    weighted = "sample_weight" in signature(scorer._score_func).parameters
+    return deepcopy(scorer).set_score_request(sample_weight=weighted)

@@ -1,0 +1,125 @@
+"""Fit any estimator with sample weights, whether or not its `fit` takes them."""
+
+import warnings
+from copy import deepcopy
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_moe._estimators.nested import (
+    is_mixture,
+    last_step,
+    may_overwrite,
+    seeded_clone,
+)
+from sklearn_moe._estimators.row_selection import (
+    NEGLIGIBLE,
+    substantial_rows,
+    systematic_resample,
+    with_all_classes,
+)
+from sklearn_moe._estimators.weight_routing import request_weights, weights_of_steps
+from sklearn_moe._sklearn import check_method_params, routing_enabled, safe_indexing
+
+
+class WeightedFit:
+    """Fit an estimator with sample weights, whether or not its `fit` takes them.
+
+    An estimator that takes `sample_weight` gets it ("direct"). A meta-estimator gets it
+    by metadata routing ("routed"), whatever the user's configuration, and passes it to
+    every nested estimator that takes it. A pipeline for which routing does not work
+    gets the weights of its steps by their names ("steps"). If the estimator that
+    predicts takes no weights, everything is fitted to a systematic resample of the rows
+    ("resample") [1]_. Weights that are all one are left out.
+
+    All fits have the same seeds, for every `random_state` in the estimator that is None
+    and for the resample, so that a fit depends on the weights alone.
+
+    References
+    ----------
+    .. [1] W. G. Madow (1949). On the theory of systematic sampling, II. Annals of
+       Mathematical Statistics 20(3), 333-354.
+    """
+
+    def __init__(self, estimator, random_state):
+        self.estimator = seeded_clone(estimator, random_state)
+        self.offset = random_state.uniform()
+        self.weighting = request_weights(self.estimator)
+        self.may_overwrite = may_overwrite(self.estimator)
+
+    def goes_on_from(self, last):
+        """Return whether a fit continues the last one: that of a mixture does."""
+        return is_mixture(last_step(last))
+
+    def fit(
+        self, X, y, weights, *, unit=1.0, rows=None, previous=None, fit_params=None
+    ):
+        """Fit a clone of the estimator to all rows, or to those of some numbers.
+
+        Weights that are all zero are taken as equal, since no row tells anything. The
+        unit is the weight that counts as one row in the size of a resample. A mixture
+        continues from the result of the previous fit: it is an M-step within an M-step.
+        Arrays in `fit_params`, further arguments of `fit`, with one element for each
+        row are reduced to the rows that take part.
+        """
+        n_given = len(weights)
+        rows = np.arange(n_given) if rows is None else rows
+        weights = weights[rows]
+        if not weights.any():
+            weights = np.ones(len(rows))
+        labels = y[rows] if is_classifier(self.estimator) else None
+        if self.weighting == "resample":
+            chosen = systematic_resample(weights, self.offset, unit)
+            if labels is not None:
+                chosen = with_all_classes(chosen, weights, labels)
+            arguments = {}
+        else:
+            chosen = substantial_rows(weights, labels)
+            passed = np.maximum(weights[chosen], NEGLIGIBLE * weights.max())
+            names = ["sample_weight"]
+            if (passed == 1).all():
+                # Many estimators are faster without weights.
+                names = []
+            elif self.weighting == "steps":
+                names = weights_of_steps(self.estimator)
+            arguments = dict.fromkeys(names, passed)
+        rows = rows[chosen]
+        arguments.update(check_method_params(X, fit_params or {}, rows))
+        if self.may_overwrite or not np.array_equal(rows, np.arange(n_given)):
+            X, y = safe_indexing(X, rows), y[rows]
+        if labels is not None and (y == y[0]).all():
+            # Many classifiers refuse a single class; this one does not.
+            return DummyClassifier(strategy="prior").fit(X, y)
+        # Some estimators that take weights directly refuse them if routing is enabled.
+        routed = self.weighting == "routed" or bool(fit_params and routing_enabled())
+        with config_context(enable_metadata_routing=routed):
+            if previous is not None:
+                return _fit_warm(previous, self.estimator, X, y, arguments)
+            return clone(self.estimator).fit(X, y, **arguments)
+
+
+class WarmStartError(ValueError):
+    """Error of a warm start whose problem differs from that of the last fit."""
+
+
+def _fit_warm(previous, estimator, X, y, arguments):
+    """Continue the fit of a mixture, or of a pipeline that ends in one."""
+    fitted = deepcopy(previous)
+    last_step(fitted).set_params(warm_start=True)
+    with warnings.catch_warnings():
+        # The outer mixture continues to iterate, and its first M-step has issued the
+        # other warnings.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for message in ("reproduce their training targets", "were retired"):
+            warnings.filterwarnings("ignore", f"Experts .* {message}", UserWarning)
+        try:
+            fitted.fit(X, y, **arguments)
+        except WarmStartError:
+            # With other weights a pipeline may produce other columns.
+            return clone(estimator).fit(X, y, **arguments)
+    warm_start = last_step(estimator).warm_start
+    last_step(fitted).set_params(warm_start=warm_start)
+    return fitted

@@ -1,0 +1,211 @@
+"""What a fit of a mixture is given, and what it leaves in the mixture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch, check_consistent_length
+
+from sklearn_moe._folds import out_of_fold_splits
+from sklearn_moe._rows import Block
+from sklearn_moe._sklearn import check_sample_weight, safe_indexing
+from sklearn_moe.em import RowsSeen, rows_of_init
+
+# The largest fraction of a row that is shared automatically.
+LARGEST_SHARING = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows that EM sees, those of positive weight, and where they stood.
+
+    Attributes
+    ----------
+    block : Block
+    weighted : bool
+        Whether weights were given.
+    kept : ndarray of shape (n_samples,), int
+        Numbers of the rows among those that were given.
+    n_given : int
+    """
+
+    block: Block
+    weighted: bool
+    kept: np.ndarray
+    n_given: int
+
+    def folds(self, cv, random_state, *, classification):
+        """Folds that hold each row out once; see `out_of_fold_splits`."""
+        block = self.block
+        return out_of_fold_splits(
+            cv,
+            block.X,
+            block.y,
+            self.kept,
+            self.n_given,
+            random_state,
+            classification=classification,
+        )
+
+    def init_of_rows(self, init):
+        """Labels or responsibilities of the rows that are kept."""
+        return rows_of_init(init, self.kept, self.n_given)
+
+
+def check_training_set(X, y, sample_weight, targets, named_experts=None):
+    """Validate targets and weights, and drop the rows of weight zero.
+
+    Parameters
+    ----------
+    X : array-like or frame of shape (n_samples, n_features)
+        Validated.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,) or None
+    targets : NumberTargets or ClassTargets
+    named_experts : list of (str, estimator), default=None
+        What is to be fitted; None means that it is fitted, and `targets` are learnt.
+
+    Returns
+    -------
+    training : TrainingSet
+    targets : NumberTargets or ClassTargets
+        As they were learnt.
+    """
+    learns = named_experts is not None
+    y = targets.check(y)
+    learnt = targets.learnt_from(y, named_experts) if learns else targets
+    check_consistent_length(X, y)
+    weighted = sample_weight is not None
+    sample_weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    kept, n_given = np.flatnonzero(sample_weight), len(y)
+    if learns and len(kept) < len(named_experts):
+        raise ValueError(
+            f"n_experts={len(named_experts)} is more than the number of rows of "
+            f"positive weight, n_samples={len(kept)}. Ask for fewer experts."
+        )
+    if len(kept) < n_given:
+        X, y, sample_weight = safe_indexing(X, kept), y[kept], sample_weight[kept]
+        if learns:
+            # A class without weight is no class.
+            learnt = targets.learnt_from(y, named_experts)
+    block = Block(X, y, learnt.encode(y), sample_weight)
+    return TrainingSet(block, weighted, kept, n_given), learnt
+
+
+def check_routing(assignment, capacity_factor, acceleration):
+    """Raise ValueError where parameters of routing exclude each other."""
+    if capacity_factor is not None and assignment == "soft":
+        raise ValueError(
+            f"capacity_factor={capacity_factor!r} limits the rows of an "
+            "expert, but assignment='soft' trains every expert on every row. Set "
+            "assignment='hard' or 'expert_choice', or capacity_factor=None."
+        )
+    if acceleration is not None and assignment != "soft":
+        raise ValueError(
+            f"acceleration={acceleration!r} extrapolates responsibilities, "
+            f"but assignment={assignment!r} trains experts on chosen rows, "
+            "which change by leaps. Set assignment='soft' or acceleration=None."
+        )
+
+
+def sharing_strength(sharing, n_experts, n_features, total_weight):
+    """The fraction of each row that all experts share equally.
+
+    Automatically each gets as much as so many rows as a plane has coefficients.
+    """
+    if sharing != "auto":
+        return sharing
+    return min(n_experts * (n_features + 1) / total_weight, LARGEST_SHARING)
+
+
+def fitted_attributes(learners, keeps_order, run):
+    """What makes a fitted mixture of the best iteration of a `Run`.
+
+    The experts stand as they were given if they keep their order, else in canonical
+    order.
+    """
+    best, pool = run.best, learners.experts
+    weight = pool.rows.total_weight
+    order = order_of_experts(learners, keeps_order, run)
+    experts = pool.estimators(best.estimates.experts, order)
+    return {
+        "experts_": experts,
+        "named_experts_": Bunch(**dict(zip(pool.names, experts))),
+        "gate_": learners.gate.estimator(best.estimates.gate, order),
+        "_likelihood_": best.estimates.likelihood.take(order),
+        "_active_": best.active[order],
+        "expert_share_": best.posterior.share[order],
+        "expert_load_": best.load[order],
+        "overflow_fraction_": np.array(run.overflow_path),
+        "log_likelihood_": float(best.posterior.log_likelihood),
+        "objective_path_": np.array(run.path),
+        "objective_paths_": [np.array(path) for path in run.paths],
+        "n_iter_": run.last.n_iter,
+        "converged_": bool(run.last.converged),
+        "_rows_seen_": RowsSeen(weight, weight),
+    }
+
+
+def order_of_experts(learners, keeps_order, run):
+    """Numbers of the experts in their order: the one with most rows comes first.
+
+    Ties are settled by the mean prediction. See `fitted_attributes`.
+    """
+    share = np.round(run.best.posterior.share, 8)
+    if keeps_order:
+        return np.arange(len(share))
+    means = np.zeros(len(share))
+    if len(np.unique(share)) < len(share):
+        means = [learners.experts.mean_output(e) for e in run.best.estimates.experts]
+    return np.lexsort([means, -share])
+
+
+def warnings_of(mixture, last, interpolates):
+    """What a fit has to warn of.
+
+    Parameters
+    ----------
+    mixture : fitted mixture
+    last : Iteration
+        The last one of the best start.
+    interpolates : ndarray of shape (n_experts,), bool
+        Experts that reproduce their training targets, and only these.
+
+    Yields
+    ------
+    message : str
+    category : type
+    """
+
+    def names(chosen):
+        return ", ".join(np.array(list(mixture.named_experts_))[chosen])
+
+    if interpolates.any():
+        yield (
+            f"Experts {names(interpolates)} reproduce their training targets but not "
+            "others: what they say of their own rows does not tell how good they "
+            "are. Set cv=5, so that experts are judged on rows they have not seen, "
+            "or regularise them.",
+            UserWarning,
+        )
+    if not mixture._active_.all():
+        yield (
+            f"Experts {names(~mixture._active_)} lost their rows again and again and "
+            "were retired. Ask for fewer experts, or raise 'sharing'.",
+            UserWarning,
+        )
+    # A callback that stops EM earlier knows that it does.
+    if not last.converged and last.n_iter == mixture.max_iter:
+        # A first iteration, or a new start of an expert, has no change to tell.
+        change = (
+            f": the objective still changed by {last.change:.2g} a row"
+            if np.isfinite(last.change)
+            else ""
+        )
+        yield (
+            f"EM did not converge in max_iter={mixture.max_iter} iterations{change}. "
+            "Increase max_iter or tol.",
+            ConvergenceWarning,
+        )

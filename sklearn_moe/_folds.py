@@ -1,0 +1,80 @@
+"""Folds for cross-validation and for out-of-fold predictions."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils import check_random_state
+
+# As many as in scikit-learn's own stacking.
+DEFAULT_FOLDS = 5
+
+
+def shuffled_splits(cv, X, y, random_state, *, classification):
+    """Return a list of splits; a number means shuffled folds, stratified by class."""
+    if isinstance(cv, Integral):
+        splitter = StratifiedKFold if classification else KFold
+        cv = splitter(cv, shuffle=True, random_state=check_random_state(random_state))
+    return list(check_cv(cv, y, classifier=classification).split(X, y))
+
+
+def out_of_fold_splits(cv, X, y, kept, n_given, random_state, *, classification):
+    """Return splits that hold each row out exactly once.
+
+    An integer means shuffled folds, since tables are often sorted, stratified by class;
+    "auto" means five folds, or as many as there are rows. X and y are the rows that
+    take part, those of positive weight: `kept` are their indices among the `n_given`
+    rows that were given, to which the indices of an iterable refer.
+    """
+    if cv == "auto" or isinstance(cv, Integral):
+        splits = _shuffled_folds(cv, y, random_state, classification)
+    elif hasattr(cv, "split"):
+        splits = list(cv.split(X, y))
+    else:
+        splits = _given_folds(cv, kept, n_given)
+    held_out = np.concatenate([np.empty(0, np.intp), *(test for _, test in splits)])
+    name = f"cv={cv!r}" if hasattr(cv, "split") else "The iterable given as 'cv'"
+    if not np.array_equal(np.sort(held_out), np.arange(len(kept))):
+        raise ValueError(
+            f"{name} must hold each row out exactly once, as KFold does; it holds out "
+            f"{len(held_out)} rows of {len(kept)}, {len(np.unique(held_out))} of them "
+            "different."
+        )
+    if not all(len(train) for train, _ in splits):
+        raise ValueError(f"{name} leaves a fold without rows to train on.")
+    return splits
+
+
+def _given_folds(cv, kept, n_given):
+    """Return the folds of an iterable, as indices among the kept rows."""
+    position = np.full(n_given, -1)
+    position[kept] = np.arange(len(kept))
+    splits = []
+    for split in cv:
+        try:
+            train, test = (position[rows] for rows in split)
+        except IndexError as error:
+            raise ValueError(
+                "The iterable given as 'cv' must yield pairs of row indices below the "
+                f"number of rows given, {n_given}: {error}."
+            ) from error
+        train, test = train[train >= 0], test[test >= 0]
+        if len(test):
+            splits.append((train, test))
+    return splits
+
+
+def _shuffled_folds(cv, y, random_state, classification):
+    seed = random_state.randint(np.iinfo(np.int32).max)
+    largest = np.unique(y, return_counts=True)[1].max() if classification else len(y)
+    n_folds = max(2, min(DEFAULT_FOLDS, largest)) if cv == "auto" else cv
+    # Folds cannot be stratified if no class has a row for each of them.
+    stratified = classification and largest >= n_folds
+    splitter = StratifiedKFold if stratified else KFold
+    with warnings.catch_warnings():
+        # A class with fewer rows than folds still is in every training set, unless a
+        # fold holds all of its rows.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        splits = splitter(n_folds, shuffle=True, random_state=seed).split(y, y)
+        return list(splits)

@@ -1,0 +1,59 @@
+"""The private names of scikit-learn that the package uses, in one place.
+
+A new release of scikit-learn that moves one of them breaks this module only.
+"""
+
+import numpy as np
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._metadata_requests import _raise_for_params as raise_for_params
+from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
+from sklearn.utils._optional_dependencies import (
+    check_matplotlib_support,
+    check_pandas_support,
+)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._plotting import _validate_style_kwargs as validate_style_kwargs
+from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call as check_partial_fit_first_call,
+)
+from sklearn.utils.validation import _check_method_params as check_method_params
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "BaseComposition",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "VisualBlock",
+    "check_matplotlib_support",
+    "check_method_params",
+    "check_pandas_support",
+    "check_partial_fit_first_call",
+    "check_sample_weight",
+    "fit_context",
+    "metadata_request",
+    "raise_for_params",
+    "routing_enabled",
+    "safe_indexing",
+    "validate_style_kwargs",
+]
+
+
+def safe_indexing(X, rows):
+    """Return some rows of an array, frame or sparse matrix: a slice, or by number."""
+    if type(X) is np.ndarray and not isinstance(rows, slice):
+        # Three times as fast as indexing.
+        return X.take(rows, axis=0)
+    return _safe_indexing(X, rows)
+
+
+def metadata_request(owner, method, parameter):
+    """Return what `set_{method}_request` has set for a parameter, or None.
+
+    The public `get_metadata_routing` fails for some estimators of scikit-learn.
+    """
+    request = vars(owner).get("_metadata_request")
+    return None if request is None else getattr(request, method).requests.get(parameter)

@@ -1,0 +1,99 @@
+"""Sufficient statistics: what an M-step needs to know of some rows, which adds up."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+# A standard deviation below this fraction of the mean is rounding.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Base of the statistics whose fields are sums over rows.
+
+    ``a + b`` is the statistic of the rows of both, and ``factor * a`` that of rows each
+    of which counts `factor` times.
+    """
+
+    def __add__(self, other):
+        return type(self)(
+            *(
+                getattr(self, field.name) + getattr(other, field.name)
+                for field in fields(self)
+            )
+        )
+
+    def __rmul__(self, factor):
+        return type(self)(
+            *(factor * getattr(self, field.name) for field in fields(self))
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weight, mean and variance of some rows: a number, or an array of each.
+
+    Attributes
+    ----------
+    weight : float or ndarray
+        Sum of the weights of the rows.
+    mean, variance : float or ndarray
+    """
+
+    weight: Any
+    mean: Any
+    variance: Any
+
+    @classmethod
+    def of(cls, values, sample_weight):
+        """Compute the moments of some rows.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, ...)
+        sample_weight : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        moments : Moments
+        """
+        mean = np.average(values, axis=0, weights=sample_weight)
+        variance = np.average((values - mean) ** 2, axis=0, weights=sample_weight)
+        return cls(sample_weight.sum(), mean, variance)
+
+    @property
+    def spread(self):
+        """Standard deviation."""
+        return np.sqrt(self.variance)
+
+    @property
+    def scale(self):
+        """Standard deviation, and 1 where there is none but for rounding."""
+        constant = self.spread <= ROUNDING * np.abs(self.mean)
+        return np.where(constant, 1.0, self.spread)
+
+    def __rmul__(self, factor):
+        return replace(self, weight=factor * self.weight)
+
+    def __add__(self, other):
+        """Moments of the rows of both [1]_.
+
+        References
+        ----------
+        .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque (1983). Algorithms for
+           computing the sample variance. The American Statistician 37(3), 242-247.
+        """
+        weight = self.weight + other.weight
+        # Where neither has a row, their means are averaged.
+        share = np.where(
+            weight > 0, other.weight / np.where(weight > 0, weight, 1), 0.5
+        )
+        distance = other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance
+        return Moments(
+            weight,
+            self.mean + share * distance,
+            variance + share * (1 - share) * distance**2,
+        )

@@ -1,0 +1,249 @@
+"""What differs between mixtures that predict numbers and those that predict classes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_moe._estimators import seeded_clone
+from sklearn_moe._statistics import Moments
+from sklearn_moe.experts import Predictions, Probabilities, has_density
+from sklearn_moe.likelihoods import (
+    CategoricalLikelihood,
+    GaussianNoise,
+    NestedDensity,
+    NestedDensityLikelihood,
+    NoiseLikelihood,
+    noise_model,
+)
+
+
+@dataclass(frozen=True)
+class NumberTargets:
+    """Targets of a regressor.
+
+    Attributes
+    ----------
+    noise : str or Noise, default="gaussian"
+        The parameter of the mixture.
+    shape : tuple, default=()
+        Shape of the target of one row: () or (n_outputs,); learnt.
+    """
+
+    noise: Any = "gaussian"
+    shape: tuple = ()
+
+    estimator_type = "regressor"
+    classes = None
+
+    # L2 penalty of the default gate where the experts are given; see the user guide.
+    given_experts_alpha = 0.3
+
+    @property
+    def column_labels(self):
+        """Labels of the columns that an expert predicts, at each level."""
+        return [range(n_outputs) for n_outputs in self.shape]
+
+    # Checks
+    # ------
+
+    def check(self, y):
+        """Validate targets (n_samples,) or (n_samples, n_outputs)."""
+        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+        return y if y.ndim == 2 and y.shape[1] > 1 else column_or_1d(y, warn=True)
+
+    def learnt_from(self, y, named_experts):
+        """Learn the shape of validated targets, which every expert must predict."""
+        for name, expert in named_experts if y.ndim == 2 else ():
+            if not get_tags(expert).target_tags.multi_output:
+                raise ValueError(
+                    f"y has {y.shape[1]} outputs, but expert {name!r}, a "
+                    f"{type(expert).__name__}, predicts one; wrap it in "
+                    "sklearn.multioutput.MultiOutputRegressor."
+                )
+        return replace(self, shape=y.shape[1:])
+
+    def known_by(self, learnt):
+        """These targets, of which is known what was learnt by others."""
+        return replace(self, shape=learnt.shape)
+
+    def encode(self, y):
+        """Turn targets to floats, which the noise must be able to produce."""
+        y = self.check(y)
+        if y.shape[1:] != self.shape:
+            raise ValueError(
+                "y must have the shape of a row's target in fit, "
+                f"{self.shape}; got {y.shape[1:]}."
+            )
+        noise_model(self.noise).check_target(y)
+        return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
+
+    def decode(self, encoded_y):
+        """Inverse of `encode`."""
+        return encoded_y
+
+    def check_stream(self):
+        """Raise ValueError where the noise cannot be learnt from batches."""
+        noise_model(self.noise).check_stream()
+
+    def check_partitions(self):
+        """Raise ValueError where the noise cannot be learnt from partitions."""
+        if not noise_model(self.noise).adds_up:
+            raise ValueError(
+                f"On Dask collections noise={self.noise!r} cannot be fitted: it needs "
+                "all rows in one place. Those that learn from a mean are 'gaussian', "
+                "'laplace', 'poisson', 'gamma' and 'lognormal'."
+            )
+
+    # What EM is given
+    # ----------------
+
+    @property
+    def output_of(self):
+        """What is asked of each expert."""
+        return Predictions(self.shape)
+
+    def default_expert(self):
+        """The estimator that ``experts=None`` stands for."""
+        try:
+            noise = noise_model(self.noise)
+        except ValueError:
+            # `fit` refuses a wrong noise; tags and drawings of the mixture do not.
+            noise = GaussianNoise()
+        return noise.default_expert()
+
+    def summarize(self, rows):
+        """Moments of all targets, which the likelihood must know."""
+        return rows.total(_moments_of_block)
+
+    def likelihood(self, moments, experts, random_state):
+        """Make the likelihood that EM learns, for targets of these moments."""
+        noise = seeded_clone(noise_model(self.noise), random_state)
+        return _with_nested(NoiseLikelihood(noise, moments), experts)
+
+    def next_likelihood(self, fitted, moments, experts):
+        """Make the likelihood that goes on from one that was fitted to other rows."""
+        return _with_nested(NoiseLikelihood(without_nested(fitted), moments), experts)
+
+    def n_parameters(self, fitted, experts, numbers):
+        """Count what the likelihoods of the experts of some numbers have learnt."""
+        return without_nested(fitted).take(numbers).n_parameters()
+
+
+@dataclass(frozen=True)
+class ClassTargets:
+    """Targets of a classifier.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,), default=None
+        Sorted labels; learnt.
+    """
+
+    classes: Any = None
+
+    estimator_type = "classifier"
+    shape = ()
+    given_experts_alpha = 0.1
+
+    @property
+    def column_labels(self):
+        """Labels of the columns that an expert predicts, at each level."""
+        return [self.classes]
+
+    def check(self, y):
+        """Validate labels; see `NumberTargets.check`."""
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        return column_or_1d(y, warn=True)
+
+    def learnt_from(self, y, named_experts):
+        """Learn the classes of validated labels, unless they are known.
+
+        See `NumberTargets.learnt_from`.
+        """
+        if self.classes is not None:
+            return self
+        try:
+            classes = np.unique(y)
+        except TypeError as error:
+            types = sorted({type(label).__name__ for label in y})
+            raise TypeError(
+                f"The labels in y must be all numbers or all strings; got {types}."
+            ) from error
+        check_classification_targets(y)
+        if len(classes) < 2:
+            raise ValueError(
+                "A mixture of classifiers needs at least 2 classes in y; got one "
+                f"class: {classes.tolist()[0]!r}."
+            )
+        return replace(self, classes=classes)
+
+    def known_by(self, learnt):
+        """These targets, of which is known what was learnt by others."""
+        return learnt
+
+    def encode(self, y):
+        """Turn labels to integers 0, ..., n_classes - 1."""
+        y = self.check(y)
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"y has classes that were not seen in fit: {unknown.tolist()}. The "
+                f"mixture knows {self.classes.tolist()}."
+            )
+        return np.searchsorted(self.classes, y)
+
+    def decode(self, encoded_y):
+        """Inverse of `encode`."""
+        return self.classes[encoded_y]
+
+    def check_stream(self):
+        """Raise nothing: error rates can be learnt from batches."""
+
+    def check_partitions(self):
+        """Raise nothing: error rates can be learnt from partitions."""
+
+    @property
+    def output_of(self):
+        """What is asked of each expert."""
+        return Probabilities(self.classes)
+
+    def default_expert(self):
+        """The estimator that ``experts=None`` stands for."""
+        return LogisticRegression()
+
+    def summarize(self, rows):
+        """Nothing: the likelihood need not know all labels."""
+
+    def likelihood(self, moments, experts, random_state):
+        """Make the likelihood that EM learns; see `NumberTargets.likelihood`."""
+        return _with_nested(CategoricalLikelihood(len(self.classes)), experts)
+
+    def next_likelihood(self, fitted, moments, experts):
+        """Make the likelihood that goes on; see `NumberTargets.next_likelihood`."""
+        return self.likelihood(moments, experts, None)
+
+    def n_parameters(self, fitted, experts, numbers):
+        """Count the error rates of experts that only vote."""
+        error_rate = without_nested(fitted).error_rate
+        return sum(
+            error_rate[k] > 0 or not hasattr(experts[k], "predict_proba")
+            for k in numbers
+        )
+
+
+def without_nested(fitted):
+    """The likelihood of the experts that have no density themselves."""
+    return fitted.noise if isinstance(fitted, NestedDensity) else fitted
+
+
+def _with_nested(likelihood, experts):
+    nested = any(map(has_density, experts))
+    return NestedDensityLikelihood(likelihood) if nested else likelihood
+
+
+def _moments_of_block(block):
+    return Moments.of(block.encoded_y, block.sample_weight)

@@ -1,0 +1,333 @@
+"""What the two mixtures over Dask collections share: fit, and lazy predictions."""
+
+import warnings
+from copy import copy, deepcopy
+from dataclasses import replace
+from functools import wraps
+from inspect import signature
+from numbers import Integral
+
+import numpy as np
+from distributed import Client
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._base import BaseMixtureOfExperts, Begin
+from sklearn_moe._composition import Composition
+from sklearn_moe._fitting import warnings_of
+from sklearn_moe._rows import Block
+from sklearn_moe._sklearn import HasMethods, Interval, StrOptions, fit_context
+from sklearn_moe.dask._cluster import Lazy, Stored, calls, cluster_of, tasks_of
+from sklearn_moe.dask._collections import (
+    PartitionMethod,
+    aligned,
+    as_targets,
+    check_collections,
+    is_collection,
+)
+from sklearn_moe.dask._collective import fitter_for
+from sklearn_moe.dask._likelihood import InBatches
+from sklearn_moe.dask._partitions import (
+    Schema,
+    given_block,
+    join_blocks,
+    make_block,
+    report_on,
+)
+from sklearn_moe.dask._rows import PartitionedRows
+from sklearn_moe.dask._score import score
+from sklearn_moe.em import STARTS, Router, rows_of_start
+from sklearn_moe.experts import ExpertPool
+from sklearn_moe.gates import learns_labels
+
+LAZY_NOTE = """
+        The rows, and the targets where there are any, may be Dask collections. The
+        result is one too, then, which is computed when it is needed. Rows in memory
+        have the result that the mixture of the same name in `sklearn_moe` gives them.
+"""
+
+
+def lazy_method(method):
+    """Make a method of a mixture one that takes Dask collections as X and y as well.
+
+    Its other arguments are for rows in memory.
+    """
+
+    @wraps(method)
+    def lazy(self, X, *args, **kwargs):
+        if not is_collection(X):
+            return method(self, X, *args, **kwargs)
+        check_is_fitted(self)
+        given = signature(method).bind(self, X, *args, **kwargs).arguments
+        targets = {} if given.get("y") is None else {"y": given["y"]}
+        check_collections(X, **targets)
+        for name in given.keys() - {"self", "X", "y"}:
+            if given[name]:
+                raise TypeError(
+                    f"{name}={given[name]!r} is for rows in memory; X is a Dask "
+                    "collection. Map to_local() over the partitions."
+                )
+        example = self._example_[: 1 + len(targets)]
+        of_partition = PartitionMethod(self.to_local(), method.__name__, *example)
+        return of_partition.map(X, **targets)
+
+    summary, _, rest = method.__doc__.partition("\n")
+    lazy.__doc__ = summary + "\n" + LAZY_NOTE + rest
+    return lazy
+
+
+class DaskMixture:
+    """Fit to Dask collections, and predictions that are computed when needed.
+
+    It goes before a mixture of `sklearn_moe`, whose parameters it has in so far as they
+    make sense here.
+    """
+
+    _dask_constraints: dict = {
+        "init": [StrOptions(set(STARTS)), HasMethods("fit_predict")],
+        "max_rows_per_expert": [Interval(Integral, 1, None, closed="left"), None],
+        "persist": ["boolean"],
+        "client": [Client, None],
+    }
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the experts and the gate by EM.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame of shape (n_samples, n_features)
+            Training rows. A partition of a frame reaches the experts as a frame.
+        y : dask Array, Series or DataFrame of shape (n_samples,) or \
+(n_samples, n_outputs)
+            Training targets, in the same partitions.
+        sample_weight : dask Array or Series of shape (n_samples,), default=None
+            Weights of the rows, in the same partitions. A weight of 2 equals the row
+            twice, a weight of 0 equals no row. None means equal weights.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit the parameters, or a partition is not like the
+            others; what was fitted before stays as it was.
+        TypeError
+            If something is no Dask collection, or a part no estimator of the right
+            kind.
+        """
+        composition = self._composition()
+        named_experts = composition.checked_experts(self.get_params(deep=False))
+        gate = composition.checked_gate()
+        if learns_labels(gate):
+            raise ValueError(
+                "On Dask collections the 'gate' must be a SoftmaxGate or a "
+                f"GaussianGate, or a pipeline that ends in one; got {gate!r}."
+            )
+        composition.targets.check_partitions()
+        check_collections(X, sample_weight, y=y)
+        with all_or_nothing(self), cluster_of(self.client, self.persist) as cluster:
+            random_state = check_random_state(self.random_state)
+            rows = self._rows(X, y, sample_weight, named_experts, cluster, random_state)
+            self._check_X(rows.sample.X, reset=True)
+            few = rows.sample.take(np.arange(min(2, rows.n_samples)))
+            self._example_ = few.X, few.y
+            pool = ExpertPool(
+                named_experts,
+                rows,
+                self._targets_.output_of,
+                fitter=fitter_for,
+                random_state=random_state,
+            )
+            learners = self._learners(pool, gate, self._targets_, None, random_state)
+            learners = replace(learners, likelihood=InBatches(learners.likelihood))
+            starts = self._starts(learners, self._targets_, slice(None), random_state)
+            weighted = sample_weight is not None
+            metadata = {"sample_weight": sample_weight} if weighted else None
+            run = self._run_em(
+                learners,
+                Begin(starts, self.n_init, 1),
+                {"estimator": self, "X": X, "y": y, "metadata": metadata},
+            )
+            nothing = np.zeros(len(named_experts), dtype=bool)
+            for message, category in warnings_of(self, run.last, nothing):
+                warnings.warn(message, category, stacklevel=3)
+        return self
+
+    def _composition(self):
+        # Experts are fitted in each iteration, and judged on their own rows.
+        return Composition(
+            self.experts, self.n_experts, self.gate, True, self._targets()
+        )
+
+    def _rows(self, X, y, sample_weight, named_experts, cluster, random_state):
+        """Check every partition, and have its rows as EM wants them."""
+        targets, y = self._targets(), as_targets(y)
+        if targets.estimator_type == "regressor":
+            targets = targets.learnt_from(y, named_experts)
+        given = aligned(X, y=y, sample_weight=sample_weight)
+        given = cluster.keep(Stored(calls("given_block", given_block, given)))
+        reports = _reports(
+            Lazy(report_on, given, Schema.of(X, y), cluster.share(targets)),
+            len(named_experts),
+            cluster,
+        )
+        if targets.estimator_type == "classifier":
+            classes = np.concatenate([report.classes for report in reports.values()])
+            targets = targets.learnt_from(classes, named_experts)
+        self._set_targets(targets)
+        given = Stored([given.values[number] for number in reports])
+        blocks = cluster.keep(Lazy(make_block, given, cluster.share(targets)))
+        n_rows = np.array([report.n_rows for report in reports.values()])
+        drawn = rows_of_start(n_rows.sum(), random_state)
+        # A local fit draws no seeds: the random state is left as it is.
+        seeds = deepcopy(random_state).randint(2**31 - 1, size=len(n_rows))
+        return PartitionedRows(
+            blocks,
+            n_rows,
+            sum(report.weight for report in reports.values()),
+            _take(drawn, blocks, n_rows, cluster),
+            cluster,
+            capacity=self._capacity(n_rows.sum(), len(named_experts)),
+            seeds=seeds.tolist(),
+            labelled=targets.classes is not None,
+        )
+
+    def _capacity(self, n_rows, n_experts):
+        """The most rows that travel to an expert from all partitions."""
+        limits = [n_rows]
+        # Where rows are assigned, the router counts them.
+        if self.assignment == "soft":
+            if self.capacity_factor is not None:
+                limits.append(np.ceil(self.capacity_factor * n_rows / n_experts))
+            if self.max_rows_per_expert is not None:
+                limits.append(self.max_rows_per_expert)
+        return int(min(limits))
+
+    def _router(self, rows, n_experts):
+        factor = self.capacity_factor
+        if self.max_rows_per_expert is not None:
+            default = 1.0 if self.assignment == "expert_choice" else np.inf
+            factor = min(
+                default if factor is None else factor,
+                self.max_rows_per_expert * n_experts / rows.n_samples,
+            )
+        return Router(self.assignment, factor, self.overflow)
+
+    @property
+    def partial_fit(self):
+        """Not there: a stream has no partitions to go back to."""
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit; to_local() makes an ordinary "
+            "mixture, which has it."
+        )
+
+    # Prediction
+    # ----------
+
+    def to_local(self):
+        """The same as an ordinary mixture, for arrays and frames.
+
+        Returns
+        -------
+        mixture : estimator
+            Fitted, of the class of the same name in `sklearn_moe`.
+        """
+        check_is_fitted(self)
+        local = self._local_class()
+        params = self.get_params(deep=False)
+        known = {name: params[name] for name in params.keys() & local.get_params(False)}
+        if self.assignment == "soft":
+            # There it is a rule of assignment.
+            known["capacity_factor"] = None
+        local = clone(local.set_params(**known))
+        fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
+        vars(local).update(fitted)
+        return local
+
+    predict_gate = lazy_method(BaseMixtureOfExperts.predict_gate)
+    apply = lazy_method(BaseMixtureOfExperts.apply)
+    transform = lazy_method(BaseMixtureOfExperts.transform)
+    responsibilities = lazy_method(BaseMixtureOfExperts.responsibilities)
+    score_samples = lazy_method(BaseMixtureOfExperts.score_samples)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination of a regressor, accuracy of a classifier.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame of shape (n_samples, n_features)
+            Rows; they stay where they are.
+        y : dask Array, Series or DataFrame of shape (n_samples,) or \
+(n_samples, n_outputs)
+            Their targets, in the same partitions.
+        sample_weight : dask Array or Series of shape (n_samples,), default=None
+            Their weights, in the same partitions.
+
+        Returns
+        -------
+        score : float
+            A number, which is computed at once. It is the mean over the outputs where
+            there are several.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        local = self.to_local()
+        check_collections(X, sample_weight, y=y)
+        return score(local, aligned(X, y=as_targets(y), sample_weight=sample_weight))
+
+    def _check_X(self, X, y="no_validation", *, reset):
+        if is_collection(X):
+            raise TypeError(
+                "This method is for rows in memory; X is a Dask collection. Compute "
+                "some rows, or map to_local() over the partitions."
+            )
+        return super()._check_X(X, y, reset=reset)
+
+    # Conventions of scikit-learn
+    # ---------------------------
+
+    def __sklearn_clone__(self):
+        """A clone with the same client, which cannot be copied."""
+        # A copy has no client, as what is pickled.
+        cloned = super(DaskMixture, copy(self)).__sklearn_clone__()
+        return cloned.set_params(client=self.client)
+
+    def __getstate__(self):
+        """What is pickled: all but the client, which belongs to this process."""
+        return {**super().__getstate__(), "client": None}
+
+
+def _reports(reports, n_experts, cluster):
+    """Reports on the partitions with rows of positive weight, by their number.
+
+    Raises
+    ------
+    ValueError
+        If a partition cannot take part, or there are fewer rows than experts.
+    """
+    reports = dict(enumerate(cluster.fetch(tasks_of(reports))))
+    for number, report in reports.items():
+        if report.problem is not None:
+            raise ValueError(f"Partition {number}: {report.problem}")
+    n_samples = sum(report.n_rows for report in reports.values())
+    if n_samples < n_experts:
+        raise ValueError(
+            f"n_experts={n_experts} is more than the number of rows of positive "
+            f"weight, n_samples={n_samples}. Ask for fewer experts."
+        )
+    return {number: report for number, report in reports.items() if report.n_rows}
+
+
+def _take(drawn, blocks, n_rows, cluster):
+    """Have rows on the client, as a `Block`, by their numbers."""
+    ends = np.cumsum(n_rows)
+    if isinstance(drawn, slice):
+        drawn = np.arange(ends[-1])
+    places = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+    own = [place - begin for place, begin in zip(places, ends - n_rows)]
+    return join_blocks(cluster.fetch(tasks_of(Lazy(Block.take, blocks, Stored(own)))))

@@ -1,0 +1,35 @@
+"""The EM algorithm for mixtures of experts, and what belongs to running it."""
+
+from sklearn_moe.em.loop import calibrate_likelihood, expectation_maximization
+from sklearn_moe.em.online import RowsSeen, Stream, kept_fraction, online_step
+from sklearn_moe.em.restarts import Shared, best_run
+from sklearn_moe.em.routing import Router, exclude
+from sklearn_moe.em.starting_rules import STARTS
+from sklearn_moe.em.starts import (
+    initial_responsibilities,
+    rows_of_init,
+    rows_of_start,
+    starting_points,
+)
+from sklearn_moe.em.step import Learners, Posterior, working_weights_of
+
+__all__ = [
+    "STARTS",
+    "Learners",
+    "Posterior",
+    "Router",
+    "RowsSeen",
+    "Shared",
+    "Stream",
+    "best_run",
+    "calibrate_likelihood",
+    "exclude",
+    "expectation_maximization",
+    "initial_responsibilities",
+    "kept_fraction",
+    "online_step",
+    "rows_of_init",
+    "rows_of_start",
+    "starting_points",
+    "working_weights_of",
+]

@@ -1,0 +1,182 @@
+r"""Online EM for mixtures of experts that meet one batch of a stream after another.
+
+Batch EM is a map of sums over the rows. Online EM [1]_ puts running sums in their
+place,
+
+.. math::
+    S_t = d_t S_{t-1} + \sum_{i \in \text{batch } t} s_i,
+
+where the statistics :math:`s_i` of a row are those of the E-step under the estimates as
+they are, which have not seen it. How much is kept of the sums before follows from the
+step sizes :math:`\gamma_t` of the mean,
+
+.. math::
+    d_t = \frac{\gamma_{t-1}}{\gamma_t} (1 - \gamma_t), \qquad \gamma_t = t^{-a}.
+
+All is counted in rows: t is the number of batches as large as this one that would have
+brought as many rows as there have been.
+
+References
+----------
+.. [1] O. Cappé and E. Moulines (2009). On-line expectation-maximization algorithm for
+   latent data models. Journal of the Royal Statistical Society B 71(3), 593-613.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_moe._rows import TrainingWeights
+from sklearn_moe.em.loop import BY_RESPONSIBILITY
+from sklearn_moe.em.step import e_step, log_prob_of_block, working_weights_of
+
+
+@dataclass(frozen=True)
+class RowsSeen:
+    """What is remembered of the rows that a mixture has learnt from.
+
+    Attributes
+    ----------
+    n_rows : float
+        Their number, that is, the sum of their weights.
+    weight : float
+        The same, each row counted less the older it is.
+    target : Moments or None
+        Of the targets; None where it is not known, or not asked for.
+    gate : object
+        The memory of the gate; None where there is none yet.
+    """
+
+    n_rows: float
+    weight: float
+    target: Any = None
+    gate: Any = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The state of online EM after a batch.
+
+    Attributes
+    ----------
+    weight : float
+        Of all rows so far, each counted less the older it is.
+    experts : list of fitted estimators
+    likelihood : FittedLikelihood
+    gate : fitted estimator
+    active : ndarray of shape (n_experts,), bool
+        False for the experts that are retired.
+    share : ndarray of shape (n_experts,)
+        Mean responsibility of each expert.
+    load : ndarray of shape (n_experts,)
+        Fraction of the weight of the rows that each expert was trained on.
+    log_likelihood : float
+        Weighted sum over the rows of the batch, under the estimates before it.
+    gate_memory : Statistic, default=None
+        What the gate remembers of the rows before.
+    """
+
+    weight: float
+    experts: Any
+    likelihood: Any
+    gate: Any
+    active: np.ndarray
+    share: np.ndarray
+    load: np.ndarray
+    log_likelihood: float
+    gate_memory: Any = None
+
+
+def kept_fraction(n_rows, batch_weight, learning_decay, half_life=None):
+    """What is kept of the sums of the batches before, the d of the module.
+
+    Parameters
+    ----------
+    n_rows : float
+        Weight of all rows before.
+    batch_weight : float
+        Weight of the rows of the batch.
+    learning_decay : float
+        The exponent a of the step sizes.
+    half_life : float, default=None
+        The weight of rows after which older ones count half at most.
+
+    Returns
+    -------
+    kept : float
+    """
+    n_batches = n_rows / batch_weight
+    before, now = n_batches**-learning_decay, (n_batches + 1) ** -learning_decay
+    kept = before / now * (1 - now)
+    if half_life is not None:
+        kept = min(kept, 0.5 ** (batch_weight / half_life))
+    return kept
+
+
+def online_step(
+    stream, rows, learners, log_gate, *, kept, sharing, router=BY_RESPONSIBILITY
+):
+    """Learn a batch.
+
+    Parameters
+    ----------
+    stream : Stream
+        Left as it is.
+    rows : LocalRows
+        Those of the batch.
+    learners : Learners
+        Bound to the batch; the gate is one that goes on from `stream`.
+    log_gate : column of shape (n_samples, n_experts)
+        Logarithm of the weights of the gate of `stream`. It may be overwritten.
+    kept : float
+        What is kept of the sums of the batches before.
+    sharing : float
+        In [0, 1), as in EM.
+    router : Router, default=BY_RESPONSIBILITY
+        Which rows train which expert.
+
+    Returns
+    -------
+    stream : Stream
+    """
+    past, batch_weight = kept * stream.weight, rows.total_weight
+    if router.assignment != "soft":
+        sharing = 0.0
+
+    # E-step
+    outputs = learners.experts.outputs(stream.experts)
+    log_prob = rows.map(log_prob_of_block, outputs, stream.likelihood)
+    posterior = e_step(rows, log_gate, log_prob, stream.active)
+
+    # M-step
+    routed = router.route(rows, posterior)
+    working_weights = working_weights_of(rows, stream.likelihood, outputs)
+    experts = learners.experts.train(
+        rows.map(TrainingWeights.of_block, routed.weights, sharing, working_weights),
+        stream.active,
+        stream.experts,
+    )
+    # The likelihood learns without what is shared: the rows are new, so that it is
+    # calibrated.
+    weights = rows.map(TrainingWeights.of_block, posterior.responsibilities)
+    likelihood = learners.likelihood.solve(
+        learners.likelihood.recall(stream.likelihood, past * stream.share)
+        + rows.total(learners.likelihood.summarize, outputs, weights)
+    )
+    gate, _ = learners.gate.fit(routed.targets, learners.gate.recall(stream.gate))
+
+    def running(mean, of_batch):
+        return (past * mean + batch_weight * of_batch) / (past + batch_weight)
+
+    return Stream(
+        weight=past + batch_weight,
+        experts=experts,
+        likelihood=likelihood,
+        gate=learners.gate.estimator(gate, np.arange(len(stream.active))),
+        active=stream.active,
+        share=running(stream.share, posterior.share),
+        load=running(stream.load, routed.load),
+        log_likelihood=posterior.log_likelihood,
+        gate_memory=learners.gate.memory(gate),
+    )

@@ -1,0 +1,173 @@
+"""EM as an estimator runs it: restarts, callbacks, progress, and the best iterate."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import delayed
+
+from sklearn_moe._parallel import run_parallel, scatter
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all starts share; it is sent to other processes once.
+
+    Attributes
+    ----------
+    iterate : callable
+        ``iterate(responsibilities=...)`` yields the iterations of EM until it
+        converges.
+    hooks : dict
+        Arguments of every callback hook.
+    fitted_attributes : callable
+        ``fitted_attributes(run)`` is what a callback needs to rebuild the estimator.
+    printed_name : str or None
+        The name with which each iteration is printed; None prints nothing.
+    """
+
+    iterate: Callable
+    hooks: dict
+    fitted_attributes: Callable
+    printed_name: str | None
+
+
+class Run:
+    """What is kept of one start of EM.
+
+    Attributes
+    ----------
+    path : list of float
+        Objective after each iteration.
+    paths : list of list of float
+        Those of all starts that count, in their order; before the end of the last of
+        them that of this one alone.
+    overflow_path : list of float
+        Fraction of the rows that trained no expert, in each iteration.
+    last : Iteration
+    best : Iteration
+        The iteration with the best objective. It is the last, unless the experts do not
+        maximise the likelihood exactly (trees, penalties) or a dead one was
+        reinitialised on the way.
+    """
+
+    def __init__(self):
+        self.path = []
+        self.paths = [self.path]
+        self.overflow_path = []
+        self.last = None
+        self.best = None
+
+    def record(self, iteration):
+        """Take note of an iteration."""
+        self.path.append(iteration.objective)
+        self.overflow_path.append(iteration.overflow_fraction)
+        self.last = iteration
+        if self.best is None or iteration.objective >= self.best.objective:
+            self.best = iteration
+
+
+def best_run(starts, shared, *, max_iter, n_jobs, context):
+    """Run EM from every start.
+
+    Parameters
+    ----------
+    starts : iterable of list of one ndarray
+        Responsibilities to begin with; see `run_start`.
+    shared : Shared
+    max_iter : int
+        Largest number of iterations of a start.
+    n_jobs : int or None
+        Number of starts at the same time.
+    context : CallbackContext
+        The task that the starts belong to.
+
+    Returns
+    -------
+    run : Run
+        The one with the best objective, the first of equals. Where a callback stops the
+        starts, those after it do not count, even if they ran at the same time.
+    """
+    begun = (
+        (context.subcontext("EM start", max_subtasks=max_iter), responsibilities)
+        for responsibilities in starts
+    )
+    if effective_n_jobs(n_jobs) == 1:
+        results = (run_start(*start, shared) for start in begun)
+    else:
+        # A list, so that no context is made while another is being pickled.
+        with scatter(n_jobs, shared):
+            results = run_parallel(
+                n_jobs, [delayed(run_start)(*start, shared) for start in begun]
+            )
+    winner, paths = None, []
+    for run, stop in results:
+        paths.append(run.path)
+        if winner is None or run.best.objective > winner.best.objective:
+            winner = run
+        if stop:
+            break
+    winner.paths = paths
+    return winner
+
+
+def run_start(start, responsibilities, shared):
+    """Run EM from one start.
+
+    Parameters
+    ----------
+    start : CallbackContext
+        The task of this start.
+    responsibilities : list of one ndarray of shape (n_samples, n_experts)
+        Where it begins. The list is emptied: a caller who holds it does not hold the
+        array when EM is beyond it.
+    shared : Shared
+
+    Returns
+    -------
+    run : Run
+    stop : bool
+        Whether a callback wants no further start.
+    """
+    run, begin = Run(), time.perf_counter()
+    hooks = shared.hooks
+    start.call_on_fit_task_begin(**hooks)
+
+    def end(task):
+        return task.call_on_fit_task_end(
+            **hooks, reconstruction_attributes=lambda: shared.fitted_attributes(run)
+        )
+
+    iterations = shared.iterate(responsibilities=responsibilities.pop())
+    for task, iteration in zip(_tasks(start, hooks), iterations):
+        run.record(iteration)
+        if shared.printed_name is not None:
+            seconds = time.perf_counter() - begin
+            _report(shared.printed_name, start, iteration, seconds)
+        if end(task) or iteration.converged:
+            break
+    return run, end(start)
+
+
+def _tasks(start, hooks):
+    """Yield the callback context of each iteration, begun."""
+    for _ in range(start.max_subtasks):
+        task = start.subcontext("EM iteration")
+        task.call_on_fit_task_begin(**hooks)
+        yield task
+
+
+def _report(name, start, iteration, seconds):
+    change = (
+        f", change {iteration.change:.3g} a row"
+        if math.isfinite(iteration.change)
+        else ""
+    )
+    # One write a line: starts in threads print at the same time.
+    print(
+        f"[{name}] start {start.task_id + 1}, iteration {iteration.n_iter}: "
+        f"objective {iteration.objective:.6g}{change}, time {seconds:.3f} s\n",
+        end="",
+    )

@@ -1,0 +1,211 @@
+"""The responsibilities with which EM begins."""
+
+from copy import deepcopy
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.utils import check_array
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_moe.em.starting_rules import STARTS, NearbyRows, fill_groups, one_hot
+
+# A start looks at no more rows than this, drawn at random: it need not be precise.
+START_ROWS = 20_000
+
+
+def starting_points(init, n_init):
+    """What each of `n_init` starts begins with: first `init`, then the other kinds.
+
+    Starts that differ in kind find different optima more often than starts that differ
+    in seed; after one of each kind, the rest is random.
+    """
+    given = init if isinstance(init, str) else None
+    others = [kind for kind in STARTS if kind not in (given, "random")]
+    return ([init, *others] + ["random"] * n_init)[:n_init]
+
+
+def rows_of_init(init, kept, n_samples):
+    """Select the kept rows of labels or responsibilities given for all rows.
+
+    Raises
+    ------
+    ValueError
+        If they are not one for each of the `n_samples` rows, or if there is NaN.
+    """
+    init = check_array(
+        init,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=None,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name="init",
+    )
+    if init.ndim not in (1, 2) or len(init) != n_samples:
+        raise ValueError(
+            "The 'init' array must have one label, or one row of responsibilities, for "
+            f"each row of X: got shape {init.shape} for {n_samples} rows."
+        )
+    return init[kept]
+
+
+def rows_of_start(n_samples, random_state):
+    """Select the rows that a start looks at: all, or `START_ROWS` in their order.
+
+    They are the same wherever the rows lie, so that EM begins at the same place. The
+    random state is left as it is: where there are few rows nothing is drawn.
+    """
+    if n_samples <= START_ROWS:
+        return slice(None)
+    return np.sort(
+        sample_without_replacement(
+            n_samples, START_ROWS, random_state=deepcopy(random_state)
+        )
+    )
+
+
+def initial_responsibilities(
+    init, rows, gate, n_experts, random_state, drawn=slice(None), *, n_classes=None
+):
+    """Responsibilities with which EM begins.
+
+    Parameters
+    ----------
+    init : {"tree", "kmeans", "random"}, array-like or clusterer
+        - a name: what the rule of this name in `STARTS` learns from some rows.
+        - array-like of shape (n_samples,): a label for each row.
+        - array-like of shape (n_samples, n_experts): responsibilities.
+        - clusterer: its clusters, or its `predict_proba` where it has one. It is given
+          the weights where its `fit` takes them. A row that it leaves out (label -1)
+          is shared by all.
+    rows : Rows
+    gate : Gate
+        The start looks at its features.
+    n_experts : int
+    random_state : RandomState instance
+    drawn : slice or ndarray of int, default=slice(None)
+        Which rows of the sample a rule is learnt from; see `rows_of_start`.
+    n_classes : int, default=None
+        None for numbers.
+
+    Returns
+    -------
+    responsibilities : column of shape (n_samples, n_experts)
+        Rows sum to one; no column is empty.
+
+    Raises
+    ------
+    ValueError
+        If labels or responsibilities do not fit the rows and experts.
+    """
+    sample = rows.sample
+    if isinstance(init, str):
+        rule = STARTS[init](
+            _with_short_indices(gate.sample_features)[drawn],
+            sample.encoded_y[drawn],
+            n_experts,
+            sample.sample_weight[drawn],
+            random_state,
+            n_classes,
+        )
+        return _apply(rule, rows, gate)
+    if hasattr(init, "fit_predict"):
+        found = _from_clusterer(
+            init,
+            _with_short_indices(gate.sample_features),
+            n_experts,
+            sample.sample_weight,
+        )
+        if rows.in_one_block:
+            return found
+        return _apply(NearbyRows(gate.sample_features, found), rows, gate)
+    array = np.asarray(init)
+    if array.ndim == 1:
+        return _from_labels(array, n_experts)
+    return _check_responsibilities(array, rows.n_samples, n_experts)
+
+
+def _apply(rule, rows, gate):
+    """Responsibilities of all rows by a rule that was learnt from some."""
+    return rows.keep(rows.map(_apply_to_block, gate.features, rows.share(rule)))
+
+
+def _apply_to_block(block, features, rule):
+    return rule(_with_short_indices(features), block.encoded_y)
+
+
+def _with_short_indices(features):
+    """Trees and clusterers take no longer indices."""
+    if issparse(features) and features.nnz <= np.iinfo(np.int32).max:
+        features = features.copy()
+        features.indices = features.indices.astype(np.int32, copy=False)
+        features.indptr = features.indptr.astype(np.int32, copy=False)
+    return features
+
+
+def _from_labels(labels, n_experts):
+    names, codes = np.unique(labels, return_inverse=True)
+    if len(names) != n_experts:
+        raise ValueError(
+            f"The 'init' labels must have one group for each expert: got {len(names)} "
+            f"groups for {n_experts} experts."
+        )
+    return one_hot(codes, n_experts)
+
+
+def _check_responsibilities(array, n_samples, n_experts):
+    if array.shape != (n_samples, n_experts):
+        raise ValueError(
+            "The 'init' responsibilities must have shape (n_samples, n_experts) = "
+            f"({n_samples}, {n_experts}); got {array.shape}."
+        )
+    array = array.astype(np.float64)
+    if array.min() < 0:
+        raise ValueError(
+            "The 'init' responsibilities must not be negative; row "
+            f"{array.min(axis=1).argmin()} holds {array.min():.3g}."
+        )
+    sums = array.sum(axis=1)
+    if not np.allclose(sums, 1, rtol=0, atol=1e-5):
+        worst = np.abs(sums - 1).argmax()
+        raise ValueError(
+            "The 'init' responsibilities must sum to one in each row; row "
+            f"{worst} sums to {sums[worst]:.6g}. Divide each row by its sum."
+        )
+    idle = np.flatnonzero(array.sum(axis=0) == 0)
+    if len(idle):
+        raise ValueError(
+            f"The 'init' responsibilities leave experts {idle.tolist()} without a row; "
+            "give each expert some, or ask for fewer experts."
+        )
+    return array / sums[:, np.newaxis]
+
+
+def _from_clusterer(clusterer, features, n_experts, sample_weight):
+    clusterer = clone(clusterer)
+    weights = (
+        {"sample_weight": sample_weight}
+        if has_fit_parameter(clusterer, "sample_weight")
+        else {}
+    )
+    labels = np.asarray(clusterer.fit_predict(features, **weights))
+    if hasattr(clusterer, "predict_proba"):
+        return _check_responsibilities(
+            clusterer.predict_proba(features), len(labels), n_experts
+        )
+    left_out = labels < 0
+    n_clusters = len(np.unique(labels[~left_out]))
+    if not 1 <= n_clusters <= n_experts:
+        raise ValueError(
+            f"The clusterer given as 'init' found {n_clusters} clusters for "
+            f"{n_experts} experts; it must find at least one, and no more than there "
+            "are experts."
+        )
+    responsibilities = np.full((len(labels), n_experts), 1 / n_experts)
+    kept = ~left_out
+    codes = np.unique(labels[kept], return_inverse=True)[1]
+    fill_groups(codes, features[kept], n_experts, sample_weight[kept])
+    responsibilities[kept] = one_hot(codes, n_experts)
+    return responsibilities

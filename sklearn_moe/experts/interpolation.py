@@ -1,0 +1,72 @@
+"""Experts that interpolate their training targets."""
+
+import warnings
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+# An expert whose error on its own rows is below this may interpolate them ...
+SUSPICIOUS = 0.01
+
+# ... and does, if it misses rows that it has not seen by this much.
+REVEALING = 0.1
+
+# With fewer rows than this, any expert may interpolate all that there is to learn.
+ENOUGH_ROWS = 20
+
+
+def find_interpolating(pool, fitted, likelihood, random_state):
+    """Find the experts that reproduce their training targets, and only these.
+
+    Each expert that does so is fitted once more, to every other of its rows, and
+    predicts the rest: where the truth is as simple as it says, it will be right.
+
+    Parameters
+    ----------
+    pool : ExpertPool
+        Its rows lie in one block.
+    fitted : list of FittedExpert
+    likelihood : Likelihood
+        ``likelihood.normalised_error(encoded_y, values, weights)`` is the error of
+        predictions relative to that of the mean of the targets.
+    random_state : RandomState instance
+
+    Returns
+    -------
+    interpolates : ndarray of shape (n_experts,), bool
+    """
+    interpolates = np.zeros(len(fitted), dtype=bool)
+    if pool.splits is not None or len(fitted) == 1:
+        return interpolates
+    block = pool.rows.block
+
+    def error(estimator, rows, weights):
+        return likelihood.normalised_error(
+            block.encoded_y[rows], pool.predict(estimator, rows), weights[rows]
+        )
+
+    everything = np.arange(len(block.sample_weight))
+    halves = KFold(2, shuffle=True, random_state=random_state)
+    seen, unseen = next(halves.split(everything))
+    for k, expert in enumerate(fitted):
+        given = expert.weights
+        weights = block.sample_weight if given is None else given.of(k)
+        if pool.frozen[k] or _n_effective(weights) < ENOUGH_ROWS:
+            continue
+        if error(expert.estimator, seen, weights) > SUSPICIOUS:
+            continue
+        with warnings.catch_warnings():
+            # They would be about an expert that nobody will have.
+            warnings.simplefilter("ignore")
+            refitted = pool.refit(k, weights, seen)
+        interpolates[k] = error(refitted, unseen, weights) > REVEALING
+    return interpolates
+
+
+def _n_effective(weights):
+    """How many equal weights say as much as these (Kish, 1965)."""
+    largest = weights.max()
+    if largest == 0:
+        return 0
+    shares = weights / largest
+    return shares.sum() ** 2 / np.sum(shares**2)

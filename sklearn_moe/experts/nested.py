@@ -1,0 +1,31 @@
+"""Experts that have a density themselves: a mixture is an expert of a mixture."""
+
+from sklearn.pipeline import Pipeline
+
+from sklearn_moe._estimators import last_step, unwrap_frozen
+
+
+def has_density(expert):
+    """Whether an expert is a mixture itself, or a pipeline that ends in one."""
+    last = last_step(unwrap_frozen(expert))
+    return hasattr(last, "predict_gate") and hasattr(last, "score_samples")
+
+
+def nested_log_density(expert, X, y):
+    """Log density of the targets under a mixture that is an expert."""
+    mixture, X = mixture_within(expert, X)
+    return mixture.score_samples(X, y)
+
+
+def nested_distribution(expert, X):
+    """Distribution of the targets under a mixture that is an expert."""
+    mixture, X = mixture_within(expert, X)
+    return mixture.predict_distribution(X)
+
+
+def mixture_within(expert, X):
+    """Return the mixture at the end of an expert, and the rows that it sees."""
+    expert = unwrap_frozen(expert)
+    if not isinstance(expert, Pipeline):
+        return expert, X
+    return expert[-1], expert[:-1].transform(X) if len(expert) > 1 else X

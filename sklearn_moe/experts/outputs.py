@@ -1,0 +1,236 @@
+"""What fitted experts predict: numbers, or probabilities of classes."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_moe._estimators import copy_if_overwriting
+from sklearn_moe.experts.nested import has_density, nested_log_density
+
+
+class Output(NamedTuple):
+    """What one expert predicts for some rows.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, ...)
+    log_density : ndarray of shape (n_samples,) or None
+        Log density of the targets, where the expert has a density itself.
+    """
+
+    values: np.ndarray
+    log_density: Any = None
+
+
+class Outputs(NamedTuple):
+    """What experts predict, some of which have a density themselves.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_experts, ...)
+    log_density : ndarray of shape (n_samples, n_experts)
+        Log density of the targets; NaN for an expert that has none itself.
+    """
+
+    values: np.ndarray
+    log_density: np.ndarray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The output of a regressor: its predictions.
+
+    Attributes
+    ----------
+    shape : tuple
+        Shape of the target of one row: () or (n_outputs,).
+    """
+
+    shape: tuple = ()
+
+    def __call__(self, expert, X):
+        """Predictions, shape (n_samples, *shape)."""
+        predictions = np.asarray(expert.predict(X))
+        if not self.shape and predictions.shape == (X.shape[0], 1):
+            return predictions.ravel()
+        _check_output(predictions, (X.shape[0], *self.shape), "predict")
+        return predictions
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """The output of a classifier: probabilities of the classes of the mixture.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted; the order of the columns.
+    """
+
+    classes: np.ndarray
+
+    def __call__(self, expert, X):
+        """Probabilities, shape (n_samples, n_classes).
+
+        A class that the expert never saw has probability zero. An expert without
+        probabilities is sure of the class that it predicts. What it gives to classes
+        that the mixture does not know is lost: the others share it in proportion, or
+        equally where they have nothing.
+        """
+        if not hasattr(expert, "predict_proba"):
+            predicted = np.asarray(expert.predict(X))
+            _check_output(predicted, X.shape[:1], "predict", kinds=None)
+            votes = predicted[:, np.newaxis] == self.classes
+            return distributions(votes.astype(np.float64))
+        probabilities = np.asarray(expert.predict_proba(X))
+        known = np.asarray(expert.classes_)
+        _check_output(probabilities, (X.shape[0], *known.shape), "predict_proba")
+        if np.array_equal(known, self.classes):
+            return probabilities
+        aligned = np.zeros((len(probabilities), len(self.classes)), probabilities.dtype)
+        ours = np.isin(known, self.classes)
+        columns = np.searchsorted(self.classes, known[ours])
+        aligned[:, columns] = probabilities[:, ours]
+        return aligned if ours.all() else distributions(aligned)
+
+
+def distributions(shares):
+    """Divide rows by their sums; a row of zeros is shared equally.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_samples, n_classes)
+    """
+    sums = shares.sum(axis=1, keepdims=True)
+    return np.where(sums > 0, shares / np.where(sums > 0, sums, 1), 1 / shares.shape[1])
+
+
+def _check_output(output, shape, method, kinds="biuf"):
+    if output.shape != shape or (kinds and output.dtype.kind not in kinds):
+        raise ValueError(
+            f"{method} returned an array of shape {output.shape} and dtype "
+            f"{output.dtype}; the mixture needs shape {shape}"
+            + (" and numbers." if kinds else ".")
+        )
+
+
+@contextmanager
+def error_note(part):
+    """Have an error say which part of the mixture it comes from."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"This is about {part}.")
+        raise
+
+
+def output_of_expert(expert, X, y, output_of):
+    """Predict with one fitted expert.
+
+    Parameters
+    ----------
+    expert : fitted estimator
+    X : array-like or frame of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or None
+        Targets, for an expert that has a density itself; None means that the density
+        is not wanted.
+    output_of : Predictions or Probabilities
+
+    Returns
+    -------
+    output : Output
+    """
+    log_density = None
+    if y is not None and has_density(expert):
+        log_density = nested_log_density(expert, copy_if_overwriting(X, expert), y)
+    return Output(output_of(expert, copy_if_overwriting(X, expert)), log_density)
+
+
+def outputs_of_experts(named_experts, X, y, output_of):
+    """Predict with fitted experts.
+
+    Parameters
+    ----------
+    named_experts : dict of fitted estimators
+    X, y, output_of : object
+        See `output_of_expert`.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
+
+    Raises
+    ------
+    ValueError
+        If an expert predicts NaN or infinity.
+    """
+    found = []
+    for name, expert in named_experts.items():
+        with error_note(f"expert {name!r}"):
+            found.append(output_of_expert(expert, X, y, output_of))
+    return stack_outputs(found, named_experts)
+
+
+def stack_outputs(outputs, names):
+    """Join the outputs of all experts.
+
+    Parameters
+    ----------
+    outputs : list of Output
+    names : iterable of str
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
+
+    Raises
+    ------
+    ValueError
+        If an expert predicts NaN or infinity.
+    """
+    for name, output in zip(names, outputs):
+        if not np.isfinite(output.values).all():
+            raise ValueError(
+                f"Expert {name!r} predicted NaN or infinity. Scale its features, "
+                "regularise it, or choose another estimator."
+            )
+    # The values of each expert stay in one piece.
+    values = np.stack([output.values for output in outputs]).swapaxes(0, 1)
+    if all(output.log_density is None for output in outputs):
+        return values
+    return Outputs(values, np.stack([_densities(o) for o in outputs], axis=1))
+
+
+def join_folds(outputs, order, *, with_density):
+    """Join the outputs of one expert for the rows of all folds.
+
+    Parameters
+    ----------
+    outputs : list of Output
+    order : ndarray of shape (n_samples,)
+        That puts the rows in order.
+    with_density : bool
+        Whether the expert has a density itself. A fold of one class may be predicted by
+        a stand-in that has none.
+
+    Returns
+    -------
+    output : Output
+    """
+    values = np.concatenate([output.values for output in outputs])[order]
+    if not with_density:
+        return Output(values)
+    return Output(values, np.concatenate([_densities(o) for o in outputs])[order])
+
+
+def _densities(output):
+    """Log densities; NaN where there are none."""
+    if output.log_density is None:
+        return np.full(len(output.values), np.nan)
+    return output.log_density

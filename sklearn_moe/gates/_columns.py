@@ -1,0 +1,221 @@
+"""What a gate sees of the rows: columns of numbers, clipped and standardised."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_moe._estimators import copy_if_overwriting, last_step
+from sklearn_moe._statistics import Moments
+from sklearn_moe.gates._features import gate_features
+
+# The columns of a gate, wherever the rows lie
+# --------------------------------------------
+
+
+@dataclass(frozen=True)
+class GateColumns:
+    """A column of the rows, and its value for the sample, which is at hand.
+
+    Attributes
+    ----------
+    rows : Rows
+    of_sample : object
+    of_all : column
+    """
+
+    rows: Any
+    of_sample: Any
+    of_all: Any
+
+    def then(self, function, *arguments):
+        """Columns ``function(block, columns, *arguments)`` of each block."""
+        of_sample = function(self.rows.sample, self.of_sample, *arguments)
+        of_all = self.rows.extend(of_sample, function, self.of_all, *arguments)
+        return GateColumns(self.rows, of_sample, of_all)
+
+    def kept(self):
+        """The same columns, computed once and kept where the rows are."""
+        return GateColumns(self.rows, self.of_sample, self.rows.keep(self.of_all))
+
+    def moments(self):
+        """Moments of each column, of all rows."""
+        return self.rows.total(_moments_of, self.of_all)
+
+    def clipped(self, bounds):
+        """The columns with outliers moved to the bounds."""
+        return self.then(_clip, bounds)
+
+
+def learn_columns(gate, rows):
+    """Learn from the sample how to make the columns of a gate, and make them.
+
+    The encoding of a frame and, where the gate ends a pipeline, the steps in front of
+    it are fitted in place.
+    """
+    last, X = last_step(gate), rows.sample.X
+    last._validate_params()
+    if last is not gate:
+        head = gate[:-1]
+        if head.steps:
+            X = head.fit_transform(copy_if_overwriting(X, head))
+        # A pipeline with a memory fits clones of its steps.
+        gate.steps[:-1] = head.steps
+    return _extended(gate, rows, gate_features(last, X, reset=True))
+
+
+def gate_columns(gate, rows):
+    """Make the columns of a fitted gate: numbers, of which some may be NaN."""
+    return _extended(gate, rows, _columns_of(rows.sample, gate))
+
+
+def with_last_step(gate, last):
+    """Return `last`, behind the preprocessing of `gate` where this is a pipeline."""
+    if not isinstance(gate, Pipeline):
+        return last
+    return Pipeline([*gate.steps[:-1], (gate.steps[-1][0], last)])
+
+
+def _extended(gate, rows, of_sample):
+    """The columns of all rows, where those of the sample are known."""
+    if issparse(of_sample) and not rows.in_one_block:
+        raise ValueError(
+            f"The 'gate' {gate!r} makes sparse columns; on Dask collections they must "
+            "be dense."
+        )
+    of_all = rows.extend(of_sample, _columns_of, rows.share(gate))
+    return GateColumns(rows, of_sample, of_all)
+
+
+def _columns_of(block, gate):
+    last, X = last_step(gate), block.X
+    if last is not gate and len(gate.steps) > 1:
+        head = gate[:-1]
+        X = head.transform(copy_if_overwriting(X, head))
+    return gate_features(last, X, reset=False)
+
+
+def _moments_of(block, columns):
+    return column_moments(columns, block.sample_weight)
+
+
+def _clip(block, columns, bounds):
+    return clip_outliers(columns, bounds)
+
+
+# Missing values, outliers and units
+# ----------------------------------
+
+
+def column_moments(X, sample_weight):
+    """Moments of each column without NaN; one that has no value has the mean 0."""
+    largest = sample_weight.max()
+    with warnings.catch_warnings():
+        # A column without one value has neither mean nor variance.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        scaler = StandardScaler(with_mean=not issparse(X)).fit(
+            X, None, sample_weight / largest
+        )
+    overflowed = ~np.isfinite(scaler.var_) & ~np.isnan(scaler.mean_)
+    if overflowed.any():
+        column = overflowed.argmax()
+        raise ValueError(
+            f"Column {column} of X is too large to standardise: its mean is "
+            f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
+        )
+    weight = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
+    # Rounding may leave a constant column a variance below zero.
+    variance = np.maximum(np.nan_to_num(scaler.var_), 0)
+    return Moments(weight * largest, np.nan_to_num(scaler.mean_), variance)
+
+
+def fill_missing(X, mean):
+    """Put the column's mean in the place of NaN; X itself where nothing is missing."""
+    if issparse(X):
+        missing = np.isnan(X.data)
+        if missing.any():
+            X = X.copy()
+            X.data[missing] = mean[X.indices[missing]]
+        return X
+    missing = np.isnan(X)
+    return np.where(missing, mean.astype(X.dtype), X) if missing.any() else X
+
+
+def outlier_bounds(moments, clip):
+    """Least and largest number of each column within `clip` standard deviations.
+
+    The bounds, shape (2, n_features), are infinite where `clip` is None.
+    """
+    scale = moments.scale
+    distance = np.full(len(scale), np.inf) if clip is None else clip * scale
+    return np.stack([moments.mean - distance, moments.mean + distance])
+
+
+def clip_outliers(X, bounds):
+    """Move outliers to the bounds; the zeros of sparse rows stay zeros."""
+    if np.isinf(bounds).all():
+        return X
+    bounds = bounds.astype(X.dtype, copy=False)
+    if issparse(X):
+        X = X.copy()
+        np.clip(X.data, bounds[0, X.indices], bounds[1, X.indices], out=X.data)
+        return X
+    return np.clip(X, *bounds)
+
+
+@dataclass(frozen=True)
+class Standards:
+    """What standardises the columns of a softmax gate.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        It stands in for missing values.
+    shift : ndarray of shape (n_features,)
+        What is subtracted from the columns.
+    scale : ndarray of shape (n_features,)
+        What they are divided by then.
+    """
+
+    mean: np.ndarray
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, moments, centred):
+        """The standards of columns of these moments.
+
+        Sparse columns are not centred: the free intercept absorbs the shift, so that
+        the optimum is the same.
+        """
+        shift = moments.mean if centred else np.zeros(len(moments.mean))
+        return cls(moments.mean, shift, moments.scale)
+
+    def design(self, X):
+        """Standardised columns without NaN, and a last column of ones."""
+        filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
+        if issparse(X):
+            scaled = filled @ sparse.diags_array(1 / self.scale)
+            ones = np.ones((X.shape[0], 1))
+            return sparse.hstack([scaled, ones], format="csr")
+        design = np.ones((X.shape[0], X.shape[1] + 1))
+        np.subtract(filled, self.shift, out=design[:, :-1])
+        design[:, :-1] /= self.scale
+        return design
+
+    def to_input_units(self, parameters):
+        """Coefficients and intercepts for columns that are not standardised."""
+        # Adding one vector to every row changes no weight: choose the representative
+        # that sums to zero.
+        parameters = parameters - parameters.mean(axis=0)
+        coef = parameters[:, :-1] / self.scale
+        return coef, parameters[:, -1] - coef @ self.shift
+
+    def from_input_units(self, coef, intercept):
+        """Inverse of `to_input_units`, up to what changes no weight."""
+        return np.column_stack([coef * self.scale, intercept + coef @ self.shift])

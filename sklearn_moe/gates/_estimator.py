@@ -1,0 +1,131 @@
+"""What the gates of the package have in common as estimators."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._rows import Block
+from sklearn_moe._sklearn import check_sample_weight, fit_context
+from sklearn_moe.gates._features import gate_features
+
+
+class BaseGate(ClassifierMixin, BaseEstimator):
+    """Base of the gates: classifiers that are fitted to soft targets as well.
+
+    A gate has `_fit_block` and `_log_weights`, and the attribute `_accept_sparse`.
+    """
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the gate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            NaN counts as the mean of its column. The columns of a frame that do not
+            hold numbers are one-hot encoded. Only a softmax gate takes sparse matrices.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, or soft targets: non-negative rows that sum to one.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; None means equal weights.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is one class only, or if soft targets are negative or do not sum to
+            one.
+        """
+        with all_or_nothing(self):
+            y_given = None if y is None else "no_validation"
+            X = gate_features(self, X, y_given, reset=True)
+            self.classes_, targets = _soft_targets(self, y, X.shape[0])
+            sample_weight = check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            self._fit_block(Block(X, targets, targets, sample_weight))
+            return self
+
+    def predict_log_proba(self, X):
+        """Logarithm of the weights of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_weights : ndarray of shape (n_samples, n_classes)
+        """
+        return self._log_weights(X)
+
+    def predict_proba(self, X):
+        """Weights of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_classes)
+            Rows sum to one.
+        """
+        return np.exp(self._log_weights(X))
+
+    def predict(self, X):
+        """Class with the largest weight.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        chosen = self._chosen(X)
+        return self.classes_[chosen]
+
+    def _chosen(self, X):
+        return self._log_weights(X).argmax(axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self._accept_sparse)
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _soft_targets(gate, y, n_samples):
+    """Classes, and soft targets of labels or soft targets."""
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    if y.ndim == 2 and y.shape[1] > 1:
+        targets = y.astype(np.float64)
+        sums = targets.sum(axis=1)
+        if targets.min() < 0 or not np.allclose(sums, 1, rtol=0, atol=1e-5):
+            raise ValueError(
+                "Soft targets y must be non-negative rows that sum to one; got a "
+                f"smallest value of {targets.min():.3g} and row sums from "
+                f"{sums.min():.6g} to {sums.max():.6g}."
+            )
+        if len(targets) != n_samples:
+            raise ValueError(f"X has {n_samples} rows, but y has {len(targets)} rows.")
+        return np.arange(targets.shape[1]), targets
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    if len(y) != n_samples:
+        raise ValueError(f"X has {n_samples} rows, but y has {len(y)} rows.")
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(gate).__name__} needs at least 2 classes in y; got one class: "
+            f"{classes.tolist()[0]!r}."
+        )
+    return classes, np.eye(len(classes))[codes]

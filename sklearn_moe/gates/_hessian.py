@@ -1,0 +1,98 @@
+"""The Newton equations of the mean cross-entropy: the Hessian, and their solution."""
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse import linalg as splinalg
+from sklearn.utils.extmath import safe_sparse_dot
+
+# On their way into the Hessian, where each is repeated for every class, so many rows at
+# a time stay in the processor's cache.
+HESSIAN_BATCH_SIZE = 1024
+
+
+def cross_entropy_hessian(design, sample_weight, probabilities):
+    """Weighted sum of the covariance of each row's label, times its outer product.
+
+    The covariance of a one-hot label is diag(p) - p p^T: one matrix product takes all
+    pairs of classes at once. Its rows sum to zero, which gives the last class.
+    """
+    n_classes, n_columns = probabilities.shape[1], design.shape[1]
+    n_parameters = (n_classes - 1) * n_columns
+    hessian = np.zeros((n_parameters, n_parameters))
+    same_class = np.zeros((n_parameters, n_columns))
+    root_weight = np.sqrt(sample_weight)
+    for first in range(0, len(probabilities), HESSIAN_BATCH_SIZE):
+        rows = slice(first, first + HESSIAN_BATCH_SIZE)
+        scaled = _scale_rows(design[rows], root_weight[rows])
+        by_class = _times_each(scaled, probabilities[rows, :-1])
+        hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
+        same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
+    for k in range(n_classes - 1):
+        own = slice(k * n_columns, (k + 1) * n_columns)
+        hessian[own, own] += same_class[own]
+    all_but_last = np.tile(np.eye(n_columns), (1, n_classes - 1))
+    last = -all_but_last @ hessian
+    return np.block([[hessian, last.T], [last, -last @ all_but_last.T]])
+
+
+def solve_damped(hessian, gradient):
+    """Solve the Newton equations by a factorisation; the Hessian is overwritten.
+
+    The softmax does not notice a common shift of its logits, and saturates where
+    classes are separable: the Hessian is singular. Damping in proportion to the
+    gradient keeps the convergence quadratic (Li, Fukushima, Qi and Yamashita, 2004).
+    """
+    diagonal = np.einsum("ii->i", hessian)
+    diagonal += 1e-9 * diagonal.max() + 1e-4 * np.abs(gradient).max()
+    direction = linalg.solve(hessian, gradient.ravel(), assume_a="pos")
+    return direction.reshape(gradient.shape)
+
+
+def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
+    """Solve the Newton equations without the matrix.
+
+    The ridge (n_columns,) is what the penalty adds to the diagonal of each class.
+    """
+    weighted = sample_weight[:, np.newaxis] * probabilities
+
+    def hessian_times(vector):
+        vector = vector.reshape(gradient.shape)
+        logits = safe_sparse_dot(design, vector.T, dense_output=True)
+        mean = np.sum(probabilities * logits, axis=1, keepdims=True)
+        product = safe_sparse_dot(
+            (weighted * (logits - mean)).T, design, dense_output=True
+        )
+        return (product + ridge * vector).ravel()
+
+    squares = design.power(2) if sparse.issparse(design) else design**2
+    diagonal = ridge + safe_sparse_dot(
+        (weighted * (1 - probabilities)).T, squares, dense_output=True
+    )
+    diagonal = np.maximum(diagonal.ravel(), 1e-12)
+    shape = gradient.size, gradient.size
+    direction, _ = splinalg.cg(
+        splinalg.LinearOperator(shape, hessian_times),
+        gradient.ravel(),
+        # Far from the optimum a rough direction is good enough (Dembo and Steihaug,
+        # 1983).
+        rtol=min(0.1, np.sqrt(np.abs(gradient).max())),
+        maxiter=200,
+        M=splinalg.LinearOperator(shape, lambda vector: vector / diagonal),
+    )
+    return direction.reshape(gradient.shape)
+
+
+def _scale_rows(rows, factors):
+    if sparse.issparse(rows):
+        return sparse.diags_array(factors) @ rows
+    return factors[:, np.newaxis] * rows
+
+
+def _times_each(rows, probabilities):
+    """The rows times the probability of each class, next to each other."""
+    if sparse.issparse(rows):
+        return sparse.hstack(
+            [_scale_rows(rows, column) for column in probabilities.T], format="csr"
+        )
+    products = probabilities[:, :, np.newaxis] * rows[:, np.newaxis]
+    return products.reshape(len(rows), -1)

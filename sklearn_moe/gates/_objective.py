@@ -1,0 +1,362 @@
+"""The objective of the softmax gate, a sum over rows, and Newton's method for it."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
+
+from sklearn_moe import kernels
+from sklearn_moe._statistics import Sums
+from sklearn_moe.gates._hessian import (
+    conjugate_gradients,
+    cross_entropy_hessian,
+    solve_damped,
+)
+from sklearn_moe.gates._memory import Surrogate
+
+# Up to this number of parameters the Hessian is formed and factorised.
+MAX_DENSE_HESSIAN = 500
+
+# The first step of Newton's method takes its Hessian from so many rows for each
+# parameter, drawn at random, and each step from twice as many as the last. Where there
+# are few rows all are taken: there the cost is small, and that a row of weight two is
+# as good as two rows holds for every step.
+ROWS_PER_PARAMETER = 50
+LEAST_ROWS = 5_000
+
+# So many logits at a time pass through the processor's cache; for their number see
+# `sklearn_moe._contracts.Rows.map`.
+BATCH_SIZE = 16_000
+
+
+@dataclass(frozen=True)
+class SoftmaxRows:
+    """The rows of a block as a softmax gate sees them.
+
+    Attributes
+    ----------
+    design : {ndarray, CSR} of shape (n_samples, n_features + 1)
+        Standardised features and a last column of ones.
+    sample_weight : ndarray of shape (n_samples,)
+        Those of all rows, also of those that a stream has brought before, sum to one.
+    share : float
+        The sum of those of the block.
+    """
+
+    design: Any
+    sample_weight: np.ndarray
+    share: float
+
+
+@dataclass(frozen=True)
+class Loss(Sums):
+    """What some rows add to the objective at some parameters.
+
+    Attributes
+    ----------
+    penalty : float
+        What is added to the mean cross-entropy.
+    total : float
+        The sum of both.
+    gradient : ndarray of shape (n_classes, n_features + 1)
+        Its derivative by the parameters.
+    """
+
+    penalty: float
+    total: float
+    gradient: np.ndarray
+
+
+@dataclass(frozen=True)
+class LossFunction:
+    """The penalised mean cross-entropy, as a sum over blocks of rows.
+
+    Attributes
+    ----------
+    ridge : ndarray of shape (n_features + 1,)
+        Strength of the L2 penalty on each column of the parameters.
+    load_balance : float
+        Strength of the load-balancing loss.
+    load : ndarray of shape (n_classes,), default=None
+        Fraction of the rows that want each class most, where there is such a loss.
+    """
+
+    ridge: np.ndarray
+    load_balance: float
+    load: Any = None
+
+    def of_block(self, block, seen, targets, parameters, log_weights):
+        """Loss of a block, with its share of the L2 penalty.
+
+        The logarithm of the gate's weights is written to `log_weights`, unless that is
+        None.
+        """
+        penalty, gradient = self.of_parameters(parameters)
+        penalty *= seen.share
+        gradient *= seen.share
+        cross_entropy = 0.0
+        n_rows = max(250, BATCH_SIZE // len(parameters))
+        for first in range(0, len(targets), n_rows):
+            rows = slice(first, first + n_rows)
+            design, weight = seen.design[rows], seen.sample_weight[rows]
+            loss, derivative, own = kernels.softmax_cross_entropy(
+                _logits(design, parameters), targets[rows], weight
+            )
+            cross_entropy += loss
+            if log_weights is not None:
+                log_weights[rows] = own
+            if self.load is not None:
+                imbalance, push = self._imbalance(own, weight)
+                penalty += imbalance
+                derivative += push
+            gradient += safe_sparse_dot(derivative.T, design, dense_output=True)
+        return Loss(penalty, cross_entropy + penalty, gradient)
+
+    def of_parameters(self, parameters):
+        """The L2 penalty and its derivative."""
+        penalty = 0.5 * np.sum(self.ridge * parameters**2)
+        return penalty, self.ridge * parameters
+
+    def _imbalance(self, log_weights, sample_weight):
+        """The load-balancing loss of some rows, and its derivative by their logits."""
+        weights = np.exp(log_weights)
+        expected_load = weights @ self.load
+        strength = self.load_balance * len(self.load)
+        push = strength * sample_weight[:, np.newaxis] * weights
+        push *= self.load - expected_load[:, np.newaxis]
+        return strength * (sample_weight @ expected_load), push
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where Newton's method ended, and how.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_classes, n_features + 1)
+        Coefficients on standardised features, and in the last column the intercepts.
+    loss : Loss
+    n_iter : int
+    converged : bool
+    """
+
+    parameters: np.ndarray
+    loss: Loss
+    n_iter: int
+    converged: bool
+
+
+class SoftmaxObjective:
+    """The penalised mean cross-entropy of some rows, ready for any targets.
+
+    Standardising is done once, so that EM can solve for new targets again and again. In
+    a stream, the mean is that of all rows, of which each counts less the older it is:
+    exact on the batch, a quadratic surrogate for the rows before.
+
+    Parameters
+    ----------
+    columns : GateColumns
+        They may hold NaN.
+    standards : Standards
+        Standards of the columns of all rows.
+    n_classes : int
+    alpha, load_balance : float
+        Strength of the L2 penalty, and of the load-balancing loss.
+    past : Memory, default=None
+        Memory of the rows before.
+
+    Attributes
+    ----------
+    seen : GateColumns
+        The `SoftmaxRows` of each block.
+    """
+
+    def __init__(self, columns, standards, n_classes, alpha, load_balance, past=None):
+        self._rows = columns.rows
+        self.standards = standards
+        self._past, total_weight = None, self._rows.total_weight
+        if past is not None:
+            self._past = past.surrogate.moved(standards)
+            total_weight = past.weight + total_weight
+        self._share = self._rows.total_weight / total_weight
+        self.seen = columns.then(_see, standards, total_weight).kept()
+        self._drawn = {}
+        self._shape = n_classes, len(standards.scale) + 1
+        ridge = np.full(self._shape[1], alpha)
+        # The penalty of the intercept is zero.
+        ridge[-1] = 0
+        # Two opposite rows of half the size describe one logit: doubling makes their
+        # penalty that of the logit.
+        self._ridge = 2 * ridge if n_classes == 2 else ridge
+        self._loss = LossFunction(self._ridge, load_balance)
+
+    def solve(self, targets, start=None, max_iter=100, tol=1e-6, rtol=0.0):
+        """Minimise by Newton's method with a backtracking line search.
+
+        In the literature on generalised linear models it goes by the name of
+        iteratively reweighted least squares [1]_. No step makes the objective worse.
+        Where there are many rows, the Hessian, not the gradient, is estimated from some
+        of them in the first steps.
+
+        Parameters
+        ----------
+        targets : column of shape (n_samples, n_classes)
+            Rows sum to one.
+        start : ndarray of shape (n_classes, n_features + 1), default=None
+            Parameters of an earlier solution; None means zeros.
+        max_iter : int
+        tol, rtol : float
+            The iterations stop when no element of the gradient is larger than `tol`, or
+            than `rtol` times the largest one at the start.
+
+        Returns
+        -------
+        solution : Solution
+        log_weights : column of shape (n_samples, n_classes)
+
+        References
+        ----------
+        .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts
+           and the EM algorithm. Neural Computation 6(2), appendix A.
+        """
+        log_weights = None
+        if self._rows.in_one_block:
+            # There is one array: parameters that are left behind have lost their own.
+            log_weights = np.empty((self._rows.n_samples, self._shape[0]))
+        loss = self._loss
+        if loss.load_balance:
+            load = self._rows.total(_load_of, self.seen.of_all, targets)
+            loss = replace(loss, load=load / self._share)
+        loss_at = partial(self._at, targets, loss, log_weights)
+        parameters = np.zeros(self._shape) if start is None else start
+        solution = self._descend(loss_at, parameters, log_weights, max_iter, tol, rtol)
+        if log_weights is None:
+            log_weights = self.log_weights(solution.parameters)
+        return solution, log_weights
+
+    def log_weights(self, parameters):
+        """Logarithm of the gate's weights, a column of shape (n_samples, n_classes)."""
+        return self._rows.map(_log_weights_of, self.seen.of_all, parameters)
+
+    def surrogate(self, parameters, log_weights, gradient):
+        """The objective close to some parameters, without the L2 penalty."""
+        seen = self.seen.of_sample
+        curvature = self._curvature(
+            seen.design, seen.sample_weight, np.exp(log_weights)
+        )
+        gradient = gradient - self._ridge * parameters
+        return Surrogate.about(parameters, gradient, curvature, self.standards)
+
+    def _descend(self, loss_at, parameters, log_weights, max_iter, tol, rtol):
+        loss = loss_at(parameters)
+        tol = max(tol, rtol * np.abs(loss.gradient).max())
+        for n_iter in range(max_iter):
+            if np.abs(loss.gradient).max() <= tol:
+                return Solution(parameters, loss, n_iter, True)
+            direction = self._newton_direction(
+                parameters, log_weights, loss.gradient, n_iter
+            )
+            slope = np.vdot(loss.gradient, direction)
+            step = 1.0
+            while True:
+                candidate = parameters - step * direction
+                found = loss_at(candidate)
+                if found.total <= loss.total - 1e-4 * step * slope:
+                    break
+                step /= 2
+                if step < 1e-6:
+                    # No difference is left in floating point numbers.
+                    return Solution(parameters, loss_at(parameters), n_iter, True)
+            parameters, loss = candidate, found
+        converged = bool(np.abs(loss.gradient).max() <= tol)
+        return Solution(parameters, loss, max_iter, converged)
+
+    def _at(self, targets, loss_function, log_weights, parameters):
+        """Loss at some parameters, in one pass over the rows."""
+        loss = self._rows.total(
+            loss_function.of_block, self.seen.of_all, targets, parameters, log_weights
+        )
+        if self._past is None:
+            return loss
+        penalty, gradient = loss_function.of_parameters(parameters)
+        of_past = Loss(
+            penalty,
+            self._past.value(parameters) + penalty,
+            self._past.gradient(parameters) + gradient,
+        )
+        return loss + (1 - self._share) * of_past
+
+    def _newton_direction(self, parameters, log_weights, gradient, n_iter):
+        """Solve the Newton equations: exactly where they are few, else by gradients."""
+        rows, design, sample_weight = self._hessian_rows(gradient.size, n_iter)
+        if log_weights is None:
+            probabilities = np.exp(_log_softmax(design, parameters))
+        else:
+            probabilities = np.exp(log_weights[rows])
+        if self._past is None and gradient.size > MAX_DENSE_HESSIAN:
+            return conjugate_gradients(
+                design, sample_weight, probabilities, self._ridge, gradient
+            )
+        hessian = self._curvature(design, sample_weight, probabilities)
+        np.einsum("ii->i", hessian)[:] += np.tile(self._ridge, len(gradient))
+        return solve_damped(hessian, gradient)
+
+    def _hessian_rows(self, n_parameters, n_iter):
+        """Rows of the sample for a Hessian [1]_, their design and their weights.
+
+        References
+        ----------
+        .. [1] R. H. Byrd, G. M. Chin, W. Neveitt and J. Nocedal (2011). On the use of
+           stochastic Hessian information in optimization methods for machine learning.
+           SIAM Journal on Optimization 21(3), 977-995.
+        """
+        seen = self.seen.of_sample
+        design, sample_weight = seen.design, seen.sample_weight
+        n_rows = max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters) * 2**n_iter
+        # The rows before have all left their curvature: there is nothing to draw from.
+        if self._past is not None or n_rows >= len(sample_weight):
+            return slice(None), design, sample_weight
+        if n_rows not in self._drawn:
+            # At random, and not each so many: rows may come in periods.
+            drawn = np.sort(np.random.default_rng(0).random(n_rows))
+            rows = np.searchsorted(np.cumsum(sample_weight), drawn)
+            rows = np.minimum(rows, len(sample_weight) - 1)
+            self._drawn[n_rows] = rows, design[rows], np.full(n_rows, 1 / n_rows)
+        return self._drawn[n_rows]
+
+    def _curvature(self, design, sample_weight, probabilities):
+        """The Hessian without that of the L2 penalty."""
+        curvature = cross_entropy_hessian(design, sample_weight, probabilities)
+        if self._past is not None:
+            curvature += (1 - self._share) * self._past.curvature
+        return curvature
+
+
+def _logits(design, parameters):
+    return safe_sparse_dot(design, parameters.T, dense_output=True)
+
+
+def _log_softmax(design, parameters):
+    return kernels.log_softmax(_logits(design, parameters))
+
+
+# What is done with each block of the rows
+
+
+def _see(block, columns, standards, total_weight):
+    return SoftmaxRows(
+        standards.design(columns),
+        block.sample_weight / total_weight,
+        block.sample_weight.sum() / total_weight,
+    )
+
+
+def _log_weights_of(block, seen, parameters):
+    return _log_softmax(seen.design, parameters)
+
+
+def _load_of(block, seen, targets):
+    """Share of the weight of the rows of a block that want each class most."""
+    return np.bincount(targets.argmax(axis=1), seen.sample_weight, targets.shape[1])

@@ -1,0 +1,162 @@
+"""The softmax gate, bound to the rows that EM fits it to."""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklearn_moe._estimators import last_step
+from sklearn_moe.gates._columns import gate_columns, learn_columns, with_last_step
+from sklearn_moe.gates._memory import Memory
+
+# Newton steps of the gate in one M-step. They start where the last M-step ended, so
+# that few are enough: the expected log-likelihood rises, which is all that generalised
+# EM needs.
+STEPS_PER_M_STEP = 2
+
+# One is enough where it leaves so small a fraction of the gradient.
+GRADIENT_PER_M_STEP = 0.1
+
+# The largest softmax gate whose curvature is kept from batch to batch: 32 megabytes.
+MAX_PARAMETERS = 2000
+
+
+@dataclass(frozen=True)
+class SoftmaxFit:
+    """A softmax gate after an M-step.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_experts, n_gate_features + 1)
+        Coefficients on standardised features, the intercepts last.
+    penalty : float
+        The gate's term in the objective, per unit of sample weight.
+    memory : Memory or None
+        Memory of all rows of a stream up to now.
+    """
+
+    parameters: np.ndarray
+    penalty: float
+    memory: Memory | None = None
+
+
+class BoundSoftmax:
+    """A softmax gate, bound to the training rows; see `sklearn_moe._contracts.Gate`.
+
+    Parameters
+    ----------
+    gate : SoftmaxGate or Pipeline
+        It has learnt all but the parameters.
+    objective : SoftmaxObjective
+    start : SoftmaxFit, default=None
+        Where an M-step begins that follows no other.
+    memory : Memory, default=None
+        Memory of all rows of a stream up to now, but for the surrogate.
+    """
+
+    def __init__(self, gate, objective, start=None, memory=None):
+        self._gate = gate
+        self._objective = objective
+        self._start = start
+        self._memory = memory
+
+    @classmethod
+    def bind(cls, gate, rows, n_experts, **_):
+        """Bind a gate, whose preprocessing is fitted in place; see `bind_gate`."""
+        columns, softmax = learn_columns(gate, rows), last_step(gate)
+        # EM counts no iterations of the gate.
+        softmax.n_iter_ = 0
+        return cls(gate, softmax._objective(columns, n_experts))
+
+    @classmethod
+    def resume(cls, estimator, rows, n_experts, *, memory, kept, n_rows, **_):
+        """Bind a fitted gate to a batch of a stream; see `resume_gate`."""
+        past = kept * memory
+        columns, softmax = gate_columns(estimator, rows), copy(last_step(estimator))
+        moments = past.moments + columns.moments()
+        objective = softmax._objective(
+            columns, n_experts, moments, n_rows + rows.total_weight, past
+        )
+        return cls(
+            with_last_step(estimator, softmax),
+            objective,
+            _standing(softmax, objective),
+            Memory(past.weight + rows.total_weight, moments),
+        )
+
+    @classmethod
+    def remember(cls, estimator, rows, n_experts, *, weight, n_rows):
+        """The memory of a fitted gate; see `remember_gate`."""
+        columns, softmax = gate_columns(estimator, rows), copy(last_step(estimator))
+        moments = (weight / rows.total_weight) * columns.moments()
+        objective = softmax._objective(columns, n_experts, moments, n_rows)
+        parameters = _standing(softmax, objective).parameters
+        if parameters.size > MAX_PARAMETERS:
+            raise ValueError(
+                f"A SoftmaxGate of {n_experts} experts and {len(moments.mean)} columns "
+                f"has {parameters.size} parameters, more than the {MAX_PARAMETERS} for "
+                "which it can learn from batches. Set gate=SGDClassifier("
+                "loss='log_loss'), or give it fewer columns in a pipeline."
+            )
+        # Where the gate fits, the penalty holds the balance.
+        gradient = np.zeros_like(parameters)
+        surrogate = objective.surrogate(
+            parameters, objective.log_weights(parameters), gradient
+        )
+        return Memory(weight, moments, surrogate)
+
+    @property
+    def features(self):
+        seen = self._objective.seen
+        return seen.rows.map(_features_of, seen.of_all)
+
+    @property
+    def sample_features(self):
+        return self._objective.seen.of_sample.design[:, :-1]
+
+    def fit(self, targets, previous):
+        """Go a few Newton steps, from where the last M-step ended."""
+        start = previous or self._start
+        solution, log_weights = self._objective.solve(
+            targets,
+            None if start is None else start.parameters,
+            STEPS_PER_M_STEP,
+            last_step(self._gate).tol,
+            GRADIENT_PER_M_STEP,
+        )
+        parameters, loss, memory = solution.parameters, solution.loss, self._memory
+        if memory is not None:
+            surrogate = self._objective.surrogate(
+                parameters, log_weights, loss.gradient
+            )
+            memory = replace(memory, surrogate=surrogate)
+        return SoftmaxFit(parameters, loss.penalty, memory), log_weights
+
+    def penalty(self, fitted):
+        return fitted.penalty
+
+    def estimator(self, fitted, order):
+        softmax = copy(last_step(self._gate))
+        softmax.classes_ = np.arange(len(order))
+        softmax._set_parameters(self._objective.standards, fitted.parameters[order])
+        return with_last_step(self._gate, softmax)
+
+    def recall(self, estimator):
+        """Where to begin to go on from a fitted gate; None if its features differ."""
+        softmax = last_step(estimator)
+        if softmax.coef_.shape[1] != len(self._objective.standards.scale):
+            return None
+        return _standing(softmax, self._objective)
+
+    def memory(self, fitted):
+        return fitted.memory
+
+
+def _standing(softmax, objective):
+    """The parameters of a fitted gate on features standardised as in the objective."""
+    parameters = objective.standards.from_input_units(softmax.coef_, softmax.intercept_)
+    return SoftmaxFit(parameters, np.nan)
+
+
+def _features_of(block, seen):
+    return seen.design[:, :-1]

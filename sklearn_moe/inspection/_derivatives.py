@@ -1,0 +1,283 @@
+"""Linear experts and gates: their parameters, and derivatives by linear predictors."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.sparse import issparse
+from scipy.special import softmax
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from sklearn_moe.gates import SoftmaxGate, softmax_columns
+from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Linear predictors of an expert or of the gate, and derivatives by them.
+
+    The score of an expert are the derivatives of the log density of each target, of
+    shape (n_samples, n_predictors); that of the gate are those of the logarithm of each
+    weight, of shape (n_samples, n_experts, n_predictors). The curvature are the
+    negative second derivatives, of shape (n_samples, n_predictors, n_predictors), which
+    are the same for all gate weights.
+    """
+
+    predictors: list
+    score: np.ndarray
+    curvature: np.ndarray
+
+
+@dataclass(frozen=True)
+class LinearPredictor:
+    """Parameters whose product with a design matrix is one number for each row.
+
+    The label of a parameter is a pair: an expert or ``"gate: <expert>"``, and its own
+    name. The columns of the design, of shape (n_samples, n_parameters), are
+    standardised, so that units and origins do not matter; the Jacobian are the
+    derivatives of the parameters by those of this design. The expected information is
+    what a row tells about the predictor if it is known which expert the row came from.
+    Parameters are tested if it makes sense to ask whether they are zero.
+    """
+
+    labels: list
+    estimate: np.ndarray
+    design: np.ndarray
+    jacobian: np.ndarray
+    expected_information: float
+    tested: bool = True
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Coefficients of a linear model, and its input, the columns of weighted rows.
+
+    The coefficients have the shape (n_predictors, n_columns). The intercept is None for
+    a model without one.
+    """
+
+    names: list
+    columns: np.ndarray
+    weights: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray | None
+
+    @classmethod
+    def of(cls, estimator, X, weights):
+        """Return the linear model at the end of a fitted expert, or None."""
+        last, seen, names = _last_step_and_input(estimator, X)
+        # The coefficients of a frozen estimator were given, not estimated.
+        frozen = isinstance(last, FrozenEstimator)
+        if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
+            return None
+        columns = _as_array(seen)
+        coef = np.atleast_2d(np.asarray(last.coef_, np.float64))
+        if coef.shape[1] != columns.shape[1]:
+            return None
+        intercept = None
+        if getattr(last, "fit_intercept", True):
+            intercept = np.asarray(last.intercept_, np.float64).reshape(len(coef))
+        return cls(names, columns, weights, coef, intercept)
+
+    @property
+    def values(self):
+        """Values of the linear predictors, shape (n_samples, n_predictors)."""
+        values = self.columns @ self.coef.T
+        return values if self.intercept is None else values + self.intercept
+
+    def against_first(self):
+        """Return the model of the differences to the first linear predictor."""
+        intercept = self.intercept
+        if intercept is not None:
+            intercept = intercept[1:] - intercept[0]
+        return replace(self, coef=self.coef[1:] - self.coef[0], intercept=intercept)
+
+    def predictors(self, prefixes, expected_information):
+        """Return a list of linear predictors.
+
+        A prefix is a pair: a name of an expert or of the gate, and what stands before
+        the name of each parameter.
+        """
+        names, estimates = self.names, self.coef
+        mean = np.zeros(self.columns.shape[1])
+        if self.intercept is not None:
+            names = ["(intercept)", *names]
+            estimates = np.column_stack([self.intercept, self.coef])
+            mean = np.average(self.columns, axis=0, weights=self.weights)
+        centred = self.columns - mean
+        scale = np.sqrt(np.average(centred**2, axis=0, weights=self.weights))
+        # A column that varies by rounding only is constant.
+        constant = scale <= 1e-12 * np.abs(mean)
+        design = np.where(constant, 0.0, centred / np.where(constant, 1.0, scale))
+        jacobian = np.diag(1 / np.where(constant, 1.0, scale))
+        if self.intercept is not None:
+            design = np.column_stack([np.ones(len(design)), design])
+            jacobian = block_diag(1.0, jacobian)
+            jacobian[0, 1:] = -mean * jacobian.diagonal()[1:]
+        predictors = []
+        for (part, prefix), estimate in zip(prefixes, estimates):
+            labels = [(part, prefix + name) for name in names]
+            predictors.append(
+                LinearPredictor(
+                    labels, estimate, design, jacobian, expected_information
+                )
+            )
+        return predictors
+
+
+def expert_derivatives(mixture, X, y, weights):
+    """Return the derivatives of the log density of encoded targets for each expert."""
+    if y.ndim > 1:
+        raise ValueError(
+            f"summary needs a mixture with one target; y has {y.shape[1]}."
+        )
+    # The settings are what a log density depends on besides the linear predictors.
+    settings = [None] * len(mixture.experts_)
+    if is_classifier(mixture):
+        differentiate, supported = _logistic_expert, "LogisticRegression"
+        settings = [mixture.classes_] * len(mixture.experts_)
+    elif isinstance(mixture.noise_, GaussianNoise):
+        differentiate, supported = _gaussian_expert, "such as LinearRegression"
+        settings = mixture.noise_.scale_
+    elif isinstance(mixture.noise_, PoissonNoise):
+        differentiate, supported = _poisson_expert, "PoissonRegressor"
+    else:
+        raise TypeError(
+            "summary supports gaussian and Poisson noise; the noise of this mixture is "
+            f"{mixture.noise_!r}."
+        )
+    experts = []
+    for (name, expert), setting in zip(mixture.named_experts_.items(), settings):
+        model, derivatives = LinearModel.of(expert, X, weights), None
+        if model is not None:
+            derivatives = differentiate(model, name, expert, X, y, setting)
+        if derivatives is None:
+            raise TypeError(
+                f"summary needs linear experts that EM has fitted, here {supported}, "
+                f"or pipelines that end in one; expert {name!r} is {expert!r}."
+            )
+        experts.append(derivatives)
+    return experts
+
+
+def _gaussian_expert(model, name, expert, X, y, scale):
+    [mean] = model.values.T
+    if not _agree(mean, expert.predict(X)):
+        return None
+    error = (y - mean) / scale
+    # The logarithm of a scale is closer to normal in small samples than the scale.
+    log_scale = LinearPredictor(
+        [(name, "(scale)")],
+        np.array([scale]),
+        np.ones((len(y), 1)),
+        np.array([[scale]]),
+        2.0,
+        tested=False,
+    )
+    curvature = np.empty((len(y), 2, 2))
+    curvature[:, 0, 0] = 1 / scale**2
+    curvature[:, 0, 1] = curvature[:, 1, 0] = 2 * error / scale
+    curvature[:, 1, 1] = 2 * error**2
+    score = np.column_stack([error / scale, error**2 - 1])
+    predictors = [*model.predictors([(name, "")], 1 / scale**2), log_scale]
+    return Derivatives(predictors, score, curvature)
+
+
+def _poisson_expert(model, name, expert, X, y, _):
+    mean = np.exp(model.values)
+    if not _agree(mean[:, 0], expert.predict(X)):
+        return None
+    predictors = model.predictors([(name, "")], np.average(y, weights=model.weights))
+    return Derivatives(predictors, y[:, np.newaxis] - mean, mean[:, :, np.newaxis])
+
+
+def _logistic_expert(model, name, expert, X, y, classes):
+    prefixes = [(name, "")]
+    if len(model.coef) > 1:
+        prefixes = [(name, f"{label}: ") for label in classes[1:]]
+        model = model.against_first()
+    logits = np.column_stack([np.zeros(len(y)), model.values])
+    probability = softmax(logits, axis=1)
+    if not (
+        hasattr(expert, "predict_proba")
+        and _agree(probability, expert.predict_proba(X))
+        and np.array_equal(expert.classes_, classes)
+    ):
+        return None
+    observed = y[:, np.newaxis] == np.arange(len(classes))
+    score = (observed - probability)[:, 1:]
+    return Derivatives(
+        model.predictors(prefixes, 1.0), score, _softmax_curvature(probability)
+    )
+
+
+def _agree(computed, predicted):
+    """Return whether an expert predicts what its coefficients tell."""
+    tolerance = 1e-4 * np.abs(computed).max()
+    return computed.shape == predicted.shape and np.allclose(
+        computed, predicted, rtol=1e-4, atol=tolerance
+    )
+
+
+def gate_derivatives(mixture, X, weights):
+    """Return the derivatives of the log gate weights by logits against the first."""
+    gate_weights = mixture.predict_gate(X).astype(np.float64)
+    others = list(mixture.named_experts_)[1:]
+    predictors = []
+    if others:
+        model = _gate_model(mixture.gate_, X, weights, gate_weights).against_first()
+        predictors = model.predictors([(f"gate: {name}", "") for name in others], 1.0)
+    score = (np.eye(len(others) + 1) - gate_weights[:, np.newaxis])[:, :, 1:]
+    return Derivatives(predictors, score, _softmax_curvature(gate_weights))
+
+
+def _gate_model(gate, X, weights, gate_weights):
+    """Return the linear model of the gate's logits."""
+    last, X, names = _last_step_and_input(gate, X)
+    if isinstance(last, SoftmaxGate):
+        if last.encoder_ is not None:
+            names = list(last.encoder_.get_feature_names_out())
+        columns = _as_array(softmax_columns(last, X))
+        return LinearModel(names, columns, weights, last.coef_, last.intercept_)
+    if isinstance(last, DummyClassifier) and last.strategy == "prior":
+        # All rows have the same weights. The weight of a retired expert is zero.
+        log_prior = np.log(np.maximum(gate_weights[0], np.finfo(np.float64).tiny))
+        columns = np.empty((len(gate_weights), 0))
+        coef = np.empty((len(log_prior), 0))
+        return LinearModel([], columns, weights, coef, log_prior)
+    raise TypeError(
+        "summary needs a SoftmaxGate, a pipeline that ends in one, or a constant gate, "
+        f'DummyClassifier(strategy="prior"); the gate is {gate!r}.'
+    )
+
+
+def _softmax_curvature(probability):
+    """Return the negative Hessian of a log probability by logits against the first."""
+    others = probability[:, 1:, np.newaxis]
+    return others * (np.eye(others.shape[1]) - others.swapaxes(1, 2))
+
+
+def _last_step_and_input(estimator, X):
+    """Return the last step of a fitted pipeline, its input, and the columns' names."""
+    names = list(X.columns) if hasattr(X, "columns") else None
+    while isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            head = estimator[:-1]
+            X, names = head.transform(X), None
+            # Some transformers do not know the names of their columns.
+            with suppress(AttributeError, ValueError):
+                names = list(head.get_feature_names_out())
+        estimator = estimator[-1]
+    if names is None:
+        names = [f"x{j}" for j in range(X.shape[1])]
+    return estimator, X, [str(name) for name in names]
+
+
+def _as_array(columns):
+    """Return columns as a dense array of float64."""
+    columns = columns.toarray() if issparse(columns) else columns
+    return np.asarray(columns, dtype=np.float64)

@@ -1,0 +1,172 @@
+"""Grids of rows along some features, and the axes of plots along them."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+# Half the width of the bar of a category. Neighbouring bars are 1 apart.
+HALF_BAR_WIDTH = 0.4
+
+
+class FeatureTable:
+    """Columns of an array or a frame, from which grids of rows are made."""
+
+    def __init__(self, X):
+        if not hasattr(X, "columns"):
+            X = check_array(
+                X.toarray() if issparse(X) else X,
+                dtype=None,
+                ensure_all_finite=False,
+                input_name="X",
+            )
+            names = [f"x{j}" for j in range(X.shape[1])]
+            self._join, columns = np.column_stack, X.T
+        else:
+            names = list(X.columns)
+            self._join = lambda columns: type(X)(dict(zip(names, columns)))
+            # Pandas would align columns that have an index; arrays have none.
+            columns = [getattr(X[name], "array", X[name]) for name in names]
+        self.columns = [Column(str(n), entries) for n, entries in zip(names, columns)]
+
+    def column(self, feature):
+        """Return the column of a feature, given by its name or position."""
+        names = [column.name for column in self.columns]
+        if isinstance(feature, Integral) and 0 <= feature < len(names):
+            return self.columns[feature]
+        if isinstance(feature, str) and feature in names:
+            return self.columns[names.index(feature)]
+        raise ValueError(
+            f"There is no feature {feature!r}. Name one of {names}, or give its "
+            f"position, 0 to {len(names) - 1}."
+        )
+
+    def grid(self, features, grid_resolution):
+        """Return a list of values of each feature, and rows of all combinations.
+
+        The other features are held. The last feature varies fastest in the rows, which
+        are an array or a frame like X.
+        """
+        if not isinstance(grid_resolution, Integral) or grid_resolution < 2:
+            raise ValueError(
+                "'grid_resolution' must be an integer of 2 or more; got "
+                f"{grid_resolution!r}."
+            )
+        varied = [self.column(feature) for feature in features]
+        grids = [column.grid(grid_resolution) for column in varied]
+        points = np.indices([len(values) for values, _ in grids])
+        points = points.reshape(len(grids), -1)
+        zeros = np.zeros(points.shape[1], dtype=int)
+        columns = [
+            column.entries[zeros + column.typical_row()] for column in self.columns
+        ]
+        for column, (_, entries), index in zip(varied, grids, points):
+            columns[self.columns.index(column)] = entries[index]
+        return [values for values, _ in grids], self._join(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Column of a table, with its entries as they are in X."""
+
+    name: str
+    entries: object
+
+    @property
+    def values(self):
+        """Entries as numbers, points in time, or names of categories."""
+        dtype = self.entries.dtype
+        kind = getattr(dtype, "kind", None) or np.asarray(self.entries).dtype.kind
+        if str(dtype) != "category":
+            if kind == "O":
+                # An array of objects may hold numbers only.
+                kind = np.array(list(self.entries)).dtype.kind
+            if kind in "iuf":
+                return np.asarray(self.entries, dtype=np.float64)
+            if kind == "M":
+                return np.asarray(self.entries, dtype="M8[us]")
+        return np.array([str(entry) for entry in self.entries])
+
+    def typical_row(self):
+        """Return the index of a row with the median or the most frequent category."""
+        values = self.values
+        if is_categorical(values):
+            _, first, counts = np.unique(values, return_index=True, return_counts=True)
+            return first[counts.argmax()]
+        known = np.flatnonzero(~np.isnan(values))
+        # If all values are missing, any row will do.
+        by_value = known[np.argsort(values[known])] if len(known) else [0]
+        return by_value[(len(by_value) - 1) // 2]
+
+    def grid(self, resolution):
+        """Return values along the column, and the entries that they stand for."""
+        values = self.values
+        if is_categorical(values):
+            grid, first = np.unique(values, return_index=True)
+            if hasattr(self.entries, "categories"):
+                # Pandas keeps the order of the categories.
+                order = [str(category) for category in self.entries.categories]
+                rank = [order.index(n) if n in order else len(order) for n in grid]
+                grid, first = grid[np.argsort(rank)], first[np.argsort(rank)]
+            entries = self.entries[first]
+        else:
+            known = values[np.isfinite(values)]
+            low, high = (known.min(), known.max()) if len(known) else (0, 0)
+            grid = entries = low + (high - low) * np.linspace(0, 1, resolution)
+        if grid[0] == grid[-1]:
+            raise ValueError(
+                f"All rows of X have the same value of feature {self.name!r}, or none: "
+                "there is nothing to draw along it."
+            )
+        return grid, entries
+
+
+@dataclass(frozen=True)
+class FeatureAxis:
+    """Axis of a plot along which a feature varies over a grid of values.
+
+    Numbers and points in time are their own positions. Each category has a bar, the
+    first at position 0, the second at 1, and so on.
+    """
+
+    name: str
+    values: np.ndarray
+
+    def positions(self, values):
+        """Return the positions of values on the axis."""
+        if not is_categorical(self.values):
+            return values
+        positions = {value: position for position, value in enumerate(self.values)}
+        return np.array([positions[value] for value in values])
+
+    def curve(self, heights):
+        """Return positions and heights of a curve, given a height for each value.
+
+        A category has three points, the ends and the middle of its bar, and a NaN that
+        ends the curve there. Heights may be rows, of several curves.
+        """
+        if not is_categorical(self.values):
+            return self.values, heights
+        offsets = np.array([-HALF_BAR_WIDTH, 0, HALF_BAR_WIDTH, np.nan])
+        positions = self.positions(self.values)[:, np.newaxis] + offsets
+        return positions.ravel(), np.repeat(heights, len(offsets), axis=0)
+
+    @property
+    def cell_edges(self):
+        """Edges of the cells around the values, which are equally spaced."""
+        positions = self.positions(self.values)
+        step = positions[1] - positions[0]
+        return np.append(positions, positions[-1] + step) - step / 2
+
+    def set_labels(self, axis):
+        """Label a matplotlib axis with the feature, and its ticks with categories."""
+        axis.set_label_text(self.name)
+        if is_categorical(self.values):
+            axis.set_ticks(self.positions(self.values), self.values)
+
+
+def is_categorical(values):
+    """Return whether the values of a column are names of categories."""
+    return np.asarray(values).dtype.kind in "OU"

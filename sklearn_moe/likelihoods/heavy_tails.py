@@ -1,0 +1,263 @@
+"""Noise of heavy tails: experts are fitted to rows of which outliers count less."""
+
+from abc import abstractmethod
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import minimize
+from scipy.special import digamma, gammaln
+
+from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
+from sklearn_moe.likelihoods.noise import Noise
+
+# An error below this fraction of the scale counts as that: its weight stays finite.
+SMALLEST_ERROR = 1e-2
+
+# Bounds of the degrees of freedom: from tails so heavy that outliers count for nothing
+# to tails that are those of a gaussian.
+LEAST_DF, MOST_DF = 0.2, 200.0
+
+
+class HeavyTailedNoise(Noise):
+    """Base of the noise models that reweight rows for experts of least squares.
+
+    Their parameter `reweight` is False for experts that need no such help.
+    """
+
+    @abstractmethod
+    def _factor(self, errors):
+        """Factor on the weights of rows of these standardised errors."""
+
+    @property
+    def has_working_weights(self):
+        return self.reweight
+
+    def working_weights(self, y, location):
+        if not self.reweight:
+            return 1.0
+        factor = self._factor((y[:, np.newaxis] - location) / self.scale_)
+        return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
+
+
+class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
+    r"""Laplace noise: errors of exponential tails, which forgive outliers.
+
+    Experts that minimise squared errors are fitted to reweighted rows,
+    :math:`w_i b_k / |y_i - f_k(x_i)|` with the errors of the last iteration: the
+    M-step of the Laplace distribution as a scale mixture of normal ones [1]_.
+
+    Parameters
+    ----------
+    reweight : bool, default=True
+        False for experts that minimise absolute errors by themselves
+        (:class:`~sklearn.linear_model.QuantileRegressor`).
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Mean absolute error, in the units of the target.
+
+    See Also
+    --------
+    StudentTNoise : With tails as heavy as those of the data.
+
+    References
+    ----------
+    .. [1] W. Song, W. Yao and Y. Xing (2014). Robust mixture regression model fitting
+       by Laplace distribution. Computational Statistics & Data Analysis 71, 128-137.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import LaplaceNoise, MixtureOfExpertsRegressor
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).laplace(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, noise=LaplaceNoise(), sharing=0
+    ... )
+    >>> moe.fit(X, y).noise_.scale_.round(1)
+    array([0.3, 0.3])
+    """
+
+    distribution = stats.laplace
+
+    def __init__(self, reweight=True):
+        self.reweight = reweight
+
+    def errors(self, target, location):
+        return np.abs(target.y[:, np.newaxis] - location)
+
+    def default_error(self, target):
+        return target.spread
+
+    def learn(self, target, mean):
+        self.scale_ = np.maximum(mean, target.floor)
+        return self
+
+    def mean_error(self):
+        return self.scale_
+
+    def parameters(self, location, X):
+        return {"loc": location, "scale": self.scale_}
+
+    def _factor(self, errors):
+        return 1 / np.maximum(np.abs(errors), SMALLEST_ERROR)
+
+
+class StudentTNoise(HeavyTailedNoise):
+    r"""Student's t noise: heavy tails, so that outliers do not bend the experts.
+
+    Experts that minimise squared errors are fitted to reweighted rows,
+    :math:`w_i (\nu_k + 1) / (\nu_k + e_{ik}^2)` with the standardised errors
+    :math:`e_{ik}` of the last iteration: the M-step of [1]_, equation 25.
+
+    Parameters
+    ----------
+    df : float, default=None
+        Degrees of freedom, above 0. None means that they are estimated for each
+        expert, between 0.2 and 200.
+    reweight : bool, default=True
+        False for experts that are robust by themselves.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        In the units of the target. It is no standard deviation: that is larger, and
+        infinite up to two degrees of freedom; up to one there is no mean, and the
+        mixture predicts the centre.
+    df_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Degrees of freedom.
+
+    See Also
+    --------
+    LaplaceNoise : The noise of absolute errors.
+
+    References
+    ----------
+    .. [1] F. Chamroukhi (2016). Robust mixture of experts modeling using the t
+       distribution. Neural Networks 79, 20-36.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor, StudentTNoise
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0])
+    >>> y[::20] += 30
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, noise=StudentTNoise(df=2), random_state=0
+    ... )
+    >>> moe.fit(X, y).predict([[-2.0], [2.0]]).round(1)
+    array([2., 2.])
+    """
+
+    distribution = stats.t
+
+    def __init__(self, df=None, reweight=True):
+        self.df = df
+        self.reweight = reweight
+
+    def fit(self, target, location, weights):
+        if self.df is not None and not self.df > 0:
+            raise ValueError(
+                f"The df of StudentTNoise must be positive, or None; got {self.df!r}."
+            )
+        errors = target.y[:, np.newaxis] - location
+        variance = ErrorSums.of(errors**2, weights).mean(default=target.spread**2)
+        deviation = np.maximum(np.sqrt(variance), target.floor)
+        self.scale_, self.df_ = np.empty_like(deviation), np.empty_like(deviation)
+        for index in np.ndindex(deviation.shape):
+            self.scale_[index], self.df_[index] = _fit_t(
+                errors[:, *index].astype(np.float64),
+                weights[:, index[0]],
+                deviation[index],
+                np.broadcast_to(target.floor, deviation.shape)[index],
+                self.df,
+            )
+        return self
+
+    @property
+    def adds_up(self):
+        """Whether it is fitted: then it goes on from its scale, and keeps its df."""
+        return hasattr(self, "scale_")
+
+    def _summarize(self, target, location, weights):
+        errors = target.y[:, np.newaxis] - location
+        # They have the scale of the normal distributions of which a t distribution is a
+        # mixture.
+        factor = self._factor(errors / self.scale_)
+        return ErrorSums.of(factor * errors**2, weights)
+
+    def _solve(self, target, statistic):
+        variance = statistic.mean(default=self.scale_**2)
+        self.scale_ = np.maximum(np.sqrt(variance), target.floor)
+        return self
+
+    def _recall(self, weight):
+        return ErrorSums.known_by(self.scale_**2, weight)
+
+    def check_stream(self):
+        if self.df is None:
+            raise ValueError(
+                "The degrees of freedom of StudentTNoise cannot be learnt from "
+                "batches; give them, as in StudentTNoise(df=4)."
+            )
+
+    def parameters(self, location, X):
+        return {"df": self.df_, "loc": location, "scale": self.scale_}
+
+    def n_parameters(self):
+        return self.scale_.size + (self.df_.size if self.df is None else 0)
+
+    def _factor(self, errors):
+        return (self.df_ + 1) / (self.df_ + errors**2)
+
+
+def _fit_t(errors, weights, deviation, floor, df):
+    """Maximum-likelihood scale and degrees of freedom of weighted errors."""
+    total = weights.sum()
+    if total == 0:
+        return deviation, MOST_DF if df is None else df
+    weights = weights / total
+
+    def loss(logs):
+        """Mean negative log-likelihood, and its gradient by log scale and log df."""
+        scale, nu = np.exp(logs)
+        squares = (errors / scale) ** 2
+        ratio = squares / nu
+        constant = (
+            gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - logs[0]
+        )
+        log_mean = weights @ np.log1p(ratio)
+        pull = weights @ (ratio / (1 + ratio))
+        by_scale = -1 + (nu + 1) * pull
+        by_df = (
+            0.5 * nu * (digamma((nu + 1) / 2) - digamma(nu / 2))
+            - 0.5
+            - 0.5 * nu * log_mean
+            + 0.5 * (nu + 1) * pull
+        )
+        value = constant - 0.5 * (nu + 1) * log_mean
+        return -value, -np.array([by_scale, by_df])
+
+    spread = [np.log(floor), np.log(max(deviation, floor)) + 1]
+    range_of_df = np.log([LEAST_DF, MOST_DF] if df is None else [df, df])
+    best = min(
+        (
+            minimize(
+                loss,
+                [
+                    np.clip(np.log(deviation * shrinkage), *spread),
+                    np.clip(np.log(nu), *range_of_df),
+                ],
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[spread, range_of_df],
+            )
+            # A likelihood of two humps: few outliers, or wide noise.
+            for shrinkage, nu in ((1.0, 30.0), (0.3, 2.0))
+        ),
+        key=lambda result: result.fun,
+    )
+    scale, freedom = np.exp(best.x)
+    return scale, freedom if df is None else df

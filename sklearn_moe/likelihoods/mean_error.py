@@ -1,0 +1,175 @@
+"""Noise models that learn from the mean of some error alone."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_moe._statistics import Sums
+from sklearn_moe.likelihoods.noise import Noise
+
+
+@dataclass(frozen=True)
+class ErrorSums(Sums):
+    """Statistic of a noise model that learns from the mean of some error.
+
+    Attributes
+    ----------
+    errors : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Weighted sum of the errors.
+    weight : ndarray of shape (n_experts,) or (n_experts, 1)
+        Sum of the weights.
+    """
+
+    errors: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, errors, weights):
+        """Sum the errors (n_samples, n_experts, ...) of some rows."""
+        sums = np.einsum("nk,nk...->k...", weights, errors)
+        return cls(sums, _of_each(weights.sum(axis=0), sums))
+
+    @classmethod
+    def known_by(cls, mean, weight):
+        """Sums over rows of this weight (n_experts,) whose errors have this mean."""
+        weight = _of_each(weight, mean)
+        return cls(mean * weight, weight)
+
+    def mean(self, default):
+        """Mean error of each expert and output; the default for one without rows."""
+        mean = np.broadcast_to(default, self.errors.shape).astype(np.float64)
+        return np.divide(self.errors, self.weight, out=mean, where=self.weight > 0)
+
+
+def _of_each(weight, errors):
+    """Weights of the experts, in a shape that broadcasts against their errors."""
+    return weight.reshape(-1, *[1] * (errors.ndim - 1))
+
+
+class MeanErrorNoise(Noise):
+    """Base of the noise models that learn from the mean of some error alone.
+
+    Sums are all that they need of the rows, so that these may lie in many places, and
+    come one batch after another. A model of your own needs `errors`, `learn`,
+    `mean_error` and `parameters`, and `distribution`; it then works in `fit`, in
+    `partial_fit` and on Dask collections.
+
+    See Also
+    --------
+    Noise : The base of all noise models, with what else one may say.
+    LaplaceNoise : The model to follow.
+
+    Examples
+    --------
+    Gaussian noise:
+
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.likelihoods import MeanErrorNoise
+    >>> class SquaredErrorNoise(MeanErrorNoise):
+    ...     distribution = stats.norm
+    ...
+    ...     def errors(self, target, location):
+    ...         return (target.y[:, np.newaxis] - location) ** 2
+    ...
+    ...     def learn(self, target, mean):
+    ...         self.scale_ = np.maximum(np.sqrt(mean), target.floor)
+    ...         return self
+    ...
+    ...     def mean_error(self):
+    ...         return self.scale_**2
+    ...
+    ...     def parameters(self, location, X):
+    ...         return {"loc": location, "scale": self.scale_}
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).normal(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, noise=SquaredErrorNoise(), sharing=0, random_state=0
+    ... )
+    >>> moe.fit(X, y).noise_.scale_.round(1)
+    array([0.3, 0.3])
+    """
+
+    @property
+    def adds_up(self):
+        # A model that overrides `fit` is to be fitted by it.
+        return type(self).fit is MeanErrorNoise.fit
+
+    @abstractmethod
+    def errors(self, target, location):
+        """Errors of the predictions of any experts, whatever was learnt of them.
+
+        Parameters
+        ----------
+        target : Target
+        location : ndarray of shape (n_samples, n_experts, ...)
+            Predictions; there may be fewer experts than the mixture has.
+
+        Returns
+        -------
+        errors : ndarray of the same shape
+        """
+
+    @abstractmethod
+    def learn(self, target, mean):
+        """Set what is learnt from mean errors.
+
+        Parameters
+        ----------
+        target : Target
+            It has no rows: only what is known of all targets.
+        mean : ndarray of shape (n_experts, ...)
+            Weighted mean of the errors of each expert.
+
+        Returns
+        -------
+        self : Noise
+        """
+
+    @abstractmethod
+    def mean_error(self):
+        """Mean errors from which the same would be learnt.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_experts, ...)
+        """
+
+    def default_error(self, target):
+        """The error of an expert that has never had a row.
+
+        Parameters
+        ----------
+        target : Target
+
+        Returns
+        -------
+        error : float or ndarray
+        """
+        return 1.0
+
+    def fit(self, target, location, weights):
+        sums = self._summarize(target, location, weights)
+        return self.learn(target, sums.mean(self.default_error(target)))
+
+    def _summarize(self, target, location, weights):
+        # One expert at a time: the errors of all would be the largest array around.
+        sums = [
+            ErrorSums.of(self.errors(target, location[:, [k]]), weights[:, [k]])
+            for k in range(location.shape[1])
+        ]
+        return ErrorSums(
+            np.concatenate([of_expert.errors for of_expert in sums]),
+            np.concatenate([of_expert.weight for of_expert in sums]),
+        )
+
+    def _solve(self, target, statistic):
+        # An expert without rows stays as it is.
+        fitted = self.fitted_parameters()
+        default = self.mean_error() if fitted else self.default_error(target)
+        return self.learn(target, statistic.mean(default))
+
+    def _recall(self, weight):
+        return ErrorSums.known_by(self.mean_error(), weight)

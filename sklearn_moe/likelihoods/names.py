@@ -1,0 +1,29 @@
+"""The noise models by the names that stand for them with their defaults."""
+
+from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
+from sklearn_moe.likelihoods.gaussian import GaussianNoise
+from sklearn_moe.likelihoods.heavy_tails import LaplaceNoise, StudentTNoise
+from sklearn_moe.likelihoods.noise import Noise
+from sklearn_moe.likelihoods.positive import GammaNoise, LogNormalNoise
+
+NOISES = {
+    "gaussian": GaussianNoise,
+    "laplace": LaplaceNoise,
+    "student_t": StudentTNoise,
+    "poisson": PoissonNoise,
+    "negative_binomial": NegativeBinomialNoise,
+    "gamma": GammaNoise,
+    "lognormal": LogNormalNoise,
+}
+
+
+def noise_model(noise):
+    """The noise model that the parameter `noise` of a mixture, or its name, means."""
+    if isinstance(noise, Noise):
+        return noise
+    if isinstance(noise, str) and noise in NOISES:
+        return NOISES[noise]()
+    names = ", ".join(map(repr, NOISES))
+    raise ValueError(
+        f"The 'noise' must be a noise model or one of {names}; got {noise!r}."
+    )

@@ -1,0 +1,65 @@
+"""How EM fits a noise model."""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklearn_moe.likelihoods.noise import Target
+
+
+@dataclass(frozen=True)
+class AllRows:
+    """Statistic of a noise model that needs all rows in one place: the rows themselves.
+
+    Attributes
+    ----------
+    target, location, weights : object
+        The arguments of `Noise.fit`; they cannot be added to those of other rows.
+    """
+
+    target: Target
+    location: np.ndarray
+    weights: np.ndarray
+
+
+class NoiseLikelihood:
+    """Likelihood of numbers, which follow a noise model around the outputs.
+
+    See `sklearn_moe._contracts.Likelihood`.
+
+    Parameters
+    ----------
+    noise : Noise
+        It is not changed. EM fits one that is not fitted, and goes on from one that is.
+    moments : Moments
+        Moments of all targets.
+    """
+
+    def __init__(self, noise, moments):
+        self.noise = noise
+        self.target = Target.of(moments)
+
+    def summarize(self, block, outputs, weights):
+        target = replace(self.target, X=block.X, y=block.encoded_y)
+        summarize = self.noise._summarize if self.noise.adds_up else AllRows
+        return summarize(target, outputs, np.asarray(weights))
+
+    def solve(self, statistic):
+        noise = copy(self.noise)
+        if isinstance(statistic, AllRows):
+            return noise.fit(statistic.target, statistic.location, statistic.weights)
+        return noise._solve(self.target, statistic)
+
+    def recall(self, fitted, weight):
+        if not fitted.adds_up:
+            raise TypeError(f"{type(fitted).__name__} needs all rows in one place.")
+        return fitted._recall(weight)
+
+    def normalised_error(self, y, values, weights):
+        """Root mean squared error of predictions, relative to the target's spread."""
+        spread = self.target.spread
+        if not np.all(spread > 0):
+            return np.inf
+        error = ((y - values) / spread) ** 2
+        return np.sqrt(np.average(error, axis=0, weights=weights).mean())

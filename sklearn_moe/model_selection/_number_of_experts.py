@@ -1,0 +1,371 @@
+"""Choose the number of experts by information criteria and cross-validation."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_moe._estimators import WeightedFit, last_step
+from sklearn_moe._folds import shuffled_splits
+from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._parameters import CannotCountError
+from sklearn_moe._sklearn import (
+    check_matplotlib_support,
+    check_pandas_support,
+    check_sample_weight,
+    safe_indexing,
+)
+from sklearn_moe.model_selection._scorers import log_likelihood_scorer
+
+INFORMATION_CRITERIA = ("aic", "bic", "icl")
+
+
+def select_n_experts(
+    estimator,
+    X,
+    y,
+    n_experts=range(1, 7),
+    *,
+    cv=5,
+    sample_weight=None,
+    n_jobs=None,
+    random_state=None,
+):
+    """Fit a mixture with several numbers of experts, and compare the fits.
+
+    Give the estimator several starts (`n_init`), so that a poor local optimum is not
+    mistaken for a bad number of experts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A mixture whose `experts` is one estimator, or a pipeline that ends in such a
+        mixture. It is cloned for each fit.
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets.
+    n_experts : iterable of int, default=range(1, 7)
+        Numbers of experts to compare.
+    cv : int, splitter, iterable or None, default=5
+        Folds, which are the same for all numbers of experts. An integer is a number of
+        shuffled folds, stratified by class. None means no cross-validation.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in fits and scores.
+    n_jobs : int, default=None
+        Number of fits at the same time. The result does not depend on it. None means 1
+        unless in a :obj:`joblib.parallel_backend` context.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, and of the estimators whose own `random_state` is None.
+
+    Returns
+    -------
+    results : pandas.DataFrame
+        One row for each number of experts, with the columns
+
+        - log_likelihood: log-likelihood of all rows under the fit to all rows;
+        - n_parameters: number of parameters of that fit; NaN, as are the criteria, with
+          a warning if it is not known how to count them;
+        - aic, bic, icl: information criteria of that fit; less is better;
+        - cv_log_likelihood: mean log density of the targets that were held out, a mean
+          over the folds; greater is better;
+        - cv_standard_error: standard error of that mean, from the spread of the folds.
+
+    See Also
+    --------
+    NumberOfExpertsDisplay : Plot of the result.
+    count_parameters : Function with which other types of estimators can be registered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.model_selection import select_n_experts
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).normal(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(sharing=0, max_iter=500, random_state=0)
+    >>> results = select_n_experts(moe, X, y, [1, 2, 3], random_state=0)
+    >>> results[["n_parameters", "bic"]].round()
+               n_parameters    bic
+    n_experts
+    1                     3  543.0
+    2                     8  124.0
+    3                    13  140.0
+    >>> int(results["cv_log_likelihood"].idxmax())
+    2
+    """
+    pd = check_pandas_support("select_n_experts")
+    X, y = indexable(X, y)
+    y = np.asarray(y)
+    weights = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    random_state = check_random_state(random_state)
+    seed = random_state.randint(np.iinfo(np.int32).max)
+    n_experts = list(n_experts)
+    candidates = [
+        WeightedFit(candidate, np.random.RandomState(seed))
+        for candidate in _candidates(estimator, n_experts)
+    ]
+    parallel = Parallel(n_jobs=n_jobs)
+    outcomes = parallel(delayed(_fit_all)(each, X, y, weights) for each in candidates)
+    index = pd.Index(n_experts, name="n_experts")
+    results = pd.DataFrame([row for row, _ in outcomes], index)
+    reason = next((reason for _, reason in outcomes if reason is not None), None)
+    if reason is not None:
+        message = f"The information criteria are NaN. {reason}"
+        warnings.warn(message, UserWarning, stacklevel=2)
+    if cv is not None:
+        classification = is_classifier(estimator)
+        splits = shuffled_splits(cv, X, y, random_state, classification=classification)
+        scores = parallel(
+            delayed(_fit_fold)(candidate, X, y, weights, train, test)
+            for candidate in candidates
+            for train, test in splits
+        )
+        scores = pd.DataFrame(np.reshape(scores, (-1, len(splits))), index)
+        results["cv_log_likelihood"] = scores.mean(axis=1)
+        results["cv_standard_error"] = scores.sem(axis=1)
+    return results
+
+
+class NumberOfExpertsDisplay:
+    """Plot of the criteria of a mixture for several numbers of experts.
+
+    Create it with `from_estimator` or `from_results`.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Result of :func:`select_n_experts`.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Axes and figure of the plot.
+    lines_ : list of matplotlib Line2D
+        Line of each criterion.
+    best_ : dict of str to int
+        The number of experts that each criterion prefers, marked by a star.
+
+    See Also
+    --------
+    select_n_experts : Table of the numbers in the plot.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.model_selection import NumberOfExpertsDisplay
+    >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+    >>> y = np.abs(X[:, 0]) + np.random.default_rng(0).normal(0, 0.3, 200)
+    >>> moe = MixtureOfExpertsRegressor(sharing=0, max_iter=500, random_state=0)
+    >>> display = NumberOfExpertsDisplay.from_estimator(
+    ...     moe, X, y, [1, 2, 3], cv=None
+    ... )
+    >>> display.best_
+    {'aic': 3, 'bic': 2, 'icl': 2}
+    """
+
+    def __init__(self, *, results):
+        self.results = results
+
+    def plot(self, ax=None, *, criteria=None, line_kw=None):
+        """Draw the plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None means a new figure.
+        criteria : str or list of str, default=None
+            Columns of the results: "cv_log_likelihood", drawn with its standard error,
+            or "log_likelihood", or some of "aic", "bic" and "icl". None means
+            "cv_log_likelihood" if the results have it, else the information criteria.
+        line_kw : dict, default=None
+            Further keyword arguments of the lines.
+
+        Returns
+        -------
+        display : NumberOfExpertsDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        criteria = self._check_criteria(criteria)
+        if ax is None:
+            _, ax = plt.subplots()
+        self.ax_, self.figure_ = ax, ax.figure
+        self.lines_, self.best_ = [], {}
+        numbers = self.results.index
+        style = {"marker": "o", **(line_kw or {})}
+        for criterion in criteria:
+            values = self.results[criterion]
+            if criterion == "cv_log_likelihood":
+                error = self.results["cv_standard_error"]
+                drawn = ax.errorbar(numbers, values, error, capsize=3, **style)
+                line = drawn.lines[0]
+            else:
+                [line] = ax.plot(numbers, values, label=criterion.upper(), **style)
+            less_is_better = criterion in INFORMATION_CRITERIA
+            best = values.idxmin() if less_is_better else values.idxmax()
+            ax.plot(best, values[best], "*", color=line.get_color(), markersize=15)
+            self.lines_.append(line)
+            self.best_[criterion] = int(best)
+        ax.set_xticks(numbers)
+        ax.set_xlabel("Number of experts")
+        ax.set_ylabel(
+            {
+                "log_likelihood": "Log-likelihood",
+                "cv_log_likelihood": "Cross-validated log-likelihood of a row",
+            }.get(criterion, "Information criterion (less is better)")
+        )
+        if len(criteria) > 1:
+            ax.legend()
+        return self
+
+    @classmethod
+    def from_results(cls, results, *, ax=None, criteria=None, line_kw=None):
+        """Draw the result of `select_n_experts`.
+
+        Parameters
+        ----------
+        results : pandas.DataFrame
+        ax : matplotlib Axes, default=None
+            See `plot`.
+        criteria : str or list of str, default=None
+            See `plot`.
+        line_kw : dict, default=None
+            See `plot`.
+
+        Returns
+        -------
+        display : NumberOfExpertsDisplay
+        """
+        return cls(results=results).plot(ax, criteria=criteria, line_kw=line_kw)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        n_experts=range(1, 7),
+        *,
+        cv=5,
+        sample_weight=None,
+        n_jobs=None,
+        random_state=None,
+        ax=None,
+        criteria=None,
+        line_kw=None,
+    ):
+        """Fit a mixture with several numbers of experts, and draw its criteria.
+
+        Parameters
+        ----------
+        estimator : estimator
+            See :func:`select_n_experts`.
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            See :func:`select_n_experts`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            See :func:`select_n_experts`.
+        n_experts : iterable of int, default=range(1, 7)
+            See :func:`select_n_experts`.
+        cv : int, splitter, iterable or None, default=5
+            See :func:`select_n_experts`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            See :func:`select_n_experts`.
+        n_jobs : int, default=None
+            See :func:`select_n_experts`.
+        random_state : int, RandomState instance or None, default=None
+            See :func:`select_n_experts`.
+        ax : matplotlib Axes, default=None
+            See `plot`.
+        criteria : str or list of str, default=None
+            See `plot`.
+        line_kw : dict, default=None
+            See `plot`.
+
+        Returns
+        -------
+        display : NumberOfExpertsDisplay
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        results = select_n_experts(
+            estimator,
+            X,
+            y,
+            n_experts,
+            cv=cv,
+            sample_weight=sample_weight,
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
+        return cls.from_results(results, ax=ax, criteria=criteria, line_kw=line_kw)
+
+    def _check_criteria(self, criteria):
+        """Return the criteria as a list, checked to share a unit and to have values."""
+        known = {"log_likelihood", "cv_log_likelihood", *INFORMATION_CRITERIA}
+        if criteria is None:
+            validated = "cv_log_likelihood" in self.results
+            criteria = "cv_log_likelihood" if validated else INFORMATION_CRITERIA
+        criteria = [criteria] if isinstance(criteria, str) else list(criteria)
+        comparable = len(criteria) == 1 or set(criteria) <= set(INFORMATION_CRITERIA)
+        if not (criteria and set(criteria) <= known and comparable):
+            raise ValueError(
+                "'criteria' must be 'cv_log_likelihood', 'log_likelihood', or some of "
+                f"{list(INFORMATION_CRITERIA)}; got {criteria!r}."
+            )
+        for criterion in criteria:
+            if criterion not in self.results or self.results[criterion].isna().all():
+                raise ValueError(
+                    f"The results have no {criterion!r} to draw. Choose other "
+                    "'criteria', or give select_n_experts folds ('cv') or parameters "
+                    "that it can count."
+                )
+        return criteria
+
+
+def _candidates(estimator, n_experts):
+    """Yield clones of the estimator with each number of experts."""
+    mixture = last_step(estimator)
+    if not hasattr(mixture, "predict_gate"):
+        raise TypeError(
+            "select_n_experts needs a mixture of experts, or a pipeline that ends in "
+            f"one; got {estimator!r}."
+        )
+    if isinstance(mixture.experts, list):
+        raise ValueError(
+            "The number of experts is that of the list given as 'experts', "
+            f"{len(mixture.experts)}. Give one estimator as 'experts' to compare "
+            "numbers of clones of it."
+        )
+    if not n_experts:
+        raise ValueError("'n_experts' is empty; give one number at least.")
+    parameter = "n_experts"
+    if isinstance(estimator, Pipeline):
+        parameter = f"{estimator.steps[-1][0]}__n_experts"
+    for number in n_experts:
+        yield clone(estimator).set_params(**{parameter: number})
+
+
+def _fit_all(candidate, X, y, weights):
+    """Fit to all rows; return a row of the results, and why criteria are missing."""
+    mixture, X = inner_mixture(candidate.fit(X, y, weights), X)
+    row = {"log_likelihood": float(weights @ mixture.score_samples(X, y))}
+    try:
+        row["n_parameters"] = mixture.n_parameters()
+    except CannotCountError as error:
+        missing = dict.fromkeys(["n_parameters", *INFORMATION_CRITERIA], np.nan)
+        return row | missing, " ".join([str(error), *error.__notes__])
+    for criterion in INFORMATION_CRITERIA:
+        row[criterion] = getattr(mixture, criterion)(X, y, weights)
+    return row, None
+
+
+def _fit_fold(candidate, X, y, weights, train, test):
+    """Return the score of the test rows after a fit to the training rows."""
+    fitted = candidate.fit(X, y, weights, rows=train)
+    return log_likelihood_scorer(fitted, safe_indexing(X, test), y[test], weights[test])
