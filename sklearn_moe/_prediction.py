@@ -69,12 +69,12 @@ class FittedMixture:
 
         Each expert predicts its own rows only.
         """
-        names = list(self.named_experts)
+        names, output_of = list(self.named_experts), self.targets.output_of
 
         def predict(k, rows):
             own = X if len(rows) == X.shape[0] else safe_indexing(X, rows)
             expert = {names[k]: self.named_experts[names[k]]}
-            outputs = outputs_of_experts(expert, own, None, self.targets.output_of)
+            outputs = outputs_of_experts(expert, own, None, output_of)
             return self.likelihood.take([k]).predictive(outputs)[:, 0]
 
         if self.combination == "argmax":
