@@ -56,10 +56,10 @@ from sklearn_moe._sklearn import (
     StrOptions,
     VisualBlock,
     check_method_params,
-    check_sample_weight,
     fit_context,
     raise_for_params,
 )
+from sklearn_moe._weights import check_batch_weight, count_rows
 from sklearn_moe.em import (
     STARTS,
     Learners,
@@ -235,7 +235,8 @@ class BaseMixtureOfExperts(
             Training targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 2 equals the row twice, a weight of 0
-            equals no row. None means equal weights.
+            equals no row. Of weights that cannot be numbers of rows, as those that sum
+            to one, the ratios count; see the user guide. None means equal weights.
         **fit_params : dict
             Further arguments of the experts' `fit`, by metadata routing; only where it
             is enabled.
@@ -264,6 +265,7 @@ class BaseMixtureOfExperts(
                 X, y, sample_weight, composition.targets, named_experts
             )
             self._set_targets(targets)
+            self._weight_unit_ = training.unit
             random_state = check_random_state(self.random_state)
             drawn = rows_of_start(len(training.block.y), random_state)
             n_starts = self.n_init if previous is None else 1
@@ -540,9 +542,15 @@ class BaseMixtureOfExperts(
             targets = targets.known_by(self._targets_)
         X = self._check_X(X, y, reset=begins)
         training, targets = check_training_set(
-            X, y, sample_weight, targets, named_experts if begins else None
+            X,
+            y,
+            sample_weight,
+            targets,
+            named_experts if begins else None,
+            None if begins else self._weight_unit_,
         )
         self._set_targets(targets)
+        self._weight_unit_ = training.unit
         params = self._expert_params(
             named_experts, fit_params, X, training.kept, "partial_fit"
         )
@@ -611,6 +619,7 @@ class BaseMixtureOfExperts(
         """A step of online EM."""
         rows, targets = LocalRows(training.block, self.n_jobs), self._targets_
         seen, weight = self._remembered(rows), rows.total_weight
+        check_batch_weight(weight, seen.n_rows, self._weight_unit_)
         kept = kept_fraction(seen.n_rows, weight, self.learning_decay, self.half_life)
         moments = targets.summarize(rows)
         if moments is not None:
@@ -938,9 +947,7 @@ class BaseMixtureOfExperts(
     def _deviance(self, X, y, sample_weight, completed=False):
         """Minus twice the log-likelihood, and the number of rows."""
         posterior = self._posterior(X, y)
-        weights = check_sample_weight(
-            sample_weight, posterior[1], dtype=np.float64, ensure_non_negative=True
-        )
+        weights, _ = count_rows(sample_weight, posterior[1])
         return deviance(posterior, weights, completed=completed), weights.sum()
 
     # Conventions of scikit-learn

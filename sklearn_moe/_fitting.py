@@ -8,7 +8,8 @@ from sklearn.utils import Bunch, check_consistent_length
 
 from sklearn_moe._folds import out_of_fold_splits
 from sklearn_moe._rows import Block
-from sklearn_moe._sklearn import check_sample_weight, safe_indexing
+from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._weights import check_weights, count_rows, in_rows
 from sklearn_moe.em import RowsSeen, rows_of_init
 
 # The largest fraction of a row that is shared automatically.
@@ -24,6 +25,8 @@ class TrainingSet:
     block : Block
     weighted : bool
         Whether weights were given.
+    unit : float
+        The weight that counts as one row, see `count_rows`.
     kept : ndarray of shape (n_samples,), int
         Numbers of the rows among those that were given.
     n_given : int
@@ -31,6 +34,7 @@ class TrainingSet:
 
     block: Block
     weighted: bool
+    unit: float
     kept: np.ndarray
     n_given: int
 
@@ -52,7 +56,7 @@ class TrainingSet:
         return rows_of_init(init, self.kept, self.n_given)
 
 
-def check_training_set(X, y, sample_weight, targets, named_experts=None):
+def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=None):
     """Validate targets and weights, and drop the rows of weight zero.
 
     Parameters
@@ -64,6 +68,8 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None):
     targets : NumberTargets or ClassTargets
     named_experts : list of (str, estimator), default=None
         What is to be fitted; None means that it is fitted, and `targets` are learnt.
+    unit : float, default=None
+        The weight that counts as one row; None means that these weights tell.
 
     Returns
     -------
@@ -76,9 +82,10 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None):
     learnt = targets.learnt_from(y, named_experts) if learns else targets
     check_consistent_length(X, y)
     weighted = sample_weight is not None
-    sample_weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    if unit is None:
+        sample_weight, unit = count_rows(sample_weight, X)
+    else:
+        sample_weight = in_rows(check_weights(sample_weight, X), unit)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
     if learns and len(kept) < len(named_experts):
         raise ValueError(
@@ -91,7 +98,7 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None):
             # A class without weight is no class.
             learnt = targets.learnt_from(y, named_experts)
     block = Block(X, y, learnt.encode(y), sample_weight)
-    return TrainingSet(block, weighted, kept, n_given), learnt
+    return TrainingSet(block, weighted, unit, kept, n_given), learnt
 
 
 def check_routing(assignment, capacity_factor, acceleration):

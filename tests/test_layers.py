@@ -26,7 +26,7 @@ LAYERS = [
     {"_folds", "_rows"},
     {"_contracts"},
     {"_parameters"},
-    {"_estimators", "_statistics"},
+    {"_estimators", "_statistics", "_weights"},
     {"kernels"},
     {"_atomic", "_parallel", "_sklearn"},
 ]

@@ -19,6 +19,7 @@ from sklearn_moe._composition import Composition
 from sklearn_moe._fitting import warnings_of
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import HasMethods, Interval, StrOptions, fit_context
+from sklearn_moe._weights import weight_of_one_row
 from sklearn_moe.dask._cluster import Lazy, Stored, calls, cluster_of, tasks_of
 from sklearn_moe.dask._collections import (
     PartitionMethod,
@@ -180,8 +181,11 @@ class DaskMixture:
             classes = np.concatenate([report.classes for report in reports.values()])
             targets = targets.learnt_from(classes, named_experts)
         self._set_targets(targets)
+        self._weight_unit_, total_weight = _unit_and_total(reports.values())
         given = Stored([given.values[number] for number in reports])
-        blocks = cluster.keep(Lazy(make_block, given, cluster.share(targets)))
+        blocks = cluster.keep(
+            Lazy(make_block, given, cluster.share(targets), self._weight_unit_)
+        )
         n_rows = np.array([report.n_rows for report in reports.values()])
         drawn = rows_of_start(n_rows.sum(), random_state)
         # A local fit draws no seeds: the random state is left as it is.
@@ -189,7 +193,7 @@ class DaskMixture:
         return PartitionedRows(
             blocks,
             n_rows,
-            sum(report.weight for report in reports.values()),
+            total_weight,
             _take(drawn, blocks, n_rows, cluster),
             cluster,
             capacity=self._capacity(n_rows.sum(), len(named_experts)),
@@ -321,6 +325,14 @@ def _reports(reports, n_experts, cluster):
             f"weight, n_samples={n_samples}. Ask for fewer experts."
         )
     return {number: report for number, report in reports.items() if report.n_rows}
+
+
+def _unit_and_total(reports):
+    """The weight that counts as one row, and the sum of all weights in such rows."""
+    largest = max(report.largest_weight for report in reports)
+    shares = sum(r.weight_shares * (r.largest_weight / largest) for r in reports)
+    unit = weight_of_one_row(largest, shares, sum(r.n_rows for r in reports))
+    return unit, shares * (largest / unit)
 
 
 def _take(drawn, blocks, n_rows, cluster):

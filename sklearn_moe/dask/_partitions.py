@@ -8,7 +8,8 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from sklearn_moe._rows import Block
-from sklearn_moe._sklearn import check_sample_weight, safe_indexing
+from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._weights import check_weights, in_rows, weight_sums
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,10 @@ class Report:
     """
 
     problem: Any = None
+    # Those of `weight_sums`.
+    largest_weight: float = 0.0
+    weight_shares: float = 0.0
     n_rows: int = 0
-    weight: float = 0.0
     classes: Any = None
 
 
@@ -94,13 +97,13 @@ def report_on(block, schema, targets):
             targets.encode(y)
     except (TypeError, ValueError) as error:
         return Report(str(error))
-    return Report(None, len(kept), float(weights.sum()), classes)
+    return Report(None, *weight_sums(weights), classes)
 
 
-def make_block(block, targets):
+def make_block(block, targets, unit):
     """Keep the rows of a partition that take part, as a `Block`."""
     X, y, sample_weight = block
-    y, weights = np.asarray(y), _checked_weights(sample_weight, X)
+    y, weights = np.asarray(y), in_rows(_checked_weights(sample_weight, X), unit)
     kept = np.flatnonzero(weights)
     if len(kept) < len(weights):
         X, y, weights = safe_indexing(X, kept), y[kept], weights[kept]
@@ -110,14 +113,8 @@ def make_block(block, targets):
 def _checked_weights(sample_weight, X):
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight)
-    return check_sample_weight(
-        sample_weight,
-        X,
-        dtype=np.float64,
-        ensure_non_negative=True,
-        # Other partitions may have some.
-        allow_all_zero_weights=True,
-    )
+    # Other partitions may have some.
+    return check_weights(sample_weight, X, allow_all_zero=True)
 
 
 def join_blocks(blocks):

@@ -23,6 +23,7 @@ References
 """
 
 from dataclasses import dataclass
+from math import expm1, log1p
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,8 @@ def kept_fraction(n_rows, batch_weight, learning_decay, half_life=None):
     """
     n_batches = n_rows / batch_weight
     before, now = n_batches**-learning_decay, (n_batches + 1) ** -learning_decay
-    kept = before / now * (1 - now)
+    # 1 - now, without cancellation where the batch is large beside all before.
+    kept = before / now * -expm1(-learning_decay * log1p(n_batches))
     if half_life is not None:
         kept = min(kept, 0.5 ** (batch_weight / half_life))
     return kept

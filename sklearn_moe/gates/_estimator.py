@@ -8,7 +8,8 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._rows import Block
-from sklearn_moe._sklearn import check_sample_weight, fit_context
+from sklearn_moe._sklearn import fit_context
+from sklearn_moe._weights import count_rows
 from sklearn_moe.gates._features import gate_features
 
 
@@ -46,9 +47,7 @@ class BaseGate(ClassifierMixin, BaseEstimator):
             y_given = None if y is None else "no_validation"
             X = gate_features(self, X, y_given, reset=True)
             self.classes_, targets = _soft_targets(self, y, X.shape[0])
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            sample_weight, _ = count_rows(sample_weight, X)
             self._fit_block(Block(X, targets, targets, sample_weight))
             return self
 

@@ -1,0 +1,142 @@
+"""Sample weights as numbers of rows: what a weight of one means.
+
+A weight of 2 equals the row twice, so that the sum of the weights is a number of rows,
+which penalties and priors are weighed against. Weights that are no numbers of rows, such
+as those that sum to one, say how much rows count beside each other and nothing else.
+"""
+
+import numpy as np
+
+from sklearn_moe._sklearn import check_sample_weight
+
+# Weights all below this are no numbers of rows; the largest responsibility, with which
+# a mixture weighs the rows of an inner one, is above it.
+LEAST_COUNT = 0.5
+
+# Nor are weights whose sum is beyond what floating point numbers can count.
+MOST_ROWS = 2.0**53
+
+
+def check_weights(sample_weight, X, *, allow_all_zero=False):
+    """Validate weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+    X : array-like or frame of shape (n_samples, n_features)
+    allow_all_zero : bool, default=False
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+    """
+    return check_sample_weight(
+        sample_weight,
+        X,
+        dtype=np.float64,
+        ensure_non_negative=True,
+        allow_all_zero_weights=allow_all_zero,
+    )
+
+
+def count_rows(sample_weight, X):
+    """Validate weights, and turn them into numbers of rows.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+    X : array-like or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        What each row counts.
+    unit : float
+        The weight that counts as one row.
+    """
+    weights = check_weights(sample_weight, X)
+    unit = weight_of_one_row(*weight_sums(weights))
+    return in_rows(weights, unit), unit
+
+
+def weight_sums(weights):
+    """What `weight_of_one_row` has to know of weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    largest : float
+    shares : float
+        Their sum, as a multiple of the largest, so that it cannot overflow.
+    n_rows : int
+        Number of positive ones.
+    """
+    largest = weights.max(initial=0.0)
+    shares = (weights / largest).sum() if largest else 0.0
+    return largest, shares, np.count_nonzero(weights)
+
+
+def weight_of_one_row(largest, shares, n_rows):
+    """The weight that counts as one row.
+
+    It is 1 for weights that are numbers of rows, and else their mean.
+
+    Parameters
+    ----------
+    largest, shares, n_rows : float
+        See `weight_sums`.
+
+    Returns
+    -------
+    unit : float
+    """
+    # Together they are more than one row, but for rounding.
+    if largest >= LEAST_COUNT and (1 + 1e-9) / largest < shares <= MOST_ROWS / largest:
+        return 1.0
+    # Of numbers that are nearly zero the mean may round to it.
+    return max(largest * (shares / n_rows), np.nextafter(0, 1))
+
+
+def in_rows(weights, unit):
+    """Turn weights into numbers of rows.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+    unit : float
+        The weight that counts as one row.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_samples,)
+    """
+    if unit == 1:
+        return weights
+    # No rounding takes a row away.
+    counts = np.maximum(weights / unit, np.finfo(np.float64).tiny)
+    return np.where(weights > 0, counts, 0)
+
+
+def check_batch_weight(weight, weight_before, unit):
+    """Raise an error where a batch, or what was before it, counts for nothing.
+
+    Parameters
+    ----------
+    weight, weight_before : float
+        Sum of the weights of a batch of a stream, and of all before, in rows.
+    unit : float
+        The weight that counts as one row.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not 1 / MOST_ROWS <= weight / weight_before <= MOST_ROWS:
+        raise ValueError(
+            f"The sample_weight of this batch sums to {weight * unit:.3g}, and that of "
+            f"the batches before to {weight_before * unit:.3g}: beside the larger the "
+            "smaller counts for nothing. Give all batches weights of the same unit."
+        )
