@@ -1,8 +1,9 @@
 """Sample weights as numbers of rows: what a weight of one means.
 
 A weight of 2 equals the row twice, so that the sum of the weights is a number of rows,
-which penalties and priors are weighed against. Weights that are no numbers of rows, such
-as those that sum to one, say how much rows count beside each other and nothing else.
+which penalties and priors are weighed against. Weights that are no numbers of rows,
+such as those that sum to one, say how much rows count beside each other and nothing
+else.
 """
 
 import numpy as np
