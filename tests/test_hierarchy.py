@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -293,3 +294,16 @@ def test_parameters_of_every_level_have_names():
     mixture.set_params(experts__experts__fit_intercept=False, experts__gate__alpha=0.5)
     assert mixture.experts.experts.fit_intercept is False
     assert mixture.experts.gate.alpha == 0.5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_class_that_an_inner_mixture_never_saw_has_no_probability():
+    labels = TARGETS[MixtureOfExpertsClassifier].copy()
+    # In one fold only, so that the inner mixtures of one are judged on it unseen.
+    labels[0] = 2
+    outer = two_levels(
+        MixtureOfExpertsClassifier, cv=KFold(2), max_iter=2, random_state=0
+    )
+    outer.fit(ROWS, labels)
+    assert np.isfinite(outer.log_likelihood_)
+    assert outer.predict_proba(ROWS).shape == (200, 3)

@@ -1,8 +1,10 @@
 """Experts that have a density themselves: a mixture is an expert of a mixture."""
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import last_step, unwrap_frozen
+from sklearn_moe._sklearn import safe_indexing
 
 
 def has_density(expert):
@@ -12,9 +14,19 @@ def has_density(expert):
 
 
 def nested_log_density(expert, X, y):
-    """Log density of the targets under a mixture that is an expert."""
+    """Log density of the targets under a mixture that is an expert.
+
+    It is NaN for classes that the mixture has never seen: they have no probability, and
+    what that means is for the likelihood around it to say.
+    """
     mixture, X = mixture_within(expert, X)
-    return mixture.score_samples(X, y)
+    known = np.isin(y, mixture.classes_) if hasattr(mixture, "classes_") else True
+    if np.all(known):
+        return mixture.score_samples(X, y)
+    log_density, rows = np.full(len(y), np.nan), np.flatnonzero(known)
+    if len(rows):
+        log_density[rows] = mixture.score_samples(safe_indexing(X, rows), y[rows])
+    return log_density
 
 
 def nested_distribution(expert, X):

@@ -1,0 +1,1 @@
+"""Random tables, parameters and parts, and what holds of mixtures of them."""
