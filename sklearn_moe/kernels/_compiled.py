@@ -15,10 +15,11 @@ last place.
 from math import erf, exp, factorial, inf, log, pi, sqrt
 
 import numpy as np
-from numba import njit
 
-_jit = njit(cache=True, error_model="numpy", nogil=True)
-_contracting = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+from sklearn_moe.kernels._caching import cached_njit
+
+_jit = cached_njit(error_model="numpy", nogil=True)
+_contracting = cached_njit(error_model="numpy", nogil=True, fastmath={"contract"})
 
 TILE = 32
 LOWEST = -np.finfo(np.float64).max
