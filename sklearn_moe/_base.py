@@ -27,7 +27,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_moe import gates
+from sklearn_moe import gates, kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
@@ -38,6 +38,7 @@ from sklearn_moe._estimators import (
     seeded_clone,
     supports_batches,
 )
+from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._fitting import (
     check_routing,
     check_training_set,
@@ -303,7 +304,7 @@ class BaseMixtureOfExperts(
             interpolates = find_interpolating(
                 pool, run.best.estimates.experts, learners.likelihood, random_state
             )
-            for message, category in warnings_of(self, run.last, interpolates[order]):
+            for message, category in warnings_of(self, run, interpolates[order]):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
@@ -418,25 +419,30 @@ class BaseMixtureOfExperts(
         attributes_of = partial(fitted_attributes, learners, self._keeps_order())
         context = self._init_callback_context(max_subtasks=begin.n_starts)
         context.call_on_fit_task_begin(**hooks)
-        run = best_run(
-            begin.starts,
-            Shared(
-                iterate,
-                hooks,
-                attributes_of,
-                type(self).__name__ if self.verbose else None,
-            ),
-            max_iter=self.max_iter,
-            n_jobs=begin.n_jobs,
-            context=context,
-        )
-        if rows.n_jobs == 1:
-            # The starts are over: the last fits have all jobs for themselves.
-            rows.n_jobs = begin.n_jobs
-        attributes = attributes_of(run)
-        vars(self).update(attributes)
-        if after is not None:
-            after(run)
+        # What this warns of is not about a fit.
+        kernels.load()
+        with collect_fit_warnings() as fit_warnings:
+            run = best_run(
+                begin.starts,
+                Shared(
+                    iterate,
+                    hooks,
+                    attributes_of,
+                    type(self).__name__ if self.verbose else None,
+                ),
+                max_iter=self.max_iter,
+                n_jobs=begin.n_jobs,
+                context=context,
+            )
+            fit_warnings.update(run.fit_warnings)
+            if rows.n_jobs == 1:
+                # The starts are over: the last fits have all jobs for themselves.
+                rows.n_jobs = begin.n_jobs
+            attributes = attributes_of(run)
+            vars(self).update(attributes)
+            if after is not None:
+                after(run)
+        run.fit_warnings = fit_warnings
         attributes["_likelihood_"] = self._likelihood_
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         return run
@@ -592,7 +598,7 @@ class BaseMixtureOfExperts(
         nothing = np.zeros(len(pool.names), dtype=bool)
         return [
             (message, category)
-            for message, category in warnings_of(self, run.last, nothing)
+            for message, category in warnings_of(self, run, nothing)
             if category is not ConvergenceWarning
         ]
 

@@ -169,14 +169,13 @@ def order_of_experts(learners, keeps_order, run):
     return np.lexsort([means, -share])
 
 
-def warnings_of(mixture, last, interpolates):
+def warnings_of(mixture, run, interpolates):
     """What a fit has to warn of.
 
     Parameters
     ----------
     mixture : fitted mixture
-    last : Iteration
-        The last one of the best start.
+    run : Run
     interpolates : ndarray of shape (n_experts,), bool
         Experts that reproduce their training targets, and only these.
 
@@ -185,6 +184,7 @@ def warnings_of(mixture, last, interpolates):
     message : str
     category : type
     """
+    yield from run.fit_warnings.told()
 
     def names(chosen):
         return ", ".join(np.array(list(mixture.named_experts_))[chosen])
@@ -203,6 +203,7 @@ def warnings_of(mixture, last, interpolates):
             "were retired. Ask for fewer experts, or raise 'sharing'.",
             UserWarning,
         )
+    last = run.last
     # A callback that stops EM earlier knows that it does.
     if not last.converged and last.n_iter == mixture.max_iter:
         # A first iteration, or a new start of an expert, has no change to tell.

@@ -1,17 +1,28 @@
 """Run tasks in parallel, wherever joblib sends them."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_moe._fit_warnings import catch_in_threads, collect_from_calls
 
 
-def run_parallel(n_jobs, tasks):
-    """Run calls made by `sklearn.utils.parallel.delayed`; return a list of results."""
+def run_parallel(n_jobs, function, arguments):
+    """Call a function with each of many lists of arguments; return the results."""
     # A cluster would otherwise use all of its workers for one job.
     alone = effective_n_jobs(n_jobs) == 1
-    return Parallel(n_jobs=n_jobs, backend="sequential" if alone else None)(tasks)
+    parallel = Parallel(n_jobs=n_jobs, backend="sequential" if alone else None)
+
+    def run(call):
+        return parallel(delayed(call)(*own) for own in arguments)
+
+    if alone:
+        return run(function)
+    in_threads = getattr(get_active_backend()[0], "uses_threads", False)
+    with catch_in_threads() if in_threads else nullcontext():
+        return collect_from_calls(run, function)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils.parallel import delayed
 
 from sklearn_moe._parallel import run_parallel
 from sklearn_moe._sklearn import safe_indexing
@@ -211,10 +210,9 @@ class LocalRows:
         # The fold is an argument of its own: a cluster that holds it is not sent it.
         return run_parallel(
             self.n_jobs,
+            function,
             (
-                delayed(function)(
-                    block, weights_of(task.k), unit, replace(task, fold=None), task.fold
-                )
+                (block, weights_of(task.k), unit, replace(task, fold=None), task.fold)
                 for task in tasks
             ),
         )

@@ -4,6 +4,8 @@ import errno
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numba
 import pytest
@@ -165,6 +167,30 @@ def test_the_folder_may_vanish_between_import_and_call(folder):
     function = compiled()
     shutil.rmtree(folder)
     assert function(1) == 2
+
+
+def test_a_fit_warns_before_the_experts_which_may_be_mixtures_are_fitted(tmp_path):
+    (tmp_path / "file").touch()
+    program = """
+from sklearn.dummy import DummyRegressor
+from sklearn_moe import MixtureOfExpertsRegressor
+class Last(DummyRegressor):
+    def fit(self, X, y, sample_weight=None):
+        raise SystemExit
+MixtureOfExpertsRegressor(Last()).fit([[1.0]] * 9, [1.0] * 9)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache"),
+            "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stderr.count("cannot be kept on disk") == 1
 
 
 def test_without_private_names_of_numba_the_cache_is_that_of_numba(monkeypatch):

@@ -29,6 +29,7 @@ LAYERS = [
     {"_estimators", "_statistics", "_weights"},
     {"kernels"},
     {"_atomic", "_parallel", "_sklearn"},
+    {"_fit_warnings"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 

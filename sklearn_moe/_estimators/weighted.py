@@ -1,13 +1,11 @@
 """Fit any estimator with sample weights, whether or not its `fit` takes them."""
 
-import warnings
 from copy import deepcopy
 
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
-from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_moe._estimators.nested import (
     is_mixture,
@@ -109,17 +107,11 @@ def _fit_warm(previous, estimator, X, y, arguments):
     """Continue the fit of a mixture, or of a pipeline that ends in one."""
     fitted = deepcopy(previous)
     last_step(fitted).set_params(warm_start=True)
-    with warnings.catch_warnings():
-        # The outer mixture continues to iterate, and its first M-step has issued the
-        # other warnings.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for message in ("reproduce their training targets", "were retired"):
-            warnings.filterwarnings("ignore", f"Experts .* {message}", UserWarning)
-        try:
-            fitted.fit(X, y, **arguments)
-        except WarmStartError:
-            # With other weights a pipeline may produce other columns.
-            return clone(estimator).fit(X, y, **arguments)
+    try:
+        fitted.fit(X, y, **arguments)
+    except WarmStartError:
+        # With other weights a pipeline may produce other columns.
+        return clone(estimator).fit(X, y, **arguments)
     warm_start = last_step(estimator).warm_start
     last_step(fitted).set_params(warm_start=warm_start)
     return fitted

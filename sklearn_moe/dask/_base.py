@@ -155,7 +155,7 @@ class DaskMixture:
                 {"estimator": self, "X": X, "y": y, "metadata": metadata},
             )
             nothing = np.zeros(len(named_experts), dtype=bool)
-            for message, category in warnings_of(self, run.last, nothing):
+            for message, category in warnings_of(self, run, nothing):
                 warnings.warn(message, category, stacklevel=3)
         return self
 

@@ -10,6 +10,7 @@ from dask import delayed
 from sklearn.base import clone
 
 from sklearn_moe._estimators import WeightedFit, seeded_clone
+from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe.experts import error_note
 
 
@@ -56,7 +57,8 @@ class CollectiveFit:
         )
         expert = clone(self.estimator)
         expert.client = client
-        with error_note(f"expert {name!r}"):
+        part = f"expert {name!r}"
+        with error_note(part), one_fit(part):
             return as_local(expert.fit(X, y, sample_weight=sample_weight))
 
 

@@ -6,6 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from sklearn_moe._fit_warnings import collect_from_calls
 from sklearn_moe._rows import Block
 from sklearn_moe.dask._cluster import Lazy, Stored, calls, tasks_of
 from sklearn_moe.dask._collective import CollectiveFit
@@ -113,15 +114,12 @@ class PartitionedRows:
             )
         )
         unit = self.total_weight / self.n_samples
-        return self._cluster.fetch(
-            calls(
-                "fit_expert",
-                partial(fit_gathered, function),
-                (
-                    [tasks_of(Lazy(itemgetter(fit.k), selected)), unit, fit]
-                    for fit in tasks
-                ),
-            )
+        arguments = [
+            [tasks_of(Lazy(itemgetter(fit.k), selected)), unit, fit] for fit in tasks
+        ]
+        return collect_from_calls(
+            lambda call: self._cluster.fetch(calls("fit_expert", call, arguments)),
+            partial(fit_gathered, function),
         )
 
     def _fit_together(self, fit, weights):

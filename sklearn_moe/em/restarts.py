@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from joblib import effective_n_jobs
-from sklearn.utils.parallel import delayed
 
+from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._parallel import run_parallel, scatter
 
 
@@ -51,6 +51,8 @@ class Run:
         The iteration with the best objective. It is the last, unless the experts do not
         maximise the likelihood exactly (trees, penalties) or a dead one was
         reinitialised on the way.
+    fit_warnings : FitWarnings
+        Those of all fits up to the best iteration.
     """
 
     def __init__(self):
@@ -59,14 +61,16 @@ class Run:
         self.overflow_path = []
         self.last = None
         self.best = None
+        self.fit_warnings = None
 
-    def record(self, iteration):
-        """Take note of an iteration."""
+    def record(self, iteration, fit_warnings):
+        """Take note of an iteration, and of the warnings of the fits so far."""
         self.path.append(iteration.objective)
         self.overflow_path.append(iteration.overflow_fraction)
         self.last = iteration
         if self.best is None or iteration.objective >= self.best.objective:
             self.best = iteration
+            self.fit_warnings = fit_warnings.copy()
 
 
 def best_run(starts, shared, *, max_iter, n_jobs, context):
@@ -99,9 +103,8 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
     else:
         # A list, so that no context is made while another is being pickled.
         with scatter(n_jobs, shared):
-            results = run_parallel(
-                n_jobs, [delayed(run_start)(*start, shared) for start in begun]
-            )
+            arguments = [(*start, shared) for start in begun]
+            results = run_parallel(n_jobs, run_start, arguments)
     winner, paths = None, []
     for run, stop in results:
         paths.append(run.path)
@@ -141,13 +144,14 @@ def run_start(start, responsibilities, shared):
         )
 
     iterations = shared.iterate(responsibilities=responsibilities.pop())
-    for task, iteration in zip(_tasks(start, hooks), iterations):
-        run.record(iteration)
-        if shared.printed_name is not None:
-            seconds = time.perf_counter() - begin
-            _report(shared.printed_name, start, iteration, seconds)
-        if end(task) or iteration.converged:
-            break
+    with collect_fit_warnings() as fit_warnings:
+        for task, iteration in zip(_tasks(start, hooks), iterations):
+            run.record(iteration, fit_warnings)
+            if shared.printed_name is not None:
+                seconds = time.perf_counter() - begin
+                _report(shared.printed_name, start, iteration, seconds)
+            if end(task) or iteration.converged:
+                break
     return run, end(start)
 
 

@@ -1,9 +1,9 @@
 """Experts that interpolate their training targets."""
 
-import warnings
-
 import numpy as np
 from sklearn.model_selection import KFold
+
+from sklearn_moe._fit_warnings import without_warnings
 
 # An expert whose error on its own rows is below this may interpolate them ...
 SUSPICIOUS = 0.01
@@ -53,13 +53,15 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         weights = block.sample_weight if given is None else given.of(k)
         if pool.frozen[k] or _n_effective(weights) < ENOUGH_ROWS:
             continue
-        if error(expert.estimator, seen, weights) > SUSPICIOUS:
+        # What it warns of in predictions of these rows has been told.
+        with without_warnings():
+            misses = error(expert.estimator, seen, weights) > SUSPICIOUS
+        if misses:
             continue
-        with warnings.catch_warnings():
-            # They would be about an expert that nobody will have.
-            warnings.simplefilter("ignore")
+        # They would be about an expert that nobody will have.
+        with without_warnings():
             refitted = pool.refit(k, weights, seen)
-        interpolates[k] = error(refitted, unseen, weights) > REVEALING
+            interpolates[k] = error(refitted, unseen, weights) > REVEALING
     return interpolates
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._estimators import WeightedFit
+from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.experts.least_squares import LeastSquares, is_least_squares
@@ -295,7 +296,9 @@ class ExpertPool:
         outputs = {k: expert.output for k, expert in enumerate(fitted)}
         if self.splits is None:
             weights = {k: fitted[k].weights for k in order if not self.frozen[k]}
-            found = self._gather(weights, None, splits, predict=True)
+            # They are only about fits that nobody will have.
+            with collect_fit_warnings():
+                found = self._gather(weights, None, splits, predict=True)
             outputs.update((k, output) for k, (_, output) in found.items())
         names = [self.names[k] for k in order]
         return stack_outputs([outputs[k] for k in order], names)
@@ -326,7 +329,8 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     since it is not needed after that. `unit` is the weight of one row.
     """
     train, test = fold or (None, None)
-    with error_note(f"expert {task.name!r}"):
+    part = f"expert {task.name!r}"
+    with error_note(part), one_fit(part):
         estimator = task.fitter.fit(
             block.X,
             block.y,

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.parallel import delayed
 
 from sklearn_moe._estimators import (
     WeightedFit,
@@ -24,6 +23,7 @@ from sklearn_moe._estimators import (
     last_step,
     learn_batch,
 )
+from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe._parallel import run_parallel
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
@@ -32,6 +32,9 @@ from sklearn_moe.gates.softmax import SoftmaxGate
 # Fraction of the weight that is shared by all experts. A tree may give a class no
 # probability after a few rows, and an expert that is never trusted never learns.
 GATE_SHARING = 1e-3
+
+# How warnings call it.
+GATE = "the gate"
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,17 @@ class BoundClassifier:
         """Fit the classifier, or one for each fold."""
         block = self._rows.sample
         if self._splits is None:
-            classifier = _fit_rows(self._fitter, block, targets)
-            log_weights = classifier_log_weights(classifier, block.X, targets.shape[1])
+            with one_fit(GATE):
+                classifier = _fit_rows(self._fitter, block, targets)
+                log_weights = classifier_log_weights(
+                    classifier, block.X, targets.shape[1]
+                )
             return ClassifierFit(targets, classifier), log_weights
         held_out = run_parallel(
             self._rows.n_jobs,
+            _fit_and_weigh,
             (
-                delayed(_fit_and_weigh)(self._fitter, block, targets, train, test)
+                (self._fitter, block, targets, train, test)
                 for train, test in self._splits
             ),
         )
@@ -107,7 +114,8 @@ class BoundClassifier:
             return fitted.classifier
         # The same rows in the same order, so that a resample of them is the same.
         block, labels = self._rows.sample, np.argsort(order)
-        return _fit_rows(self._fitter, block, fitted.targets, labels=labels)
+        with one_fit(GATE):
+            return _fit_rows(self._fitter, block, fitted.targets, labels=labels)
 
     def recall(self, estimator):
         """Nothing: a classifier is fitted anew."""
@@ -201,8 +209,10 @@ def _fit_rows(fitter, block, targets, rows=None, labels=None):
 
 def _fit_and_weigh(fitter, block, targets, train, test):
     """Fit a classifier to some rows, and predict others."""
-    fitted, X = _fit_rows(fitter, block, targets, train), safe_indexing(block.X, test)
-    return classifier_log_weights(fitted, X, targets.shape[1])
+    with one_fit(GATE):
+        fitted = _fit_rows(fitter, block, targets, train)
+        held_out = safe_indexing(block.X, test)
+        return classifier_log_weights(fitted, held_out, targets.shape[1])
 
 
 def classifier_log_weights(classifier, X, n_experts):

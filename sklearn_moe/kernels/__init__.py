@@ -13,6 +13,7 @@ __all__ = [
     "bracketed_newton",
     "choose_rows",
     "gaussian_crps",
+    "load",
     "log_softmax",
     "responsibilities",
     "softmax_cross_entropy",
@@ -280,6 +281,11 @@ def softmax_cross_entropy(logits, targets, sample_weight):
         derivative,
     )
     return loss, derivative, logits
+
+
+def load():
+    """Import the compiled functions now, with the warnings that this may give."""
+    from sklearn_moe.kernels import _compiled  # noqa: F401
 
 
 def _float_dtype(*arrays):

@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 
 from sklearn_moe._estimators import WeightedFit
+from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Noise, over_outputs
@@ -130,16 +131,19 @@ class HeteroscedasticGaussian(Noise):
         self.floor_ = floor.copy()
         self.log_factor_ = np.zeros(shape)
         unit = weights.sum() / len(weights)
-        for index in np.ndindex(shape):
-            try:
-                self.scale_estimators_[index] = estimator.fit(
-                    target.X, log_squares[:, *index], weights[:, index[0]], unit=unit
-                )
-            except Exception as error:
-                error.add_note(
-                    f"This is about the scale_estimator of the noise, {base!r}."
-                )
-                raise
+        part = f"the scale_estimator of the noise, {base!r}"
+        with one_fit(part):
+            for index in np.ndindex(shape):
+                try:
+                    self.scale_estimators_[index] = estimator.fit(
+                        target.X,
+                        log_squares[:, *index],
+                        weights[:, index[0]],
+                        unit=unit,
+                    )
+                except Exception as error:
+                    error.add_note(f"This is about {part}.")
+                    raise
         ratio = squares / self._scale(location, target.X) ** 2
         mean_ratio = ErrorSums.of(ratio, weights).mean(default=1.0)
         self.log_factor_ = np.log(np.maximum(mean_ratio, 1e-8))

@@ -1,0 +1,207 @@
+"""What fits warn of while EM works: collected, and told of the fits that are kept.
+
+EM fits each part of a mixture many times and keeps one of the fits. So the warnings of
+a fit are held back until it is known which one that is. Filters that ignore a warning
+are obeyed at once, and all others when it is told.
+"""
+
+import re
+import warnings
+from collections import Counter
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+
+# Warnings that differ in such numbers alone are the same; "expert0" is a name.
+NUMBER = re.compile(r"(?<!\w)[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan)")
+
+_collected = ContextVar("collected", default=None)
+_of_this_fit = ContextVar("of_this_fit", default=None)
+
+
+@dataclass
+class FitWarnings:
+    """What the fits of each part of a mixture have warned of.
+
+    A kind of warning is its category and its text without numbers.
+
+    Attributes
+    ----------
+    n_fits : Counter
+        Number of fits, by the part.
+    n_warned : Counter
+        Number of fits that have warned, by the part and the kind.
+    last : dict of dict
+        The texts of the last fit of each part, by the kind.
+    """
+
+    n_fits: Counter = field(default_factory=Counter)
+    n_warned: Counter = field(default_factory=Counter)
+    last: dict = field(default_factory=dict)
+
+    def add(self, part, texts):
+        """Take note of a fit of a part, and the texts of its warnings by kind."""
+        self.n_fits[part] += 1
+        self.n_warned.update((part, kind) for kind in texts)
+        self.last[part] = texts
+
+    def update(self, later):
+        """Take note of later fits."""
+        self.n_fits.update(later.n_fits)
+        self.n_warned.update(later.n_warned)
+        self.last.update(later.last)
+
+    def copy(self):
+        """Return what is known up to now."""
+        copied = FitWarnings()
+        copied.update(self)
+        return copied
+
+    def told(self):
+        """Yield message and category of what the last fit of each part has told."""
+        for part, texts in self.last.items():
+            n_fits = self.n_fits[part]
+            for kind, text in texts.items():
+                note = f"This is about {part}"
+                if n_fits > 1:
+                    n_warned = self.n_warned[part, kind]
+                    note += f" as it is kept; {n_warned} of its {n_fits} fits warned so"
+                yield f"{text}\n{note}.", _plain(kind[0])
+
+
+@contextmanager
+def collect_fit_warnings():
+    """Collect the warnings of each `one_fit` within the block, as a `FitWarnings`."""
+    collected = FitWarnings()
+    token = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(token)
+
+
+@contextmanager
+def one_fit(part):
+    """Hold the warnings of a fit of this part back, if such are being collected."""
+    collected = _collected.get()
+    if collected is None:
+        yield
+        return
+    with _hold_back() as texts:
+        yield
+    collected.add(part, texts)
+
+
+def catch_in_threads():
+    """Make ready for fits in many threads, where warnings of fits are collected.
+
+    To be entered before they start: the threads of joblib put the filters back that
+    they have found, each when it ends.
+    """
+    return nullcontext() if _collected.get() is None else catching
+
+
+@contextmanager
+def without_warnings():
+    """Drop the warnings of the block: another fit, or prediction, has told the same."""
+    with _hold_back():
+        yield
+
+
+def collect_from_calls(run, function):
+    """Collect the warnings of fits in other threads and processes.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(call)`` calls ``call(...)`` in place of ``function(...)`` wherever it
+        likes, and returns a list of what that returns.
+    function : callable
+
+    Returns
+    -------
+    results : list
+        What the function has returned.
+    """
+    collected = _collected.get()
+    if collected is None:
+        return run(function)
+    results = []
+    for result, of_call in run(partial(_call, function)):
+        collected.update(of_call)
+        results.append(result)
+    return results
+
+
+def _call(function, *arguments):
+    with collect_fit_warnings() as collected:
+        return function(*arguments), collected
+
+
+@contextmanager
+def _hold_back():
+    """Have the warnings of this thread in a dict: texts by kind."""
+    texts = {}
+    # What is fitted in there, such as another mixture, collects for itself.
+    outer, own = _collected.set(None), _of_this_fit.set(texts)
+    try:
+        with catching:
+            yield texts
+    finally:
+        _of_this_fit.reset(own)
+        _collected.reset(outer)
+
+
+class Catching:
+    """Hands each warning to the fit of the thread that it is raised in.
+
+    `warnings.catch_warnings` may be used by one thread at a time. This context may be
+    entered by many: the first changes what is Python's, and the last restores it.
+    """
+
+    def __init__(self):
+        self._lock, self._n_inside = Lock(), 0
+
+    def __enter__(self):
+        with self._lock:
+            if not self._n_inside:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                # Threads with contexts of Python's own may have left it there.
+                if warnings.showwarning != self._hand_over:
+                    self._show = warnings.showwarning
+                    warnings.showwarning = self._hand_over
+                warnings.filters[:] = [
+                    (action if action == "ignore" else "always", *rest)
+                    for action, *rest in warnings.filters
+                ]
+                # It has Python look at the filters anew, too.
+                warnings.simplefilter("always", append=True)
+            self._n_inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                self._before.__exit__()
+
+    def _hand_over(self, message, category, filename, lineno, file=None, line=None):
+        texts, text = _of_this_fit.get(), str(message)
+        if texts is None:
+            self._show(message, category, filename, lineno, file, line)
+        else:
+            texts[category, NUMBER.sub("#", text)] = text
+
+
+catching = Catching()
+
+
+def _plain(category):
+    """The category, or its first base that can be made of a text."""
+    for base in category.__mro__:
+        with suppress(TypeError):
+            base("")
+            return base
+    return Warning
