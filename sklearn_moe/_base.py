@@ -59,6 +59,7 @@ from sklearn_moe._sklearn import (
     check_method_params,
     fit_context,
     raise_for_params,
+    validate_parameter_constraints,
 )
 from sklearn_moe._weights import check_batch_weight, count_rows
 from sklearn_moe.em import (
@@ -88,7 +89,12 @@ def learns_from_batches(mixture):
     AttributeError
         It names the part that has none.
     """
-    for name, part in mixture._composition().parts():
+    parts = mixture._composition().parts()
+    if hasattr(mixture, "experts_"):
+        # Parameters that were changed since then have no part in the stream.
+        named = zip(mixture.named_experts_.items(), mixture._active_)
+        parts = [("gate", mixture.gate_), *(own for own, active in named if active)]
+    for name, part in parts:
         able = gates.gate_can_learn(part) if name == "gate" else supports_batches(part)
         if not able:
             what = "the gate" if name == "gate" else f"expert {name!r}"
@@ -537,15 +543,15 @@ class BaseMixtureOfExperts(
         """
         raise_for_params(fit_params, self, "partial_fit")
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
-        targets.check_stream()
         begins = not hasattr(self, "experts_")
+        targets = targets if begins else self._targets_
+        targets.check_stream()
         if begins:
             composition = self._composition()
             named_experts = composition.checked_experts(self.get_params(deep=False))
             gate = composition.checked_gate()
         else:
             named_experts = list(self.named_experts_.items())
-            targets = targets.known_by(self._targets_)
         X = self._check_X(X, y, reset=begins)
         training, targets = check_training_set(
             X,
@@ -793,21 +799,27 @@ class BaseMixtureOfExperts(
 
     def _posterior(self, X, y):
         X = self._checked_X(X)
-        targets, fitted = self._targets().known_by(self._targets_), self._fitted()
+        targets, fitted = self._targets_, self._fitted()
         encoded_y = targets.encode(y)
         check_consistent_length(X, encoded_y)
         outputs = fitted.outputs(X, targets.decode(encoded_y))
         return fitted.posterior(X, encoded_y, outputs)
 
     def _fitted(self):
+        used = {name: getattr(self, name) for name in ("combination", "top_k")}
+        # They may have been set since the fit.
+        validate_parameter_constraints(
+            {name: self._parameter_constraints[name] for name in used},
+            used,
+            caller_name=type(self).__name__,
+        )
         return FittedMixture(
             self.named_experts_,
             self.gate_,
             self._likelihood_,
             self._active_,
             self._targets_,
-            self.combination,
-            self.top_k,
+            **used,
         )
 
     def _checked_X(self, X):
@@ -970,7 +982,7 @@ class BaseMixtureOfExperts(
         routing : MetadataRouter
         """
         router = MetadataRouter(owner=self).add_self_request(self)
-        for name, part in self._composition().parts()[1:]:
+        for name, part in self._composition().expert_parts():
             if isinstance(part, FrozenEstimator):
                 continue
             router.add(
@@ -983,26 +995,21 @@ class BaseMixtureOfExperts(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inputs = [
-            get_tags(part).input_tags
-            for _, part in self._composition().parts()
-            if hasattr(part, "__sklearn_tags__")
-        ]
+        inputs = [get_tags(part).input_tags for _, part in self._composition().parts()]
         tags.input_tags.sparse = all(part.sparse for part in inputs)
         tags.input_tags.allow_nan = all(part.allow_nan for part in inputs)
         tags.input_tags.positive_only = any(part.positive_only for part in inputs)
         return tags
 
     def _sk_visual_block_(self):
-        names, parts = zip(*self._composition().parts())
+        named_parts = self._composition().parts()
         if hasattr(self, "experts_"):
-            parts = [self.gate_, *self.experts_]
-            names = ["gate"] + [
-                f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}"
-                for k, (name, share) in enumerate(
-                    zip(self.named_experts_, self.expert_share_)
-                )
+            shares = zip(self.named_experts_.items(), self.expert_share_)
+            named_parts = [("gate", self.gate_)] + [
+                (f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}", expert)
+                for k, ((name, expert), share) in enumerate(shares)
             ]
+        names, parts = [list(column) for column in zip(*named_parts)] or ([], [])
         return VisualBlock("parallel", parts, names=names)
 
     def _noise_in_words(self, k):

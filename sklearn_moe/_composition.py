@@ -46,7 +46,8 @@ class Composition:
         """Whether the experts are of different kinds."""
         if not self.named:
             return False
-        return len({type(last_step(unwrap_frozen(e))) for _, e in self.experts}) > 1
+        kinds = {type(last_step(unwrap_frozen(e))) for _, e in self.expert_parts()}
+        return len(kinds) > 1
 
     @property
     def specializes(self):
@@ -59,13 +60,18 @@ class Composition:
         return isinstance(last_step(self.gate), FrozenEstimator)
 
     def parts(self):
-        """All estimators in the mixture by name, the gate first; they may be invalid.
+        """All estimators in the mixture by name, the gate first.
 
-        Clones of one expert are one part.
+        Clones of one expert are one part. What is no estimator is left out: `fit` says
+        what is wrong with it, and all else has to live with it.
         """
+        return [*_estimators([("gate", self._gate())]), *self.expert_parts()]
+
+    def expert_parts(self):
+        """The experts among the `parts`."""
         if self.named:
-            return [("gate", self._gate()), *self.experts]
-        return [("gate", self._gate()), ("experts", self._expert())]
+            return _estimators(filter(_is_pair, self.experts))
+        return _estimators([("experts", self._expert())])
 
     def _expert(self):
         # "or" would ask an ensemble that is not fitted for its length.
@@ -118,12 +124,11 @@ class Composition:
     def checked_gate(self):
         """Validate the gate."""
         gate = self._gate()
-        if isinstance(gate, type) or not (
-            _is_estimator(gate) and _predicts_probabilities(gate)
-        ):
+        if not (_is_estimator(gate) and _predicts_probabilities(gate)):
+            remedy = f" Write {gate.__name__}()." if isinstance(gate, type) else ""
             raise TypeError(
                 "The 'gate' must be a gate, a pipeline that ends in one, or a "
-                f"classifier with predict_proba; got {gate!r}."
+                f"classifier with predict_proba; got {gate!r}.{remedy}"
             )
         if self.gate_is_frozen:
             check_is_fitted(last_step(gate))
@@ -138,7 +143,7 @@ def expert_params(experts):
     params = {}
     for name, expert in filter(_is_pair, experts):
         params[name] = expert
-        if hasattr(expert, "get_params"):
+        if _is_estimator(expert):
             for key, value in expert.get_params(deep=True).items():
                 params[f"{name}__{key}"] = value
     return params
@@ -182,7 +187,13 @@ def _is_pair(item):
 
 
 def _is_estimator(part):
-    return all(hasattr(part, method) for method in ESTIMATOR_METHODS)
+    return not isinstance(part, type) and all(
+        hasattr(part, method) for method in ESTIMATOR_METHODS
+    )
+
+
+def _estimators(named):
+    return [(name, part) for name, part in named if _is_estimator(part)]
 
 
 def _predicts(expert):

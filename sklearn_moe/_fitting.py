@@ -87,11 +87,8 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=No
     else:
         sample_weight = in_rows(check_weights(sample_weight, X), unit)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
-    if learns and len(kept) < len(named_experts):
-        raise ValueError(
-            f"n_experts={len(named_experts)} is more than the number of rows of "
-            f"positive weight, n_samples={len(kept)}. Ask for fewer experts."
-        )
+    if learns:
+        check_number_of_experts(len(named_experts), len(kept))
     if len(kept) < n_given:
         X, y, sample_weight = safe_indexing(X, kept), y[kept], sample_weight[kept]
         if learns:
@@ -99,6 +96,16 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=No
             learnt = targets.learnt_from(y, named_experts)
     block = Block(X, y, learnt.encode(y), sample_weight)
     return TrainingSet(block, weighted, unit, kept, n_given), learnt
+
+
+def check_number_of_experts(n_experts, n_rows):
+    """Raise ValueError where there are fewer rows of positive weight than experts."""
+    if n_rows < n_experts:
+        raise ValueError(
+            f"n_experts={n_experts} is more than the number of rows of positive "
+            f"weight, n_samples={n_rows}. Lower n_experts, or take some out of the "
+            "'experts' list."
+        )
 
 
 def check_routing(assignment, capacity_factor, acceleration):
@@ -198,9 +205,12 @@ def warnings_of(mixture, run, interpolates):
             UserWarning,
         )
     if not mixture._active_.all():
+        # What is shared holds experts that are trained on every row.
+        keep = "raise 'sharing', or " if mixture.assignment == "soft" else ""
         yield (
             f"Experts {names(~mixture._active_)} lost their rows again and again and "
-            "were retired. Ask for fewer experts, or raise 'sharing'.",
+            "were retired: predictions do without them. If you want to keep them, "
+            f"{keep}try other starts with 'init' or 'n_init'.",
             UserWarning,
         )
     last = run.last

@@ -66,10 +66,6 @@ class NumberTargets:
                 )
         return replace(self, shape=y.shape[1:])
 
-    def known_by(self, learnt):
-        """These targets, of which is known what was learnt by others."""
-        return replace(self, shape=learnt.shape)
-
     def encode(self, y):
         """Turn targets to floats, which the noise must be able to produce."""
         y = self.check(y)
@@ -180,10 +176,6 @@ class ClassTargets:
                 f"class: {classes.tolist()[0]!r}."
             )
         return replace(self, classes=classes)
-
-    def known_by(self, learnt):
-        """These targets, of which is known what was learnt by others."""
-        return learnt
 
     def encode(self, y):
         """Turn labels to integers 0, ..., n_classes - 1."""

@@ -447,8 +447,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         tags = super().__sklearn_tags__()
         targets = [
             get_tags(expert).target_tags
-            for _, expert in self._composition().parts()[1:]
-            if hasattr(expert, "__sklearn_tags__")
+            for _, expert in self._composition().expert_parts()
         ]
         tags.target_tags.single_output = all(part.single_output for part in targets)
         tags.target_tags.multi_output = all(part.multi_output for part in targets)

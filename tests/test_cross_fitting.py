@@ -728,7 +728,9 @@ def test_an_expert_without_rows_is_retired_by_name(Mixture, specialize, cv, k):
     mixture = Mixture(
         experts, specialize=specialize, cv=cv, sharing=0, random_state=0, tol=1e-6
     )
-    with pytest.warns(UserWarning, match="Experts idle lost .*were retired. Ask for f"):
+    with pytest.warns(
+        UserWarning, match="Experts idle lost .*retired.*raise 'sharing'"
+    ):
         mixture.fit(X, y)
     assert mixture.expert_share_[k] == 0
     assert (mixture.predict_gate(X)[:, k] == 0).all()

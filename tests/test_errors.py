@@ -2,20 +2,23 @@
 
 import functools
 import itertools
+from functools import partial
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDRegressor
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR, LinearSVC
+from sklearn.utils import get_tags
 
 from sklearn_moe import (
     GaussianGate,
@@ -90,7 +93,9 @@ def test_a_bad_parameter_is_named_with_what_is_allowed(
 
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_more_experts_than_rows_are_refused(mixture):
-    with pytest.raises(ValueError, match=r"n_experts=41 .*n_samples=40.*fewer experts"):
+    with pytest.raises(
+        ValueError, match=r"n_experts=41 .*n_samples=40.*Lower n_experts"
+    ):
         make(mixture, n_experts=41).fit(*data(mixture))
 
 
@@ -103,7 +108,7 @@ def test_rows_without_weight_do_not_count_for_experts(mixture):
 
 def test_a_longer_list_of_experts_than_rows_is_refused():
     experts = [(f"ridge{k}", Ridge()) for k in range(41)]
-    with pytest.raises(ValueError, match="n_experts=41 is more than"):
+    with pytest.raises(ValueError, match=r"n_experts=41 is .*out of the 'experts'"):
         make(MixtureOfExpertsRegressor, experts=experts).fit(
             *data(MixtureOfExpertsRegressor)
         )
@@ -142,6 +147,12 @@ def test_a_bad_parameter_of_a_gate_alone_is_named(parameter, value):
 def test_a_gate_without_probabilities_is_refused(mixture, gate):
     with pytest.raises(TypeError, match=r"'gate'.*predict_proba"):
         make(mixture, gate=gate).fit(*data(mixture))
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_class_as_a_gate_is_told_how_to_be_an_instance(mixture):
+    with pytest.raises(TypeError, match=r"'gate'.*Write SoftmaxGate\(\)"):
+        make(mixture, gate=SoftmaxGate).fit(*data(mixture))
 
 
 @pytest.mark.parametrize("mixture", MIXTURES)
@@ -268,6 +279,61 @@ def test_a_bad_list_of_experts_is_refused(experts, error, message):
         make(MixtureOfExpertsRegressor, experts=experts).fit(
             *data(MixtureOfExpertsRegressor)
         )
+
+
+NO_EXPERTS = [
+    [Ridge(), SVR()],
+    [("a", SGDRegressor()), SVR()],
+    [("a", Ridge(), 1)],
+    [(Ridge(), "a")],
+    [("a", Ridge)],
+    [("a", None)],
+    [None],
+    (("a", Ridge()),),
+    {"a": Ridge()},
+    np.array([Ridge(), SVR()]),
+    Ridge,
+    "ridge",
+]
+
+
+@pytest.mark.parametrize("experts", NO_EXPERTS, ids=str)
+def test_what_are_no_experts_is_told_in_the_same_words_everywhere(experts):
+    moe = make(MixtureOfExpertsRegressor, experts=experts)
+    X, y = data(MixtureOfExpertsRegressor)
+    told = []
+    for use in (moe.fit, moe.partial_fit, partial(cross_val_score, moe)):
+        settings = {"error_score": "raise"} if isinstance(use, partial) else {}
+        with pytest.raises((TypeError, ValueError), match=r"[Ee]xpert") as caught:
+            use(X, y, **settings)
+        # scikit-learn puts the name of its own function in place of the mixture's.
+        told.append(str(caught.value).replace("cross_val_score", type(moe).__name__))
+    assert told[1:] == told[:1] * 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"experts": experts} for experts in NO_EXPERTS),
+        {"gate": SoftmaxGate},
+        {"gate": "softmax"},
+        {"gate": SoftmaxGate, "experts": [Ridge()]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        repr,
+        clone,
+        get_tags,
+        lambda moe: moe._repr_html_(),
+        lambda moe: moe.get_params(),
+        lambda moe: moe.get_metadata_routing(),
+    ],
+)
+def test_what_is_no_expert_or_gate_can_be_shown_and_copied(params, use):
+    use(MixtureOfExpertsRegressor(**params))
 
 
 class ForgetfulRegressor(RegressorMixin, BaseEstimator):
@@ -540,6 +606,40 @@ def test_scoring_a_target_of_another_length_is_refused(mixture, method):
     X, y = data(mixture)
     with pytest.raises(ValueError, match=r"inconsistent numbers .*\[40, 39\]"):
         getattr(fitted(mixture), method)(X, y[:39])
+
+
+PREDICTIONS = [
+    "predict",
+    "transform",
+    "predict_gate",
+    "apply",
+    "responsibilities",
+    "score_samples",
+    "score",
+]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("combination", "arg_max"),
+        ("combination", "mean"),
+        ("combination", None),
+        ("top_k", 0),
+        ("top_k", -1),
+        ("top_k", 1.0),
+        ("top_k", "all"),
+    ],
+)
+@pytest.mark.parametrize("method", PREDICTIONS)
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_parameter_of_predictions_that_is_set_after_fit_is_checked(
+    mixture, method, parameter, value
+):
+    moe = fitted(mixture).set_params(**{parameter: value})
+    message = f"The '{parameter}' parameter of {mixture.__name__} must be"
+    with pytest.raises(ValueError, match=message):
+        call(moe, method, data(mixture)[0])
 
 
 # Warm start

@@ -5,6 +5,7 @@ import sklearn
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_moe import (
@@ -41,6 +42,12 @@ ROUTED = [
         GaussianNB(), n_experts=2, gate=SoftmaxGate(1e-3), sharing=0.05, **FEW
     ),
 ]
+# One takes missing values, the other does not.
+RIDGE_AND_TREE = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3))]
+LINEAR_AND_TREE = [
+    ("linear", LogisticRegression()),
+    ("tree", DecisionTreeClassifier(max_depth=3)),
+]
 ESTIMATORS = [
     MixtureOfExpertsRegressor(n_experts=3),
     MixtureOfExpertsClassifier(n_experts=2),
@@ -51,6 +58,8 @@ ESTIMATORS = [
     MixtureOfExpertsClassifier(n_experts=2, gate=GaussianGate(), **FEW),
     MixtureOfExpertsRegressor(n_experts=2, assignment="hard", **FEW),
     MixtureOfExpertsRegressor(RIDGE_AND_LINEAR, combination="argmax", **FEW),
+    MixtureOfExpertsRegressor(RIDGE_AND_TREE, combination="argmax", cv=None, **FEW),
+    MixtureOfExpertsClassifier(LINEAR_AND_TREE, combination="argmax", cv=None, **FEW),
     *ROUTED[1:],
 ]
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts, Begin
 from sklearn_moe._composition import Composition
-from sklearn_moe._fitting import warnings_of
+from sklearn_moe._fitting import check_number_of_experts, warnings_of
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import HasMethods, Interval, StrOptions, fit_context
 from sklearn_moe._weights import weight_of_one_row
@@ -319,11 +319,7 @@ def _reports(reports, n_experts, cluster):
         if report.problem is not None:
             raise ValueError(f"Partition {number}: {report.problem}")
     n_samples = sum(report.n_rows for report in reports.values())
-    if n_samples < n_experts:
-        raise ValueError(
-            f"n_experts={n_experts} is more than the number of rows of positive "
-            f"weight, n_samples={n_samples}. Ask for fewer experts."
-        )
+    check_number_of_experts(n_experts, n_samples)
     return {number: report for number, report in reports.items() if report.n_rows}
 
 

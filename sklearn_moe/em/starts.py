@@ -178,7 +178,7 @@ def _check_responsibilities(array, n_samples, n_experts):
     if len(idle):
         raise ValueError(
             f"The 'init' responsibilities leave experts {idle.tolist()} without a row; "
-            "give each expert some, or ask for fewer experts."
+            "give each expert some, or leave these experts out."
         )
     return array / sums[:, np.newaxis]
 

@@ -211,7 +211,7 @@ def diagnose(
 def _unfitted(mixture):
     """Return pairs of a name and what is to be fitted: the mixture, and its experts."""
     rivals = [("mixture", clone(mixture))]
-    for name, expert in mixture._composition().parts()[1:]:
+    for name, expert in mixture._composition().expert_parts():
         named = isinstance(mixture.experts, list)
         # All folds have the same seed.
         fit = WeightedFit(expert, np.random.RandomState(0))
