@@ -355,6 +355,7 @@ class BaseMixtureOfExperts(
 
     def _learners(self, pool, gate, targets, gate_splits, random_state):
         """Experts, likelihood and gate, bound to the training rows."""
+        pool.check_frozen()
         likelihood = targets.likelihood(
             targets.summarize(pool.rows), pool.unfitted, random_state
         )

@@ -9,6 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._estimators import last_step, unwrap_frozen
+from sklearn_moe.experts import error_note
 from sklearn_moe.gates import SoftmaxGate
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
@@ -119,7 +120,8 @@ class Composition:
                 f"of {wanted}s needs {wanted}s."
             )
         if isinstance(expert, FrozenEstimator):
-            check_is_fitted(expert)
+            with error_note(f"expert {name!r}"):
+                check_is_fitted(expert)
 
     def checked_gate(self):
         """Validate the gate."""

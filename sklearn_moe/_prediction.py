@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -83,21 +82,19 @@ class FittedMixture:
             return self.likelihood.take([k]).predictive(outputs)[:, 0]
 
         if self.combination == "argmax":
-            self._ask_all_experts(rows_not_finite(X), X)
+            self._show_to_all(rows_not_finite(X), X)
             single = getattr(X, "dtype", None) == np.float32
             dtype = np.float32 if single else np.float64
             return dispatch_to_one(self.most_trusted(X), len(names), predict, dtype)
         weights = self.pooling_weights(X)
-        if not weights[:, self.active].all():
-            self._ask_all_experts(rows_not_finite(X), X)
+        if not weights.all():
+            self._show_to_all(rows_not_finite(X), X)
         return dispatch(weights, predict)
 
-    def _ask_all_experts(self, rows, X):
-        """Have an error where an expert that is in use refuses some rows."""
+    def _show_to_all(self, rows, X):
+        """Have an error where an expert refuses some rows, as in `fit`."""
         if len(rows):
-            experts = dict(compress(self.named_experts.items(), self.active))
-            some = safe_indexing(X, rows)
-            outputs_of_experts(experts, some, None, self.targets.output_of)
+            self.outputs(safe_indexing(X, rows))
 
     def posterior(self, X, encoded_y, outputs):
         """Responsibilities (n_samples, n_experts) and log-likelihoods (n_samples,).

@@ -26,6 +26,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
     cross_val_predict,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -577,8 +578,6 @@ CLASSES = {
     "some of the classes": ("a", "b"),
     "more classes": ("a", "b", "c", "z"),
     "some, and others": ("a", "z"),
-    "no class that matters": ("y", "z"),
-    "numbers": (1, 2),
 }
 
 
@@ -612,11 +611,88 @@ def test_probability_of_unknown_classes_is_shared_by_the_known():
     np.testing.assert_allclose(answer, expected)
 
 
-@pytest.mark.parametrize("classifier", [LogisticRegression(), LinearSVC()])
-def test_an_expert_that_knows_no_class_of_the_mixture_says_nothing(classifier):
-    expert = knowing(classifier, "y", "z")
-    answer = Probabilities(np.array(["a", "b", "c"]))(expert, np.zeros((4, 1)))
-    np.testing.assert_allclose(answer, 1 / 3)
+class Rule(ClassifierMixin, BaseEstimator):
+    """Says one thing or another, and not what its labels are."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def fit(self, X, y):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict(self, X):
+        return np.where(X[:, 0] < 0, *self.labels)
+
+
+STRANGERS = {
+    "probabilities": lambda labels: knowing(LogisticRegression(), *labels),
+    "votes": lambda labels: knowing(LinearSVC(), *labels),
+    "a pipeline": lambda labels: make_pipeline(
+        StandardScaler(), knowing(LogisticRegression(), *labels)
+    ),
+    "a rule": lambda labels: FrozenEstimator(Rule(labels)),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+@pytest.mark.parametrize(
+    ("known", "own"),
+    [
+        ((0, 1), ("no", "yes")),
+        (("0", "1"), (0, 1)),
+        ((False, True), ("False", "True")),
+        (("y", "z"), ("a", "b")),
+    ],
+)
+def test_an_expert_that_knows_no_class_of_the_mixture_is_refused(stranger, known, own):
+    X = np.linspace(-1, 1, 60)[:, np.newaxis]
+    experts = [("own", LogisticRegression()), ("stranger", stranger(known))]
+    mixture = MixtureOfExpertsClassifier(experts, cv=None)
+    message = rf"{re.escape(str(list(known)))} knows none .*{re.escape(str(list(own)))}"
+    with pytest.raises(ValueError, match=message) as caught:
+        mixture.fit(X, np.repeat(own, 30))
+    assert caught.value.__notes__ == ["This is about expert 'stranger'."]
+    assert not hasattr(mixture, "experts_")
+
+
+def test_a_stream_refuses_an_expert_that_knows_none_of_its_classes():
+    X = np.linspace(-1, 1, 60)[:, np.newaxis]
+    experts = [("own", GaussianNB()), ("stranger", knowing(LogisticRegression(), 0, 1))]
+    mixture = MixtureOfExpertsClassifier(experts)
+    with pytest.raises(ValueError, match=r"\[0, 1\] knows none .*\['no', 'yes'\]"):
+        mixture.partial_fit(X, np.repeat(["no", "yes"], 30), classes=["no", "yes"])
+    assert not hasattr(mixture, "experts_")
+
+
+@pytest.mark.parametrize(
+    ("known", "own"),
+    [
+        ((0, 1), (False, True)),
+        ((0.0, 1.0), (0, 1)),
+        (np.array(["a", "b"], object), ("a", "b")),
+        (("a", "b"), np.array(["a", "b"], object)),
+    ],
+)
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+@may_retire_experts
+def test_labels_of_another_type_are_the_same_where_they_are_equal(stranger, known, own):
+    X = np.linspace(-1, 1, 60)[:, np.newaxis]
+    mixture = MixtureOfExpertsClassifier([("stranger", stranger(known))], cv=None)
+    mixture.fit(X, np.repeat(own, 30))
+    assert mixture.score(X, np.repeat(own, 30)) > 0.9
+
+
+def test_probabilities_without_classes_are_refused():
+    class Unlabelled(Rule):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    stranger = FrozenEstimator(Unlabelled(("a", "b")))
+    with pytest.raises(TypeError, match="predict_proba, but no classes_"):
+        Probabilities(np.array(["a", "b"]))(stranger, np.zeros((4, 1)))
 
 
 # Experts that interpolate

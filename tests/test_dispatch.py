@@ -7,14 +7,19 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
+from sklearn_moe._prediction import rows_not_finite
 
 ROWS = np.random.default_rng(0).uniform(-1, 1, (120, 3))
 TARGETS = {
@@ -155,3 +160,103 @@ def test_answers_of_whole_numbers_do_not_round_those_of_other_experts(combinatio
     ).fit(X, y)
     predictions = mixture.predict([[-0.5], [0.5]])
     np.testing.assert_allclose(predictions, [3, 0.5], atol=0.1)
+
+
+# Missing and infinite values
+# ---------------------------
+
+
+def apart(Mixture, X=ROWS, **params):
+    """A mixture of an expert that takes missing values, and one that does not."""
+    linear, tree = {
+        MixtureOfExpertsRegressor: (Ridge(), DecisionTreeRegressor(max_depth=2)),
+        MixtureOfExpertsClassifier: (
+            LogisticRegression(),
+            DecisionTreeClassifier(max_depth=2),
+        ),
+    }[Mixture]
+    # Each is trusted on its side of zero, and not at all on the other.
+    gate = SoftmaxGate(alpha=1e-9).fit(ROWS[:, :1], ROWS[:, 0] > 0)
+    gate.coef_ *= 1e4
+    experts = [("linear", linear), ("tree", tree)]
+    gate = make_pipeline(FunctionTransformer(_first_column), FrozenEstimator(gate))
+    return fitted(Mixture, X, experts=experts, gate=gate, cv=None, **params)
+
+
+def _first_column(X):
+    return np.asarray(X)[:, :1]
+
+
+@both
+@pytest.mark.parametrize("params", [{"combination": "argmax"}, {"top_k": 1}, {}])
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "contains NaN"), (np.inf, "contains infinity")]
+)
+@pytest.mark.parametrize("side", [-1, 1])
+def test_missing_values_are_refused_whatever_the_route_of_their_row(
+    Mixture, params, value, message, side
+):
+    mixture = apart(Mixture, **params)
+    rows = np.abs(ROWS) * side
+    rows[5, 1] = value
+    assert len(np.unique(mixture.apply(rows))) == 1
+    for X in (rows, rows[[5]]):
+        with pytest.raises(ValueError, match=message):
+            mixture.predict(X)
+    mixture.predict(rows[:5])
+
+
+FRAMES = {
+    "pandas": pd.DataFrame,
+    "polars": lambda rows: pytest.importorskip("polars").DataFrame(rows),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_missing_values_in_a_frame_are_refused_whatever_their_route(frame):
+    rows = np.abs(ROWS)
+    mixture = apart(MixtureOfExpertsRegressor, frame(ROWS), combination="argmax")
+    rows[5, 1] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        mixture.predict(frame(rows))
+
+
+def test_missing_values_are_welcome_where_every_expert_copes_with_them():
+    experts = [
+        ("imputed", make_pipeline(SimpleImputer(), Ridge())),
+        ("tree", DecisionTreeRegressor(max_depth=2)),
+    ]
+    X = ROWS.copy()
+    X[::7, 1] = np.nan
+    mixture = fitted(
+        MixtureOfExpertsRegressor, X, experts=experts, combination="argmax"
+    )
+    assert np.isfinite(mixture.predict(X)).all()
+
+
+VALUES = np.array(
+    [[0.0, 1.0, 2.0], [0.0, np.nan, 2.0], [0.0, np.nan, 2.0], [np.nan, np.inf, 2.0]]
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.asarray,
+        sparse.csr_array,
+        pd.DataFrame,
+        lambda rows: pd.DataFrame(rows, columns=["a", "a", "b"]),
+        lambda rows: pd.DataFrame(rows).astype("Float64"),
+        lambda rows: pytest.importorskip("polars").DataFrame(rows),
+    ],
+)
+def test_a_row_of_each_column_with_missing_and_infinite_values_is_found(kind):
+    assert rows_not_finite(kind(VALUES)).tolist() == [1, 3]
+    assert rows_not_finite(kind(VALUES[:1])).tolist() == []
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_object_is_found(missing):
+    rows = np.array([["a", 1], ["b", missing], [missing, missing]], dtype=object)
+    assert rows_not_finite(rows).tolist() == [1, 2]
+    assert rows_not_finite(pd.DataFrame(rows)).tolist() == [1, 2]

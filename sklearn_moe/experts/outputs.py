@@ -50,6 +50,9 @@ class Predictions:
 
     shape: tuple = ()
 
+    def check_labels(self, expert, X):
+        """Raise nothing: numbers have no labels."""
+
     def __call__(self, expert, X):
         """Predictions, shape (n_samples, *shape)."""
         predictions = np.asarray(expert.predict(X))
@@ -78,22 +81,53 @@ class Probabilities:
         probabilities is sure of the class that it predicts. What it gives to classes
         that the mixture does not know is lost: the others share it in proportion, or
         equally where they have nothing.
+
+        Raises
+        ------
+        ValueError
+            If the expert knows none of the classes.
         """
+        places = self._places(expert.classes_) if hasattr(expert, "classes_") else None
         if not hasattr(expert, "predict_proba"):
             predicted = np.asarray(expert.predict(X))
             _check_output(predicted, X.shape[:1], "predict", kinds=None)
             votes = predicted[:, np.newaxis] == self.classes
             return distributions(votes.astype(np.float64))
+        if places is None:
+            raise TypeError(
+                f"{type(expert).__name__} has predict_proba, but no classes_ that say "
+                "which column is about which class."
+            )
         probabilities = np.asarray(expert.predict_proba(X))
-        known = np.asarray(expert.classes_)
-        _check_output(probabilities, (X.shape[0], *known.shape), "predict_proba")
-        if np.array_equal(known, self.classes):
+        _check_output(probabilities, (X.shape[0], len(places)), "predict_proba")
+        if np.array_equal(places, np.arange(len(self.classes))):
             return probabilities
         aligned = np.zeros((len(probabilities), len(self.classes)), probabilities.dtype)
-        ours = np.isin(known, self.classes)
-        columns = np.searchsorted(self.classes, known[ours])
-        aligned[:, columns] = probabilities[:, ours]
+        ours = places >= 0
+        aligned[:, places[ours]] = probabilities[:, ours]
         return aligned if ours.all() else distributions(aligned)
+
+    def check_labels(self, expert, X):
+        """Raise ValueError where a fitted expert knows none of the classes.
+
+        One that does not say which it knows is judged by its predictions for some rows.
+        """
+        known = getattr(expert, "classes_", None)
+        self._places(np.unique(expert.predict(X)) if known is None else known)
+
+    def _places(self, labels):
+        """Numbers of labels among the classes, -1 for those that are none."""
+        # As Python compares them: 1, 1.0 and True are the same, and "1" is not.
+        place_of = {label: k for k, label in enumerate(self.classes.tolist())}
+        labels = np.asarray(labels).tolist()
+        places = np.array([place_of.get(label, -1) for label in labels])
+        if (places < 0).all():
+            raise ValueError(
+                f"An expert that knows the classes {labels} knows none of the "
+                f"mixture's, {self.classes.tolist()}. Fit it to the labels that the "
+                "mixture is fitted to, or the mixture to those of the expert."
+            )
+        return places
 
 
 def distributions(shares):

@@ -112,6 +112,13 @@ class ExpertPool:
             for fitter, frozen in zip(self._fitters, self.frozen)
         ]
 
+    def check_frozen(self):
+        """Raise ValueError where a frozen expert knows none of the classes."""
+        for name, expert, frozen in zip(self.names, self._fitters, self.frozen):
+            if frozen:
+                with error_note(f"expert {name!r}"):
+                    self._output_of.check_labels(expert, self.rows.sample.X)
+
     # The M-step
     # ----------
 
