@@ -47,6 +47,7 @@ from sklearn_moe._fitting import (
     sharing_strength,
     warnings_of,
 )
+from sklearn_moe._in_memory import check_table
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._prediction import FittedMixture
@@ -829,6 +830,7 @@ class BaseMixtureOfExperts(
 
     def _check_X(self, X, y="no_validation", *, reset):
         """Validate X; a frame is looked at, never converted."""
+        check_table(X)
         if not hasattr(X, "columns"):
             X = check_array(
                 X,

@@ -9,6 +9,7 @@ from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_moe._estimators import seeded_clone
+from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._statistics import Moments
 from sklearn_moe.experts import Predictions, Probabilities, has_density
 from sklearn_moe.likelihoods import (
@@ -52,6 +53,7 @@ class NumberTargets:
 
     def check(self, y):
         """Validate targets (n_samples,) or (n_samples, n_outputs)."""
+        check_in_memory(y=y)
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
         return y if y.ndim == 2 and y.shape[1] > 1 else column_or_1d(y, warn=True)
 
@@ -152,6 +154,7 @@ class ClassTargets:
 
     def check(self, y):
         """Validate labels; see `NumberTargets.check`."""
+        check_in_memory(y=y)
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         return column_or_1d(y, warn=True)
 

@@ -87,14 +87,14 @@ def report_on(block, schema, targets):
     try:
         schema.check(X, y)
         check_consistent_length(X, y, sample_weight)
-        if len(X) == 0:
+        weights = _checked_weights(sample_weight, X) if len(X) else np.zeros(0)
+        if not weights.any():
             return Report()
-        y, weights = targets.check(np.asarray(y)), _checked_weights(sample_weight, X)
-        kept, classes = y[weights > 0], None
+        kept, classes = targets.check(np.asarray(y))[weights > 0], None
         if targets.estimator_type == "classifier":
             classes = np.unique(kept)
         else:
-            targets.encode(y)
+            targets.encode(kept)
     except (TypeError, ValueError) as error:
         return Report(str(error))
     return Report(None, *weight_sums(weights), classes)

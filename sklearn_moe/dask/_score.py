@@ -38,5 +38,11 @@ def _moments(mixture, X, y, sample_weight):
 
 
 def _mean_and_variance(moments):
-    total = add_up([own for own in moments if own is not None])
+    moments = [own for own in moments if own is not None]
+    if not moments:
+        raise ValueError(
+            "There is nothing to score: X has no rows, or sample_weight is zero for "
+            "all of them."
+        )
+    total = add_up(moments)
     return total.mean, total.variance

@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import fit_context
 from sklearn_moe._weights import count_rows
@@ -43,6 +44,7 @@ class BaseGate(ClassifierMixin, BaseEstimator):
             If there is one class only, or if soft targets are negative or do not sum to
             one.
         """
+        check_in_memory(y=y, sample_weight=sample_weight)
         with all_or_nothing(self):
             y_given = None if y is None else "no_validation"
             X = gate_features(self, X, y_given, reset=True)

@@ -8,6 +8,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sklearn_moe._in_memory import check_table
+
 FLOATS = (np.float64, np.float32)
 
 # More categories than this share one column: a gate learns little from rare ones.
@@ -34,6 +36,7 @@ def gate_features(gate, X, y="no_validation", *, reset):
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
         Numbers, of which some may be NaN.
     """
+    check_table(X)
     encoder = _frame_encoder(X) if reset else gate.encoder_
     if encoder is None:
         features = validate_data(
