@@ -123,6 +123,37 @@ def test_a_worker_that_dies_at_work_is_replaced(client, tmp_path):
     np.testing.assert_array_equal(survived.objective_path_, expected.objective_path_)
 
 
+class AlwaysDeadly(Ridge):
+    """Kills every worker that fits it."""
+
+    def fit(self, X, y, sample_weight=None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def _one_death_is_enough(client):
+    """Have the scheduler give a task up when one worker has died of it."""
+
+    def allow(number, dask_scheduler):
+        before, dask_scheduler.allowed_failures = (
+            dask_scheduler.allowed_failures,
+            number,
+        )
+        return before
+
+    before = client.run_on_scheduler(allow, 0)
+    yield
+    client.run_on_scheduler(allow, before)
+
+
+@pytest.mark.usefixtures("_one_death_is_enough")
+def test_an_expert_that_kills_every_worker_is_named():
+    failing = mixture([("good", Ridge()), ("deadly", AlwaysDeadly())])
+    with pytest.raises(RuntimeError, match=r"had expert 'deadly' to do.*more memory"):
+        failing.fit(*collections())
+    assert not hasattr(failing, "experts_")
+
+
 # Partitions that are not like the others
 
 
@@ -194,6 +225,24 @@ def test_negative_weights_are_named_by_the_number_of_their_partition():
     weights[-1] = -1
     with pytest.raises(ValueError, match=r"Partition 3: .*[Nn]egative"):
         mixture().fit(*collections(), sample_weight=da.from_array(weights, CHUNK))
+
+
+def test_a_partition_without_weight_is_like_an_empty_one():
+    X, y, weights = ROWS.copy(), np.abs(np.round(Y)), np.ones(N_ROWS)
+    X[100:200], y[100:200], weights[100:200] = np.nan, -1, 0
+    y[150] = np.nan
+    weights = da.from_array(weights, CHUNK)
+    whole = mixture(noise="poisson").fit(*collections(X, y), sample_weight=weights)
+    kept = np.r_[:100, 200:400]
+    expected = mixture(noise="poisson").fit(*collections(X[kept], y[kept]))
+    np.testing.assert_array_equal(whole.objective_path_, expected.objective_path_)
+    assert np.isfinite(whole.score(*collections(X, y), sample_weight=weights))
+
+
+def test_a_score_without_weight_is_refused():
+    fitted, (X, y) = mixture().fit(*collections()), collections()
+    with pytest.raises(ValueError, match=r"nothing to score: .*sample_weight is zero"):
+        fitted.score(X, y, sample_weight=da.zeros(N_ROWS, chunks=CHUNK))
 
 
 def test_one_class_in_all_partitions_is_refused():

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -504,6 +505,77 @@ def test_features_of_another_shape_are_refused(estimator, shape, message):
     y = data(estimator)[1]
     with pytest.raises(ValueError, match=message):
         make(estimator).fit(np.zeros(shape), y[: shape[0]])
+
+
+# Rows that are not in memory
+# ---------------------------
+
+FRAME = pd.DataFrame(np.zeros((40, 3)))
+NO_TABLES = {
+    "got a dict. Make it a frame": {"a": np.zeros(40)},
+    "got a generator": (row for row in np.zeros((40, 3))),
+    "got a zip": zip(np.zeros(40), np.zeros(40)),
+    "got a str": "rows.csv",
+    "got a set": {1, 2},
+    "got a NoneType": None,
+    "got a method": FRAME.head,
+    "got a list of frames. Put them together": [FRAME, FRAME],
+}
+
+
+@pytest.mark.parametrize("message", NO_TABLES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_what_is_no_table_is_refused_by_its_kind(estimator, message):
+    y = data(estimator)[1]
+    with pytest.raises(TypeError, match=f"X must be an array.* {message}"):
+        make(estimator).fit(NO_TABLES[message], y)
+    with pytest.raises(TypeError, match=f"X must be an array.* {message}"):
+        fitted(estimator).predict(NO_TABLES[message])
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_lazy_frame_is_to_be_collected(mixture):
+    lazy = pytest.importorskip("polars").LazyFrame(data(mixture)[0])
+    with pytest.raises(TypeError, match=r"got a LazyFrame. .* result of collect\(\)"):
+        make(mixture).fit(lazy, data(mixture)[1])
+
+
+def test_a_sparse_matrix_that_is_a_dict_is_a_table():
+    X, y = data(MixtureOfExpertsRegressor)
+    moe = make(MixtureOfExpertsRegressor).fit(sparse.dok_array(X), y)
+    assert moe.predict(sparse.dok_array(X)).shape == y.shape
+
+
+def collections(estimator):
+    """The rows, targets and weights of these tests, and the same in Dask's hands."""
+    da = pytest.importorskip("dask.array")
+    dd = pytest.importorskip("dask.dataframe")
+    X, y = data(estimator)
+    given = {"X": X, "y": y, "sample_weight": np.ones(40)}
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=2)
+    in_parts = {name: da.from_array(array) for name, array in given.items()}
+    return given, [{"X": frame}, *({name: own} for name, own in in_parts.items())]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("which", range(4))
+def test_a_dask_collection_is_sent_to_the_mixtures_for_it(estimator, which):
+    given, in_parts = collections(estimator)
+    [name] = in_parts[which]
+    message = rf"{name} must be in memory; got a Dask .*sklearn_moe\.dask.*compute\(\)"
+    with pytest.raises(TypeError, match=message):
+        make(estimator).fit(**given | in_parts[which])
+    if name == "X":
+        with pytest.raises(TypeError, match=message):
+            fitted(estimator).predict(in_parts[which]["X"])
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_delayed_table_is_to_be_computed(mixture):
+    X, y = data(mixture)
+    delayed = pytest.importorskip("dask").delayed(X)
+    with pytest.raises(TypeError, match=r"X must be in memory.* compute\(\)"):
+        make(mixture).fit(delayed, y)
 
 
 # Use of a fitted estimator

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import cloudpickle
 from dask import delayed
-from distributed import Client, LocalCluster, futures_of, get_client
+from distributed import Client, KilledWorker, LocalCluster, futures_of, get_client
 from sklearn.utils import gen_batches
 
 # How many statistics are added up in one task: the tree of a thousand partitions has
@@ -90,11 +90,31 @@ class Cluster:
             tasks = calls("add_up", add_up, [[tasks[batch]] for batch in batches])
         return self.fetch(tasks)[0]
 
-    def fetch(self, tasks):
-        """Compute tasks, and return their results as a list."""
+    def fetch(self, tasks, names=None):
+        """Compute tasks, and return their results as a list.
+
+        Parameters
+        ----------
+        tasks : list of Delayed
+        names : dict of {str: str}, default=None
+            What an error calls tasks, by their keys.
+
+        Raises
+        ------
+        RuntimeError
+            If workers die whenever they have one of the tasks.
+        """
         futures = self.client.compute(tasks)
         self._futures.update(futures)
-        return self.client.gather(futures)
+        try:
+            return self.client.gather(futures)
+        except KilledWorker as error:
+            task = (names or {}).get(error.task, f"task {error.task!r}")
+            raise RuntimeError(
+                f"Workers died again and again while they had {task} to do. Either it "
+                "ends its process, or it needs more memory than a worker has: give "
+                "the workers more, or an expert fewer rows (max_rows_per_expert)."
+            ) from error
 
     def forget(self):
         """Release all that is stored, and take back the tasks that wait."""

@@ -117,10 +117,13 @@ class PartitionedRows:
         arguments = [
             [tasks_of(Lazy(itemgetter(fit.k), selected)), unit, fit] for fit in tasks
         ]
-        return collect_from_calls(
-            lambda call: self._cluster.fetch(calls("fit_expert", call, arguments)),
-            partial(fit_gathered, function),
-        )
+
+        def run(call):
+            fits = calls("fit_expert", call, arguments)
+            names = {fit.key: f"expert {own.name!r}" for fit, own in zip(fits, tasks)}
+            return self._cluster.fetch(fits, names)
+
+        return collect_from_calls(run, partial(fit_gathered, function))
 
     def _fit_together(self, fit, weights):
         """Fit an expert that takes collections, on all workers."""
