@@ -707,6 +707,27 @@ def test_there_is_no_partial_fit_unless_all_parts_have_it(mixture, part):
     assert part in str(error.value.__cause__)
 
 
+def test_a_stream_goes_on_with_the_parts_of_the_fit_whatever_was_set_since():
+    X, y = rules(200)
+    fitted = regressor().fit(X, y).set_params(experts=Ridge(), gate=LinearRegression())
+    assert isinstance(fitted.partial_fit(X, y).experts_[0], SGDRegressor)
+    fitted = regressor(Ridge()).fit(X, y).set_params(experts=SGDRegressor())
+    with pytest.raises(AttributeError) as error:
+        _ = fitted.partial_fit
+    assert "expert 'expert0', a Ridge" in str(error.value.__cause__)
+
+
+def test_targets_are_those_of_the_noise_that_was_fitted():
+    X, y = rules(200)
+    fitted = regressor().fit(X, y)
+    expected = fitted.score_samples(X, y)
+    fitted.set_params(noise="poisson")
+    np.testing.assert_array_equal(fitted.score_samples(X, y), expected)
+    assert isinstance(
+        fitted.partial_fit(X, y).noise_, type(regressor().fit(X, y).noise_)
+    )
+
+
 @pytest.mark.parametrize(
     ("noise", "message"),
     [
@@ -726,8 +747,7 @@ def test_a_noise_that_cannot_be_learnt_from_batches_is_refused(noise, message):
     y = np.round(np.abs(y))
     with pytest.raises(ValueError, match=message):
         regressor(noise=noise).partial_fit(X, y)
-    fitted = regressor(Ridge(), noise=noise).fit(X, y)
-    fitted.set_params(experts=SGDRegressor())
+    fitted = regressor(noise=noise).fit(X, y)
     with pytest.raises(ValueError, match=message):
         fitted.partial_fit(X, y)
 
