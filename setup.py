@@ -18,6 +18,7 @@ TESTS = [
     *PLOT,
     "array-api-strict>=2.0",
     "hypothesis>=6.100",
+    "imbalanced-learn>=0.14",
     "lightgbm>=4.5",
     "numpydoc>=1.8",
     "pandas>=2.2",

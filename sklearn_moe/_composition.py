@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe._estimators import last_step, unwrap_frozen
+from sklearn_moe._estimators import holds_itself, last_step, unwrap_frozen
 from sklearn_moe.experts import error_note
 from sklearn_moe.gates import SoftmaxGate
 
@@ -108,6 +108,7 @@ class Composition:
                 f"Expert {name!r} must be an instance of an estimator; got the "
                 f"class {expert.__name__}. Write {expert.__name__}()."
             )
+        _check_ends(f"Expert {name!r}", expert)
         if not (_is_estimator(expert) and _predicts(expert)):
             raise TypeError(
                 f"Expert {name!r} must be a scikit-learn estimator with fit and "
@@ -126,6 +127,7 @@ class Composition:
     def checked_gate(self):
         """Validate the gate."""
         gate = self._gate()
+        _check_ends("The 'gate'", gate)
         if not (_is_estimator(gate) and _predicts_probabilities(gate)):
             remedy = f" Write {gate.__name__}()." if isinstance(gate, type) else ""
             raise TypeError(
@@ -186,6 +188,15 @@ def _check_named(experts, taken_names):
 
 def _is_pair(item):
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def _check_ends(name, part):
+    """Refuse an estimator that nobody can clone, or ask for its tags."""
+    if holds_itself(part):
+        raise ValueError(
+            f"{name}, a {type(part).__name__}, is in its own parameters. Put a clone "
+            "of it there."
+        )
 
 
 def _is_estimator(part):

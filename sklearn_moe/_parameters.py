@@ -15,6 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_moe._estimators import LabelEncodedClassifier
+
 
 class CannotCountError(TypeError):
     """Error of a type of estimator whose parameters cannot be counted."""
@@ -148,6 +150,11 @@ def _count_last_step(pipeline: Pipeline):
 def _count_inner_regressor(regressor: TransformedTargetRegressor):
     check_is_fitted(regressor)
     return count_parameters(regressor.regressor_)
+
+
+@count_parameters.register
+def _count_encoded(encoded: LabelEncodedClassifier):
+    return count_parameters(encoded.classifier_)
 
 
 @count_parameters.register(GridSearchCV)

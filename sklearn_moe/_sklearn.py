@@ -8,6 +8,9 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _raise_for_params as raise_for_params
 from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
+from sklearn.utils._metadata_requests import (
+    _RoutingNotSupportedMixin as RoutingNotSupportedMixin,
+)
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
@@ -32,6 +35,7 @@ __all__ = [
     "BaseComposition",
     "HasMethods",
     "Interval",
+    "RoutingNotSupportedMixin",
     "StrOptions",
     "VisualBlock",
     "check_matplotlib_support",

@@ -90,6 +90,17 @@ def test_classifiers_take_collections_too(library):
     assert mixture.score(X, y) > 0.8
 
 
+@pytest.mark.parametrize("library", CLASSIFIERS)
+def test_classifiers_learn_any_labels(library):
+    names = ["low", "high"]
+    X, y = spread(ROWS), spread(np.array(names)[LABELS])
+    mixture = MixtureOfExpertsClassifier(
+        CLASSIFIERS[library], n_experts=2, max_iter=3, random_state=0
+    ).fit(X, y)
+    assert all(set(e.classes_) == set(names) for e in mixture.experts_)
+    assert mixture.score(X, y) > 0.8
+
+
 def test_they_work_beside_experts_that_are_fitted_on_one_worker():
     from sklearn.linear_model import LogisticRegression
 
@@ -107,8 +118,8 @@ def test_they_work_beside_experts_that_are_fitted_on_one_worker():
 
 
 def test_what_the_library_does_not_take_is_blamed_on_the_expert():
-    mixture = MixtureOfExpertsClassifier(CLASSIFIERS["xgboost"], n_experts=2)
-    labels = np.where(LABELS == 1, "high", "low")
+    expert = xgboost_dask.DaskXGBClassifier(tree_method="by guessing")
+    mixture = MixtureOfExpertsClassifier(expert, n_experts=2)
     with pytest.raises(Exception, match="expert0"):
-        mixture.fit(spread(ROWS), spread(labels))
+        mixture.fit(spread(ROWS), spread(LABELS))
     assert not hasattr(mixture, "experts_")

@@ -6,11 +6,21 @@ import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from imblearn import FunctionSampler
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     AdaBoostRegressor,
     BaggingRegressor,
     HistGradientBoostingRegressor,
@@ -18,7 +28,13 @@ from sklearn.ensemble import (
     StackingRegressor,
     VotingRegressor,
 )
-from sklearn.feature_selection import SelectFromModel
+from sklearn.feature_selection import (
+    RFECV,
+    SelectFromModel,
+    SelectKBest,
+    SequentialFeatureSelector,
+    f_regression,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
@@ -104,6 +120,26 @@ ONE_RIDGE = {"ridge__alpha": [1e-6, 1e-5]}
 BINS = KBinsDiscretizer(2, encode="ordinal", quantile_method="averaged_inverted_cdf")
 COLUMNS = make_column_transformer((StandardScaler(), [0]), remainder="passthrough")
 
+
+class MeanOfTarget(TransformerMixin, BaseEstimator):
+    """A transformer that does not tell by a tag that it learns the target."""
+
+    def fit(self, X, y):
+        self.mean_ = np.mean(y)
+        return self
+
+    def transform(self, X):
+        return np.column_stack([X, np.full(len(X), self.mean_)])
+
+
+def each_row_twice(X, y):
+    return np.concatenate([X, X]), np.concatenate([y, y])
+
+
+TWICE = make_sampling_pipeline(
+    FunctionSampler(func=each_row_twice, validate=False), Ridge(1e-6)
+)
+
 WAYS = {
     "direct": {
         "estimator": Ridge(1e-6),
@@ -120,6 +156,10 @@ WAYS = {
         ),
         "pipeline with a selection": make_pipeline(
             SelectFromModel(Lasso(1e-3)), Ridge(1e-6)
+        ),
+        "pipeline with a selection by scores": make_pipeline(
+            SequentialFeatureSelector(Ridge(1e-6), n_features_to_select=1, cv=3),
+            Ridge(1e-6),
         ),
         "pipeline with a frozen step": make_pipeline(
             FrozenEstimator(FunctionTransformer()), Ridge(1e-6)
@@ -166,6 +206,8 @@ WAYS = {
         "pipeline with boosting by weights": make_pipeline(
             StandardScaler(), AdaBoostRegressor(LinearRegression(), n_estimators=3)
         ),
+    },
+    "resample": {
         "pipeline with target encoding": make_pipeline(
             make_union(
                 StandardScaler(),
@@ -173,8 +215,23 @@ WAYS = {
             ),
             Ridge(1e-6),
         ),
-    },
-    "resample": {
+        "pipeline with a step that asks for the target": make_pipeline(
+            MeanOfTarget(), Ridge(1e-6)
+        ),
+        "pipeline with a selection by a test": make_pipeline(
+            SelectKBest(f_regression, k=1), Ridge(1e-6)
+        ),
+        "pipeline with a selection that cannot be routed": make_pipeline(
+            RFECV(LinearRegression()), Ridge(1e-6)
+        ),
+        "pipeline with a selection before boosting by weights": make_pipeline(
+            SelectFromModel(Lasso(1e-3)),
+            AdaBoostRegressor(LinearRegression(), n_estimators=3),
+        ),
+        "pipeline with a step that adds rows": TWICE,
+        "search for a pipeline with a step that adds rows": GridSearchCV(
+            TWICE, ONE_RIDGE
+        ),
         "neighbours": NEIGHBORS,
         "gaussian process": GaussianProcessRegressor(
             RBF(1.0), alpha=1e-6, optimizer=None
@@ -252,6 +309,8 @@ def test_an_expert_that_must_transform_two_targets_gets_weights():
         make_pipeline(StandardScaler(), OWN_SCORE),
         CalibratedClassifierCV(LinearSVC()),
         CalibratedClassifierCV(KNeighborsClassifier()),
+        CalibratedClassifierCV(make_pipeline(StandardScaler(), AdaBoostClassifier())),
+        make_sampling_pipeline(SMOTE(), LogisticRegression()),
         GridSearchCV(LogisticRegression(), {"C": [1, 10]}, scoring="roc_auc"),
         KNeighborsClassifier(),
     ],

@@ -7,8 +7,10 @@ from sklearn_moe._estimators.incremental import (
     learn_batch,
     supports_batches,
 )
+from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import (
     copy_if_overwriting,
+    holds_itself,
     last_step,
     seeded_clone,
     unwrap_frozen,
@@ -28,11 +30,13 @@ __all__ = [
     "MIN_ROWS_OF_CLASS",
     "NEGLIGIBLE",
     "IncrementalFit",
+    "LabelEncodedClassifier",
     "OnlineFit",
     "WarmStartError",
     "WeightedFit",
     "copy_if_overwriting",
     "decay_counts",
+    "holds_itself",
     "last_step",
     "learn_batch",
     "seeded_clone",

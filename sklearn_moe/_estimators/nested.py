@@ -5,11 +5,14 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._sklearn import safe_indexing
 
 
 def last_step(estimator):
     """Return the last step of a pipeline, or any other estimator itself."""
+    if isinstance(estimator, LabelEncodedClassifier):
+        estimator = estimator.classifier_
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
@@ -53,19 +56,39 @@ def nested_estimators(estimator):
     if is_mixture(estimator):
         return [estimator]
     found = [estimator]
-    for value in estimator.get_params(deep=False).values():
-        for inner in _estimators_in(value):
-            found.extend(nested_estimators(inner))
+    for inner in parts_of(estimator):
+        found.extend(nested_estimators(inner))
     return found
 
 
-def _estimators_in(value):
-    """Yield the estimators in a parameter, which may be a list, a tuple or a dict."""
+def parts_of(estimator):
+    """Return the estimators that are in the parameters of an estimator itself."""
+    return list(_estimators_in(_contents(estimator)))
+
+
+def _estimators_in(values):
+    """Yield the estimators among values, or in lists, tuples and dicts among them."""
+    for value in values:
+        if is_estimator(value):
+            yield value
+        else:
+            yield from _estimators_in(_contents(value))
+
+
+def holds_itself(value, around=()):
+    """Return whether an estimator, or a list, tuple or dict, is found within itself."""
+    if any(value is outer for outer in around):
+        return True
+    return any(holds_itself(inner, (*around, value)) for inner in _contents(value))
+
+
+def _contents(value):
+    """Parameters of an estimator, or what is in a list, a tuple or a dict."""
     if is_estimator(value):
-        yield value
-    elif isinstance(value, (list, tuple, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _estimators_in(item)
+        value = value.get_params(deep=False)
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def is_estimator(value):

@@ -13,9 +13,10 @@ import numpy as np
 from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.feature_selection import SelectKBest, SelectPercentile
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import TargetEncoder
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     get_routing_for_object,
@@ -23,8 +24,13 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_moe._estimators.nested import is_estimator, is_mixture, nested_estimators
-from sklearn_moe._sklearn import metadata_request
+from sklearn_moe._estimators.nested import (
+    is_estimator,
+    is_mixture,
+    nested_estimators,
+    parts_of,
+)
+from sklearn_moe._sklearn import RoutingNotSupportedMixin, metadata_request
 
 
 def request_weights(estimator):
@@ -34,15 +40,19 @@ def request_weights(estimator):
     `WeightedFit`.
     """
     nested = nested_estimators(estimator)
-    predictors = [each for each in nested if is_classifier(each) or is_regressor(each)]
-    leaves = [each for each in predictors if len(nested_estimators(each)) == 1]
-    if any(map(_refuses_weights, predictors)) or not all(map(_takes_weights, leaves)):
+    learners = [each for each in nested if _learns_target(each)]
+    leaves = [each for each in learners if len(nested_estimators(each)) == 1]
+    if any(map(_refuses_weights, learners)) or not all(map(_takes_weights, leaves)):
+        return "resample"
+    if any(map(_changes_rows, nested)):
         return "resample"
     if len(nested) > 1 and _request_routing(estimator, nested):
         return "routed"
     if has_fit_parameter(estimator, "sample_weight"):
-        return "direct"
-    steps = isinstance(estimator, Pipeline) and _takes_weights(estimator[-1])
+        # What only hands weights on, to what does not take them, does so in vain.
+        manages = len(nested) == 1 or isinstance(estimator, RoutingNotSupportedMixin)
+        return "direct" if manages or _reach_learners(estimator) else "resample"
+    steps = isinstance(estimator, Pipeline) and _reach_learners(estimator)
     return "steps" if steps else "resample"
 
 
@@ -57,10 +67,6 @@ def weights_of_steps(pipeline):
 
 def _request_routing(estimator, nested):
     """Request weights in nested estimators; return whether routing passes them on."""
-    # TargetEncoder cannot be fitted in a pipeline if routing is enabled, as of
-    # scikit-learn 1.9.
-    if any(isinstance(each, TargetEncoder) for each in nested):
-        return False
     parameters = signature(estimator.fit).parameters
     passes_on = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     if not passes_on and "sample_weight" not in parameters:
@@ -72,6 +78,8 @@ def _request_routing(estimator, nested):
             for each in filterfalse(is_mixture, nested):
                 routing = get_routing_for_object(each)
                 consumes = routing.consumes("fit", ["sample_weight"])
+                if not consumes and _holds_learner(each):
+                    return False
                 if consumes and isinstance(routing, MetadataRouter):
                     process_routing(each, "fit", sample_weight=np.ones(1))
             routing = get_routing_for_object(estimator)
@@ -80,6 +88,39 @@ def _request_routing(estimator, nested):
             # for which weights cannot be requested.
             return False
         return routing.consumes("fit", ["sample_weight"])
+
+
+def _reach_learners(estimator):
+    """Whether the parts of an estimator in which the target is learnt take weights."""
+    return all(_takes_weights(e) for e in parts_of(estimator) if _holds_learner(e))
+
+
+def _holds_learner(estimator):
+    return any(map(_learns_target, nested_estimators(estimator)))
+
+
+def _learns_target(estimator):
+    """Whether an estimator, without those in it, learns the target.
+
+    Many transformers of other packages have no tag that says so, but ask for the target
+    when they are fitted. Two of scikit-learn can do without one, if they are given a
+    score that can.
+    """
+    if is_classifier(estimator) or is_regressor(estimator):
+        return True
+    if isinstance(estimator, (SelectKBest, SelectPercentile)):
+        return True
+    y = signature(estimator.fit).parameters.get("y")
+    asks_for_y = y is not None and y.default is Parameter.empty
+    return asks_for_y or get_tags(estimator).target_tags.required
+
+
+def _changes_rows(estimator):
+    """Whether an estimator adds or drops rows in a fit, so that weights do not fit.
+
+    Samplers of imbalanced-learn do, and some transformers of feature_engine.
+    """
+    return hasattr(estimator, "fit_resample") or hasattr(estimator, "transform_x_y")
 
 
 def _takes_weights(estimator):

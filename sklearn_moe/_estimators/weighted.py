@@ -7,10 +7,12 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 
+from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import (
     is_mixture,
     last_step,
     may_overwrite,
+    nested_estimators,
     seeded_clone,
 )
 from sklearn_moe._estimators.row_selection import (
@@ -29,9 +31,13 @@ class WeightedFit:
     An estimator that takes `sample_weight` gets it ("direct"). A meta-estimator gets it
     by metadata routing ("routed"), whatever the user's configuration, and passes it to
     every nested estimator that takes it. A pipeline for which routing does not work
-    gets the weights of its steps by their names ("steps"). If the estimator that
-    predicts takes no weights, everything is fitted to a systematic resample of the rows
-    ("resample") [1]_. Weights that are all one are left out.
+    gets the weights of its steps by their names ("steps"). If anything in it learns the
+    target and gets no weights in these ways, or adds and drops rows as SMOTE does,
+    everything is fitted to a systematic resample of the rows ("resample") [1]_. Weights
+    that are all one are left out.
+
+    A classifier that demands the labels 0, 1, ... learns the codes of others, see
+    `LabelEncodedClassifier`.
 
     All fits have the same seeds, for every `random_state` in the estimator that is None
     and for the resample, so that a fit depends on the weights alone.
@@ -96,6 +102,8 @@ class WeightedFit:
         with config_context(enable_metadata_routing=routed):
             if previous is not None:
                 return _fit_warm(previous, self.estimator, X, y, arguments)
+            if labels is not None:
+                return _fit_classifier(self.estimator, X, y, arguments)
             return clone(self.estimator).fit(X, y, **arguments)
 
 
@@ -115,3 +123,55 @@ def _fit_warm(previous, estimator, X, y, arguments):
     warm_start = last_step(estimator).warm_start
     last_step(fitted).set_params(warm_start=warm_start)
     return fitted
+
+
+# Classifiers that not any labels will do for
+# -------------------------------------------
+
+
+def _fit_classifier(classifier, X, y, arguments):
+    """Fit a clone of a classifier; to the codes of the labels, if it asks for them.
+
+    Nothing tells beforehand whether it does, but it does so before it learns anything.
+    Whatever else is wrong is so with codes as well.
+    """
+    try:
+        return clone(classifier).fit(X, y, **arguments)
+    except Exception as error:
+        if "nu is infeasible" in str(error):
+            error.add_note(_INFEASIBLE_NU)
+        if not any(map(_may_ask_for_codes, nested_estimators(classifier))):
+            raise
+        try:
+            return _label_encoded(classifier, y).fit(X, y, **arguments)
+        except Exception as with_codes:
+            if str(with_codes) != str(error):
+                error.add_note(f"With the labels 0, 1, ... it says: {with_codes}")
+            raise error from None
+
+
+def _may_ask_for_codes(estimator):
+    """Whether an estimator is a classifier from elsewhere; scikit-learn's do not."""
+    package = type(estimator).__module__.partition(".")[0]
+    return is_classifier(estimator) and package != "sklearn"
+
+
+def _label_encoded(classifier, y):
+    """The classifier as one that learns codes.
+
+    For two classes boosted trees have another objective than for more. They choose it
+    themselves, but a fit of XGBoost leaves its choice among the parameters.
+    """
+    classifier = clone(classifier)
+    if len(np.unique(y)) == 2:
+        for each in nested_estimators(classifier):
+            if str(each.get_params(deep=False).get("objective")).startswith("multi"):
+                each.set_params(objective=None)
+    return LabelEncodedClassifier(classifier)
+
+
+_INFEASIBLE_NU = (
+    "Of any two classes, the share of the rarer one must be at least nu / 2, by weight, "
+    "in the rows of each expert, where it is smaller than in all rows. Choose a smaller "
+    "nu, or SVC, which has no such limit."
+)

@@ -1,15 +1,21 @@
 """Experts that take Dask collections themselves, like those of LightGBM, XGBoost."""
 
+from functools import partial
 from importlib import import_module
 from operator import itemgetter
 
 import dask.array as da
 import dask.dataframe as dd
+import numpy as np
 import pandas as pd
 from dask import delayed
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 
-from sklearn_moe._estimators import WeightedFit, seeded_clone
+from sklearn_moe._estimators import (
+    LabelEncodedClassifier,
+    WeightedFit,
+    seeded_clone,
+)
 from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe.experts import error_note
 
@@ -59,7 +65,14 @@ class CollectiveFit:
         expert.client = client
         part = f"expert {name!r}"
         with error_note(part), one_fit(part):
-            return as_local(expert.fit(X, y, sample_weight=sample_weight))
+            if not is_classifier(expert):
+                return as_local(expert.fit(X, y, sample_weight=sample_weight))
+            classes = np.unique(client.compute(da.unique(y)).result())
+            codes = y.map_blocks(partial(np.searchsorted, classes), dtype=np.intp)
+            fitted = as_local(expert.fit(X, codes, sample_weight=sample_weight))
+        if np.array_equal(classes, fitted.classes_):
+            return fitted
+        return LabelEncodedClassifier(fitted).take(fitted, classes)
 
 
 def fitter_for(estimator, random_state):

@@ -1,0 +1,53 @@
+"""Classifiers that demand the labels 0, 1, ..., fitted to any others."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import get_tags
+
+
+class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Classifier that learns the codes 0, 1, ... of the labels, in sorted order.
+
+    All attributes but those below are those of the classifier in it.
+
+    Parameters
+    ----------
+    classifier : estimator
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    classifier_ : estimator
+        The fitted classifier, which knows the codes only.
+    """
+
+    def __init__(self, classifier):
+        self.classifier = classifier
+
+    def fit(self, X, y, **fit_params):
+        """Fit the classifier to the codes of the labels."""
+        classes, codes = np.unique(y, return_inverse=True)
+        classifier = clone(self.classifier).fit(X, codes, **fit_params)
+        return self.take(classifier, classes)
+
+    def take(self, classifier, classes):
+        """Take a classifier that was fitted to the codes of the classes."""
+        self.classifier_, self.classes_ = classifier, classes
+        return self
+
+    def predict(self, X):
+        """Predict labels."""
+        return self.classes_[np.asarray(self.classifier_.predict(X), dtype=np.intp)]
+
+    def __getattr__(self, name):
+        # An object that is being copied or unpickled has no attributes yet.
+        inner = vars(self).get("classifier_", vars(self).get("classifier"))
+        if inner is None or name.startswith("__"):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}"
+            )
+        return getattr(inner, name)
+
+    def __sklearn_tags__(self):
+        return get_tags(self.classifier)
