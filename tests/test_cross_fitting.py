@@ -721,6 +721,20 @@ def test_experts_that_know_their_rows_by_heart_are_named_with_the_remedy(Mixture
         mixture.fit(*noisy(Mixture))
 
 
+@may_stop_early
+@pytest.mark.parametrize(
+    ("Mixture", "neighbor"),
+    [
+        (MixtureOfExpertsRegressor, KNeighborsRegressor(1)),
+        (MixtureOfExpertsClassifier, KNeighborsClassifier(1)),
+    ],
+)
+def test_an_expert_that_knows_its_resample_by_heart_is_named(Mixture, neighbor):
+    mixture = Mixture(neighbor, 2, cv=None, random_state=0, max_iter=5)
+    with pytest.warns(UserWarning, match="expert0.* reproduce their training targets"):
+        mixture.fit(*noisy(Mixture))
+
+
 @both
 @pytest.mark.parametrize("specialize", [True, False])
 @may_stop_early

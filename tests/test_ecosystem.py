@@ -8,20 +8,25 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import BaggingClassifier, VotingRegressor
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from xgboost import XGBClassifier
 
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
+from sklearn_moe.inspection import describe
 
 
 def regression():
@@ -503,3 +508,85 @@ def test_a_pipeline_that_asks_for_weights_is_an_expert(Mixture):
     with sklearn.config_context(enable_metadata_routing=False):
         plain = Mixture(expert, n_experts=2, random_state=0).fit(X, y)
     np.testing.assert_array_equal(answers(routed, X), answers(plain, X))
+
+
+# Experts that need help
+# ----------------------
+
+
+def test_a_target_encoder_learns_from_the_rows_of_its_own_expert():
+    rng = np.random.default_rng(0)
+    effect, x = rng.integers(0, 8, 600), rng.normal(size=600)
+    X = pd.DataFrame({"x": x, "kind": [f"kind{k}" for k in effect]})
+    y = np.where(x < 0, effect, -effect) + 0.2 * rng.normal(size=600)
+    expert = make_pipeline(
+        make_column_transformer((TargetEncoder(target_type="continuous"), ["kind"])),
+        Ridge(),
+    )
+    gate = make_pipeline(make_column_transformer(("passthrough", ["x"])), SoftmaxGate())
+    mixture = MixtureOfExpertsRegressor(expert, 2, gate=gate, init=x < 0)
+    assert mixture.fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    "place", ["expert", "expert in a search", "gate"], ids=lambda place: place
+)
+def test_a_sampler_may_be_part_of_an_expert_or_of_the_gate(place):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = np.where(X[:, 0] * X[:, 1] > 0.5, "yes", "no")
+    part = make_sampling_pipeline(SMOTE(random_state=0), LogisticRegression())
+    if place == "expert in a search":
+        part = GridSearchCV(part, {"logisticregression__C": [1.0]}, cv=2)
+    parts = {"gate": part} if place == "gate" else {"experts": part}
+    mixture = MixtureOfExpertsClassifier(n_experts=2, random_state=0, **parts)
+    assert mixture.fit(X, y).score(X, y) > 0.8
+
+
+def with_rare_class(name):
+    """Two classes, and one row of a third."""
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    y = np.where(X[:, 0] > 0, *name[:2])
+    y[0] = name[2]
+    return X, y
+
+
+@pytest.mark.parametrize("names", [("high", "low", "none"), (0, 2, 1)], ids=str)
+def test_xgboost_learns_labels_that_are_texts_or_missing_in_a_fold(names):
+    X, y = with_rare_class(names)
+    boosting = XGBClassifier(n_estimators=5, n_jobs=1)
+    experts = [("boosting", boosting), ("logistic", LogisticRegression())]
+    mixture = MixtureOfExpertsClassifier(experts, random_state=0).fit(X, y)
+    assert mixture.score(X, y) > 0.9
+    assert set(mixture.predict(X)) <= set(names)
+
+
+def test_labels_do_not_hide_what_an_expert_is():
+    X, y = with_rare_class(("high", "low", "low"))
+    boosting = XGBClassifier(n_estimators=5, n_jobs=1)
+    mixture = MixtureOfExpertsClassifier(boosting, 2, random_state=0).fit(X, y)
+    assert list(describe(mixture, X, y)["estimator"]) == ["XGBClassifier"] * 2
+    assert mixture.experts_[0].feature_importances_.shape == (3,)
+    assert list(mixture.experts_[0].classes_) == ["high", "low"]
+    assert "XGBClassifier" in mixture._repr_html_()
+
+
+@pytest.mark.parametrize("place", ["Expert 'expert0'", "The 'gate'"])
+@pytest.mark.parametrize("within", ["itself", "a pipeline", "a list"])
+def test_an_estimator_that_is_in_its_own_parameters_is_refused(place, within):
+    bagging = BaggingClassifier()
+    inside = {"itself": bagging, "a pipeline": make_pipeline(bagging), "a list": []}
+    bagging.estimator = inside[within]
+    if within == "a list":
+        bagging.estimator.append(bagging)
+    parts = {"gate": bagging} if "gate" in place else {"experts": bagging}
+    mixture = MixtureOfExpertsClassifier(n_experts=2, **parts)
+    with pytest.raises(ValueError, match=f"{place}.* is in its own parameters"):
+        mixture.fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+
+
+def test_an_estimator_may_be_in_another_twice():
+    X, y = regression()
+    ridge = Ridge()
+    twice = VotingRegressor([("one", ridge), ("other", ridge)])
+    MixtureOfExpertsRegressor(twice, n_experts=1).fit(X, y)

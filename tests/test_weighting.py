@@ -1,5 +1,7 @@
 """Weights of rows get where they belong, in whatever estimator is the expert."""
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
@@ -15,6 +17,7 @@ from sklearn.base import (
     RegressorMixin,
     TransformerMixin,
     clone,
+    is_classifier,
 )
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -57,7 +60,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.svm import LinearSVC
+from sklearn.svm import LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_moe import (
@@ -704,3 +707,117 @@ def test_folds_of_one_class_do_not_stop_the_mixture(classifier):
     ).fit(X, y)
     assert [expert.classes_.tolist() for expert in mixture.experts_] == [[0, 1]] * 2
     np.testing.assert_allclose(mixture.predict_proba(X).sum(axis=1), 1)
+
+
+def test_a_step_that_looks_for_neighbours_in_each_class_has_enough_of_each():
+    X, y, _ = two_regimes(MixtureOfExpertsClassifier)
+    weights = np.where(y == 1, 1.0, 1e-7)
+    sampled = make_sampling_pipeline(SMOTE(), LogisticRegression())
+    assert len(weighted_fit(sampled, X, y, weights).classes_) == 2
+
+
+def test_a_share_of_support_vectors_that_no_expert_can_have_is_explained():
+    X, y, _ = two_regimes(MixtureOfExpertsClassifier)
+    weights = np.where(y == 1, 1.0, 0.01)
+    with pytest.raises(ValueError, match="infeasible") as caught:
+        weighted_fit(NuSVC(nu=0.5), X, y, weights)
+    assert "smaller nu" in caught.value.__notes__[0]
+
+
+# Classifiers that demand the labels 0, 1, ...
+# --------------------------------------------
+
+
+class OnlyCodes(ClassifierMixin, BaseEstimator):
+    """A logistic regression that refuses other labels than 0, 1, ..."""
+
+    def __init__(self, objective=None, C=1.0):
+        self.objective = objective
+        self.C = C
+
+    def fit(self, X, y, sample_weight=None):
+        n_classes = len(np.unique(y))
+        if not np.array_equal(np.unique(y), np.arange(n_classes)):
+            raise ValueError("labels")
+        if self.C < 0:
+            raise ValueError("C must not be negative")
+        if n_classes == 2 and self.objective == "multi:softprob":
+            raise ValueError("two are not many")
+        logistic = LogisticRegression(C=self.C).fit(X, y, sample_weight)
+        self.coef_, self.classes_ = logistic.coef_, logistic.classes_
+        self.logistic_ = logistic
+        return self
+
+    def predict(self, X):
+        return self.logistic_.predict(X)
+
+    def predict_proba(self, X):
+        return self.logistic_.predict_proba(X)
+
+
+def of_names(names):
+    """Rows, a label for each out of some names, and weights."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (90, 2))
+    y = np.array(names)[np.digitize(X[:, 0], np.linspace(-1, 1, len(names) + 1)[1:-1])]
+    return X, y, rng.uniform(0.5, 1, 90)
+
+
+NESTED_CODES = pytest.mark.parametrize(
+    "classifier",
+    [
+        OnlyCodes(),
+        make_pipeline(StandardScaler(), OnlyCodes()),
+        GridSearchCV(OnlyCodes(), {"C": [1.0]}, cv=2),
+        CalibratedClassifierCV(OnlyCodes(), cv=2),
+    ],
+    ids=lambda classifier: str(classifier)[:20],
+)
+
+
+@NESTED_CODES
+@pytest.mark.parametrize("names", [["no", "yes"], [0, 2], [-1, 5, 9]], ids=str)
+def test_a_classifier_that_demands_codes_learns_any_labels(classifier, names):
+    X, y, weights = of_names(names)
+    fitted = weighted_fit(classifier, X, y, weights)
+    codes = np.unique(y, return_inverse=True)[1]
+    expected = weighted_fit(classifier, X, codes, weights)
+    np.testing.assert_array_equal(fitted.classes_, names)
+    np.testing.assert_array_equal(
+        fitted.predict(X), np.array(names)[expected.predict(X)]
+    )
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_classifier_that_has_its_codes_is_fitted_as_it_is():
+    X, y, weights = of_names([0, 1])
+    assert type(weighted_fit(OnlyCodes(), X, y, weights)) is OnlyCodes
+
+
+def test_an_objective_for_more_classes_is_none_for_two():
+    X, y, weights = of_names([0, 1])
+    fitted = weighted_fit(OnlyCodes("multi:softprob"), X, y, weights)
+    assert fitted.score(X, y) > 0.9
+
+
+def test_what_a_classifier_of_codes_knows_is_to_be_seen():
+    X, y, weights = of_names(["no", "yes"])
+    fitted = weighted_fit(OnlyCodes(), X, y, weights)
+    assert fitted.coef_.shape == (1, 2)
+    assert not hasattr(fitted, "feature_importances_")
+    assert is_classifier(clone(fitted))
+    copied = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copied.predict(X), fitted.predict(X))
+
+
+def test_an_error_that_is_not_about_labels_is_the_one_that_is_raised():
+    X, y, weights = of_names(["no", "yes"])
+    with pytest.raises(ValueError, match="C must not be negative"):
+        weighted_fit(OnlyCodes(C=-1.0), X, y, weights)
+
+
+def test_classifiers_of_scikit_learn_are_not_tried_twice():
+    X, y, weights = of_names(["no", "yes"])
+    # It would be fitted to codes without an error, and mean the wrong class.
+    with pytest.raises(ValueError, match="class_weight"):
+        weighted_fit(LogisticRegression(class_weight={0: 1, 1: 5}), X, y, weights)

@@ -49,15 +49,15 @@ def systematic_resample(weights, offset, unit=1.0):
     return np.repeat(np.arange(len(weights)), copies)
 
 
-def with_all_classes(rows, weights, labels):
+def with_all_classes(rows, weights, labels, n_rows=MIN_ROWS_OF_CLASS):
     """Add the heaviest rows of the classes of which a resample has too few.
 
     Given the numbers of its rows, and weights and labels of all rows, return sorted row
-    numbers, `MIN_ROWS_OF_CLASS` different ones at least of each class that has as many.
+    numbers, `n_rows` different ones at least of each class that has as many.
     """
     copies = np.bincount(rows, minlength=len(weights))
     for members in _class_masks(labels):
-        n_missing = MIN_ROWS_OF_CLASS - np.count_nonzero(copies[members])
+        n_missing = n_rows - np.count_nonzero(copies[members])
         if n_missing > 0:
             copies[_heaviest(members & (copies == 0), weights, n_missing)] = 1
     return np.repeat(np.arange(len(weights)), copies)

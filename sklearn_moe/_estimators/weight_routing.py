@@ -44,7 +44,7 @@ def request_weights(estimator):
     leaves = [each for each in learners if len(nested_estimators(each)) == 1]
     if any(map(_refuses_weights, learners)) or not all(map(_takes_weights, leaves)):
         return "resample"
-    if any(map(_changes_rows, nested)):
+    if changes_rows(estimator):
         return "resample"
     if len(nested) > 1 and _request_routing(estimator, nested):
         return "routed"
@@ -54,6 +54,18 @@ def request_weights(estimator):
         return "direct" if manages or _reach_learners(estimator) else "resample"
     steps = isinstance(estimator, Pipeline) and _reach_learners(estimator)
     return "steps" if steps else "resample"
+
+
+def changes_rows(estimator):
+    """Return whether anything in an estimator adds or drops rows when it is fitted.
+
+    Samplers of imbalanced-learn do, and some transformers of feature_engine: a weight
+    for each row does not fit the rows that they make.
+    """
+    return any(
+        hasattr(each, "fit_resample") or hasattr(each, "transform_x_y")
+        for each in nested_estimators(estimator)
+    )
 
 
 def weights_of_steps(pipeline):
@@ -113,14 +125,6 @@ def _learns_target(estimator):
     y = signature(estimator.fit).parameters.get("y")
     asks_for_y = y is not None and y.default is Parameter.empty
     return asks_for_y or get_tags(estimator).target_tags.required
-
-
-def _changes_rows(estimator):
-    """Whether an estimator adds or drops rows in a fit, so that weights do not fit.
-
-    Samplers of imbalanced-learn do, and some transformers of feature_engine.
-    """
-    return hasattr(estimator, "fit_resample") or hasattr(estimator, "transform_x_y")
 
 
 def _takes_weights(estimator):

@@ -16,13 +16,25 @@ from sklearn_moe._estimators.nested import (
     seeded_clone,
 )
 from sklearn_moe._estimators.row_selection import (
+    MIN_ROWS,
+    MIN_ROWS_OF_CLASS,
     NEGLIGIBLE,
     substantial_rows,
     systematic_resample,
     with_all_classes,
 )
-from sklearn_moe._estimators.weight_routing import request_weights, weights_of_steps
+from sklearn_moe._estimators.weight_routing import (
+    changes_rows,
+    request_weights,
+    weights_of_steps,
+)
 from sklearn_moe._sklearn import check_method_params, routing_enabled, safe_indexing
+
+INFEASIBLE_NU = (
+    "Of any two classes, the rarer one must have a share of nu / 2 at least, by weight."
+    " In the rows of an expert it may be rarer than in all. Choose a smaller nu, or "
+    "SVC, which has no such limit."
+)
 
 
 class WeightedFit:
@@ -53,6 +65,9 @@ class WeightedFit:
         self.offset = random_state.uniform()
         self.weighting = request_weights(self.estimator)
         self.may_overwrite = may_overwrite(self.estimator)
+        # SMOTE looks for neighbours within each class, of which it needs more.
+        sampled = changes_rows(self.estimator)
+        self._min_rows_of_class = MIN_ROWS if sampled else MIN_ROWS_OF_CLASS
 
     def goes_on_from(self, last):
         """Return whether a fit continues the last one: that of a mixture does."""
@@ -76,10 +91,7 @@ class WeightedFit:
             weights = np.ones(len(rows))
         labels = y[rows] if is_classifier(self.estimator) else None
         if self.weighting == "resample":
-            chosen = systematic_resample(weights, self.offset, unit)
-            if labels is not None:
-                chosen = with_all_classes(chosen, weights, labels)
-            arguments = {}
+            chosen, arguments = self._resample(weights, labels, unit), {}
         else:
             chosen = substantial_rows(weights, labels)
             passed = np.maximum(weights[chosen], NEGLIGIBLE * weights.max())
@@ -105,6 +117,20 @@ class WeightedFit:
             if labels is not None:
                 return _fit_classifier(self.estimator, X, y, arguments)
             return clone(self.estimator).fit(X, y, **arguments)
+
+    def learnt_weights(self, y, weights, unit):
+        """Weights as a fit to all rows knows them: of a resample, the draws of each."""
+        if self.weighting != "resample":
+            return weights
+        labels = y if is_classifier(self.estimator) else None
+        rows = self._resample(weights, labels, unit)
+        return np.bincount(rows, minlength=len(weights))
+
+    def _resample(self, weights, labels, unit):
+        rows = systematic_resample(weights, self.offset, unit)
+        if labels is None:
+            return rows
+        return with_all_classes(rows, weights, labels, self._min_rows_of_class)
 
 
 class WarmStartError(ValueError):
@@ -139,15 +165,10 @@ def _fit_classifier(classifier, X, y, arguments):
         return clone(classifier).fit(X, y, **arguments)
     except Exception as error:
         if "nu is infeasible" in str(error):
-            error.add_note(_INFEASIBLE_NU)
+            error.add_note(INFEASIBLE_NU)
         if not any(map(_may_ask_for_codes, nested_estimators(classifier))):
             raise
-        try:
-            return _label_encoded(classifier, y).fit(X, y, **arguments)
-        except Exception as with_codes:
-            if str(with_codes) != str(error):
-                error.add_note(f"With the labels 0, 1, ... it says: {with_codes}")
-            raise error from None
+        return _label_encoded(classifier, y).fit(X, y, **arguments)
 
 
 def _may_ask_for_codes(estimator):
@@ -168,10 +189,3 @@ def _label_encoded(classifier, y):
             if str(each.get_params(deep=False).get("objective")).startswith("multi"):
                 each.set_params(objective=None)
     return LabelEncodedClassifier(classifier)
-
-
-_INFEASIBLE_NU = (
-    "Of any two classes, the share of the rarer one must be at least nu / 2, by weight, "
-    "in the rows of each expert, where it is smaller than in all rows. Choose a smaller "
-    "nu, or SVC, which has no such limit."
-)

@@ -49,9 +49,13 @@ def find_interpolating(pool, fitted, likelihood, random_state):
     halves = KFold(2, shuffle=True, random_state=random_state)
     seen, unseen = next(halves.split(everything))
     for k, expert in enumerate(fitted):
-        given = expert.weights
-        weights = block.sample_weight if given is None else given.of(k)
-        if pool.frozen[k] or _n_effective(weights) < ENOUGH_ROWS:
+        if pool.frozen[k]:
+            continue
+        own = expert.weights
+        given = block.sample_weight if own is None else own.of(k)
+        # An expert that is resampled has not seen all rows that have weight.
+        weights = pool.learnt_weights(k, given)
+        if _n_effective(weights) < ENOUGH_ROWS:
             continue
         # What it warns of in predictions of these rows has been told.
         with without_warnings():
@@ -60,7 +64,7 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         # They would be about an expert that nobody will have.
         with without_warnings():
-            refitted = pool.refit(k, weights, seen)
+            refitted = pool.refit(k, given, seen)
             interpolates[k] = error(refitted, unseen, weights) > REVEALING
     return interpolates
 

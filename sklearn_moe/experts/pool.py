@@ -324,6 +324,12 @@ class ExpertPool:
         unit = block.sample_weight.mean()
         return fit_expert(block, weights, unit, self._task(k, None), (rows, None))[0]
 
+    def learnt_weights(self, k, weights):
+        """Weights of the rows, in one block, as the fit of an expert knows them."""
+        block = self.rows.block
+        unit = block.sample_weight.mean()
+        return self._fitters[k].learnt_weights(block.y, weights, unit)
+
     def predict(self, estimator, rows):
         """What a fitted expert predicts for some rows, which lie in one block."""
         return self._output_of(estimator, safe_indexing(self.rows.block.X, rows))
