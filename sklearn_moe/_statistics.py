@@ -69,10 +69,14 @@ class Moments:
         return np.sqrt(self.variance)
 
     @property
+    def constant(self):
+        """Whether there is no spread but for rounding."""
+        return self.spread <= ROUNDING * np.abs(self.mean)
+
+    @property
     def scale(self):
         """Standard deviation, and 1 where there is none but for rounding."""
-        constant = self.spread <= ROUNDING * np.abs(self.mean)
-        return np.where(constant, 1.0, self.spread)
+        return np.where(self.constant, 1.0, self.spread)
 
     def __rmul__(self, factor):
         return replace(self, weight=factor * self.weight)

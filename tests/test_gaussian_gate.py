@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from _rows import rows_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_iris
@@ -111,6 +111,75 @@ def test_no_variance_is_below_the_smallest():
     gate = GaussianGate("full", reg_covar=0.01).fit(X, X[:, 0] > 0.5)
     np.testing.assert_allclose(gate.covariances_[0][0, 0], 0.01 * 0.25)
     assert np.isfinite(gate.predict_proba(X)).all()
+
+
+# Far from the rows, and close to nothing
+# ---------------------------------------
+
+
+@TYPES
+@given(row=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32)))
+@settings(max_examples=50)
+def test_weights_sum_to_one_wherever_a_row_lies(iris, covariance_type, row):
+    X, y = iris
+    gate = GaussianGate(covariance_type).fit(X, y)
+    rows = np.resize(np.array([*row, 1e300, -1e308, 0.0, 1e8]), (3, 4))
+    np.testing.assert_allclose(gate.predict_proba(rows).sum(axis=1), 1, rtol=1e-14)
+
+
+@TYPES
+def test_far_out_the_widest_region_along_the_ray_is_trusted(covariance_type):
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    # The first class is wide in the first column, the second in the second.
+    X = rng.normal(size=(400, 2)) * np.where(y[:, np.newaxis] == [1, 0], 1.0, 3.0)
+    gate = GaussianGate(covariance_type).fit(X, y)
+    for distance in (1e2, 1e9, 1e99, 1e101, 1e160, 1e300):
+        rows = distance * np.array([[1.0, 0.1], [0.1, 1.0], [-1.0, 0.1]])
+        np.testing.assert_array_equal(gate.predict(rows), [0, 1, 0])
+
+
+@TYPES
+@pytest.mark.parametrize("later", [86_400.0, 3e7, 1e30, 1e300])
+def test_a_column_that_did_not_vary_tells_no_class_from_another(covariance_type, later):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(100, 2)), np.full(100, 1.7e9)])
+    y = (X[:, 0] > 0) + (X[:, 1] > 0.5)
+    gate = GaussianGate(covariance_type).fit(X, y)
+    np.testing.assert_allclose(
+        gate.predict_proba(X + [0, 0, later]), gate.predict_proba(X), rtol=1e-8
+    )
+
+
+@TYPES
+def test_a_mixture_predicts_as_ever_after_a_column_that_did_not_vary(covariance_type):
+    X = np.column_stack([np.linspace(-2, 2, 100), np.full(100, 1.7e9)])
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, gate=GaussianGate(covariance_type), tol=1e-2, random_state=0
+    ).fit(X, np.abs(X[:, 0]))
+    later = mixture.predict(X + [0, 30 * 86_400])
+    # The default expert has learnt nothing of that column either.
+    np.testing.assert_allclose(later, mixture.predict(X), rtol=1e-6)
+
+
+@TYPES
+@pytest.mark.parametrize("reg_covar", [1e-15, 1e-300])
+def test_weights_are_numbers_where_columns_repeat_others(iris, covariance_type, reg_covar):
+    X, y = iris
+    X = np.column_stack([X, X.sum(axis=1), 1 + 1e-9 * X[:, 0]])
+    gate = GaussianGate(covariance_type, reg_covar=reg_covar).fit(X, y)
+    np.testing.assert_allclose(gate.predict_proba(X).sum(axis=1), 1)
+    assert gate.score(X, y) > 0.9
+
+
+@TYPES
+def test_one_row_may_outweigh_all_others(iris, covariance_type):
+    X, y = iris
+    weights = np.ones(len(y))
+    weights[7] = 1e21
+    gate = GaussianGate(covariance_type).fit(X, y, weights)
+    np.testing.assert_allclose(gate.predict_proba(X).sum(axis=1), 1)
+    assert gate.predict(X[[7]]) == y[7]
 
 
 def test_a_missing_value_counts_as_the_mean_of_its_column(iris):

@@ -125,6 +125,32 @@ def test_log_softmax_rules_out_a_logit_of_minus_infinity():
     np.testing.assert_allclose(result, [[-np.inf, -np.log(2), -np.log(2)]])
 
 
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5)
+)
+@settings(max_examples=100)
+def test_weights_sum_to_one_whatever_the_size_of_the_logits(logits):
+    log_weights = kernels.log_softmax(np.array([logits]))
+    np.testing.assert_allclose(np.exp(log_weights).sum(), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e8, 1e12, 1e17, 3e38])
+def test_large_logits_that_are_equal_have_equal_weights(size, dtype):
+    log_weights = kernels.log_softmax(np.array([[size, size, 0.0]], dtype))
+    np.testing.assert_allclose(np.exp(log_weights), [[0.5, 0.5, 0]], rtol=1e-6)
+
+
+def test_the_log_softmax_of_a_loss_keeps_the_weights_of_large_logits():
+    logits, targets = np.array([[1e17, 1e17, 0.0]]), np.array([[0.5, 0.5, 0.0]])
+    loss, derivative, log_weights = kernels.softmax_cross_entropy(
+        logits, targets, np.ones(1)
+    )
+    assert loss == pytest.approx(np.log(2))
+    np.testing.assert_allclose(derivative, 0, atol=1e-15)
+    np.testing.assert_allclose(np.exp(log_weights), targets)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_responsibilities_equal_numpy(shape, scale):

@@ -205,6 +205,22 @@ def test_separable_classes_without_penalty_stay_finite():
     np.testing.assert_allclose(gate.predict_proba(X)[[0, -1], [0, 1]], 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_whose_logits_overflow_have_the_weights_of_the_limit(dtype, container):
+    rng = np.random.default_rng(0)
+    X = 1e-10 * rng.normal(size=(200, 2))
+    gate = SoftmaxGate().fit(X, (X[:, 0] > 0) + 0 + (X[:, 1] > 0))
+    direction, huge = rng.normal(size=(20, 2)), np.finfo(dtype).max / 8
+    far = container((huge * direction).astype(dtype))
+    weights = gate.predict_proba(far)
+    assert weights.dtype == dtype
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_array_equal(gate.predict(far), gate.predict(1e3 * direction))
+    np.testing.assert_array_equal(weights.argmax(axis=1), gate.predict(far))
+    assert np.isfinite(gate.decision_function(far)).all()
+
+
 def test_stopping_early_warns_and_names_the_remedy(iris):
     with pytest.warns(ConvergenceWarning, match="increase max_iter or alpha"):
         SoftmaxGate(max_iter=1).fit(*iris)

@@ -7,6 +7,25 @@ from scipy.linalg import eigh
 
 from sklearn_moe import kernels
 
+# No variance of standardised features is below it, whatever `reg_covar` says: rounding
+# of the others would be left.
+LEAST_VARIANCE = 1e-10
+
+# A row farther out, in standard deviations, counts as lying there: nothing is left but
+# its direction, and squares stay finite.
+FARTHEST = 1e100
+
+
+def shrink_far_rows(design):
+    """Move standardised rows that lie too far out towards the centre; may overwrite."""
+    if np.abs(design).max(initial=0) <= FARTHEST:
+        return design
+    # Standardising may have overflowed.
+    design = np.nan_to_num(design, copy=False)
+    distance = np.abs(design).max(axis=1, keepdims=True)
+    design *= FARTHEST / np.maximum(distance, FARTHEST)
+    return design
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -38,9 +57,10 @@ class Regions:
         for prior, mean, covariance in zip(self.priors, self.means, self.covariances):
             centred = design - mean
             if covariance.ndim == 1:
-                variances, axes = covariance, centred
+                variances, axes = np.maximum(covariance, LEAST_VARIANCE), centred
             else:
                 variances, vectors = eigh(covariance)
+                variances = np.maximum(variances, LEAST_VARIANCE)
                 axes = centred @ vectors
             with np.errstate(divide="ignore"):
                 log_prior = np.log(prior)
@@ -111,6 +131,7 @@ class ClassMoments:
         that EM stays monotone. A class without rows has the region of all rows, and no
         weight.
         """
+        smallest_variance = max(smallest_variance, LEAST_VARIANCE)
         covariances = self.covariances.copy()
         for k in np.flatnonzero(self.weights > 0):
             if covariances.ndim == 2:

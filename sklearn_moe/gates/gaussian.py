@@ -10,7 +10,7 @@ from sklearn_moe._sklearn import Interval, StrOptions
 from sklearn_moe.gates._columns import column_moments, fill_missing
 from sklearn_moe.gates._estimator import BaseGate
 from sklearn_moe.gates._features import gate_features
-from sklearn_moe.gates._regions import ClassMoments, Regions
+from sklearn_moe.gates._regions import ClassMoments, Regions, shrink_far_rows
 from sklearn_moe.gates.bound_gaussian import BoundGaussian
 
 
@@ -33,7 +33,8 @@ class GaussianGate(BaseGate):
     covariance_type : {"diag", "full"}, default="diag"
         Whether the features are independent in each region.
     reg_covar : float, default=1e-3
-        Smallest variance in any direction, on standardised features.
+        Smallest variance in any direction, on standardised features; one below 1e-10
+        counts as that.
 
     Attributes
     ----------
@@ -51,7 +52,8 @@ class GaussianGate(BaseGate):
     feature_mean_ : ndarray of shape (n_features,)
         Means of the training columns, which stand in for missing values.
     feature_scale_ : ndarray of shape (n_features,)
-        Standard deviations of the training columns.
+        Standard deviations of the training columns; 0 for one that is constant but for
+        rounding, which then tells no class from another, wherever a row lies.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -103,7 +105,8 @@ class GaussianGate(BaseGate):
         check_is_fitted(self)
         X = gate_features(self, X, reset=False)
         joint = self._regions().log_joint(self._standardised(X))
-        log_weights = kernels.log_softmax(joint).astype(X.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            log_weights = kernels.log_softmax(joint).astype(X.dtype, copy=False)
         # A weight that rounds to one has the logarithm of one.
         return np.where(np.exp(log_weights) == 1, 0, log_weights)
 
@@ -116,11 +119,14 @@ class GaussianGate(BaseGate):
 
     def _set_standards(self, moments):
         """Learn mean and spread of the features."""
-        self.feature_mean_, self.feature_scale_ = moments.mean, moments.scale
+        self.feature_mean_ = moments.mean
+        self.feature_scale_ = np.where(moments.constant, 0.0, moments.spread)
 
     def _standardised(self, X):
         filled = fill_missing(X, self.feature_mean_).astype(np.float64, copy=False)
-        return (filled - self.feature_mean_) / self.feature_scale_
+        centred = filled - self.feature_mean_
+        with np.errstate(over="ignore"):
+            return shrink_far_rows(_divided(centred, self.feature_scale_))
 
     def _set_regions(self, regions):
         self.priors_ = regions.priors
@@ -129,10 +135,15 @@ class GaussianGate(BaseGate):
 
     def _regions(self):
         """The regions on standardised features."""
-        means = (self.means_ - self.feature_mean_) / self.feature_scale_
-        covariances = self.covariances_ / self._squared_units()
+        means = _divided(self.means_ - self.feature_mean_, self.feature_scale_)
+        covariances = _divided(self.covariances_, self._squared_units())
         return Regions(self.priors_, means, covariances)
 
     def _squared_units(self):
         scale = self.feature_scale_
         return scale**2 if self.covariance_type == "diag" else np.outer(scale, scale)
+
+
+def _divided(array, scale):
+    """An array in units of a scale; zero where that is zero."""
+    return np.divide(array, scale, out=np.zeros_like(array), where=scale > 0)

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
@@ -197,9 +198,28 @@ class SoftmaxGate(BaseGate):
 
     def _logits(self, X):
         columns = softmax_columns(self, X)
-        logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
-        logits += self.intercept_
-        return logits.astype(columns.dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
+            logits += self.intercept_
+            logits = logits.astype(columns.dtype, copy=False)
+        finite = np.isfinite(logits)
+        if not finite.all():
+            overflowed = ~finite.all(axis=1)
+            logits[overflowed] = self._logits_far_out(columns[overflowed])
+        return logits
+
+    def _logits_far_out(self, columns):
+        """Logits of rows in which they overflow, less the largest of the row."""
+        nearby, distance = normalize(
+            columns.astype(np.float64), norm="max", return_norm=True
+        )
+        distance = distance[:, np.newaxis]
+        logits = safe_sparse_dot(nearby, self.coef_.T, dense_output=True)
+        logits += self.intercept_ / distance
+        logits -= logits.max(axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            logits *= distance
+        return np.maximum(logits, np.finfo(columns.dtype).min)
 
     def _objective(self, columns, n_classes, moments=None, n_rows=None, past=None):
         """What is to be minimised; learns the bounds and the strength of the penalty.

@@ -100,10 +100,13 @@ def log_softmax(logits, log_weights):
                 tile[k, j] = logits[start + j, k]
         _exponentiate(tile, shift, total)
         for j in range(TILE):
-            shift[j] += _log(total[j])
+            total[j] = _log(total[j])
         for j in range(n_rows):
             for k in range(n_experts):
-                log_weights[start + j, k] = logits[start + j, k] - shift[j]
+                # In two steps: added to a large shift, the logarithm would be lost.
+                log_weights[start + j, k] = (
+                    logits[start + j, k] - shift[j]
+                ) - total[j]
 
 
 @_jit
@@ -142,6 +145,7 @@ def responsibilities(
 def softmax_cross_entropy(logits, targets, sample_weight, derivative):
     n_samples, n_classes = logits.shape
     tile, shift, total = np.zeros((n_classes, TILE)), np.empty(TILE), np.empty(TILE)
+    log_total = np.empty(TILE)
     loss = 0.0
     for start in range(0, n_samples, TILE):
         n_rows = min(TILE, n_samples - start)
@@ -150,13 +154,13 @@ def softmax_cross_entropy(logits, targets, sample_weight, derivative):
                 tile[k, j] = logits[start + j, k]
         _exponentiate(tile, shift, total)
         for j in range(TILE):
-            shift[j] += _log(total[j])
+            log_total[j] = _log(total[j])
             total[j] = 1 / total[j]
         for j in range(n_rows):
             i = start + j
             weight, row_loss = sample_weight[i], 0.0
             for k in range(n_classes):
-                logits[i, k] -= shift[j]
+                logits[i, k] = (logits[i, k] - shift[j]) - log_total[j]
                 row_loss -= targets[i, k] * logits[i, k]
                 derivative[i, k] = weight * (tile[k, j] * total[j] - targets[i, k])
             loss += weight * row_loss
