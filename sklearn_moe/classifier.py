@@ -8,9 +8,9 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
+from sklearn_moe._estimators import distributions
 from sklearn_moe._sklearn import check_partial_fit_first_call, fit_context
 from sklearn_moe._targets import ClassTargets
-from sklearn_moe.experts import distributions
 
 
 class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):

@@ -4,11 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from _rows import rows_of
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    SGDRegressor,
+)
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -288,3 +294,101 @@ def test_a_frozen_gate_may_come_after_steps_that_are_not_fitted():
     mixture = fitted(make_pipeline(StandardScaler(), FrozenEstimator(last)))
     assert mixture.gate_[-1].estimator is last
     assert mixture.score(ROWS, Y) > 0.9
+
+
+# What a classifier predicts
+# --------------------------
+
+
+class Told(ClassifierMixin, BaseEstimator):
+    """A classifier that predicts what it is told, of any number of batches."""
+
+    def __init__(self, answer=lambda n_rows: np.full((n_rows, 2), 0.5), batches=9):
+        self.answer = answer
+        self.batches = batches
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        self.n_batches_ = 1
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        self.classes_ = np.arange(2) if classes is None else classes
+        self.n_batches_ = getattr(self, "n_batches_", 0) + 1
+        return self
+
+    def predict_proba(self, X):
+        answer = np.asarray(self.answer(len(X)))
+        return answer if self.n_batches_ <= self.batches else np.nan * answer
+
+
+def rows_of_half(first, dtype=np.float64):
+    """Rows in which all but the first number are one half."""
+    return lambda n_rows: np.r_[[first], np.full((n_rows - 1, 2), 0.5)].astype(dtype)
+
+
+@pytest.mark.parametrize("cv", [None, 2])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_gate_that_predicts_nan_or_infinity_is_refused(number, cv):
+    gate = Told(rows_of_half([number, 0.5]))
+    with pytest.raises(ValueError, match=r"The gate Told\(.*\) predicted NaN or inf"):
+        fitted(gate, cv=cv)
+
+
+def test_a_gate_that_predicts_nan_is_refused_at_prediction():
+    mixture = fitted(Told(batches=1), cv=None)
+    mixture.gate_.n_batches_ = 2
+    for method in (mixture.predict, mixture.predict_gate, mixture.apply):
+        with pytest.raises(ValueError, match=r"The gate Told\(.*\) predicted NaN"):
+            method(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda n_rows: np.full((n_rows, 3), 1 / 3), r"shape \(160, 3\)"),
+        (lambda n_rows: np.full(n_rows, 0.5), r"shape \(160,\)"),
+        (lambda n_rows: np.full((n_rows, 2), "often"), "and numbers"),
+        (lambda n_rows: np.tile([-0.5, 1.5], (n_rows, 1)), r"-0\.5, which is no prob"),
+    ],
+)
+def test_a_gate_that_predicts_no_probabilities_is_refused(answer, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        fitted(Told(answer), cv=None)
+    assert "This is about the gate, Told(" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "weights"), [([0.2, 0.3], [0.4, 0.6]), ([0, 0], [0.5, 0.5]), ([3, 1], [0.75, 0.25])]
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_weights_of_a_classifier_sum_to_one(row, weights, dtype):
+    found = fitted(Told(rows_of_half(row, dtype)), cv=None).predict_gate(ROWS)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(sorted(found[0]), sorted(weights), atol=2e-3)
+
+
+def test_a_batch_after_which_a_gate_is_nan_changes_nothing():
+    mixture = MixtureOfExpertsRegressor(
+        SGDRegressor(), n_experts=2, gate=Told(batches=2), random_state=0, max_iter=1
+    )
+    mixture.partial_fit(ROWS, Y)
+    mixture.gate_.n_batches_ = 1
+    mixture.partial_fit(ROWS, Y)
+    before = mixture.predict(ROWS)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"The gate Told\(.*\) predicted NaN"):
+            mixture.partial_fit(ROWS, Y)
+    np.testing.assert_array_equal(mixture.predict(ROWS), before)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_probabilities_of_an_expert_that_do_not_sum_to_one_are_divided(dtype):
+    answer = rows_of_half([0.2, 0.3], dtype)
+    mixture = MixtureOfExpertsClassifier(
+        [("a", Told(answer)), ("b", Told(answer))], cv=None, random_state=0
+    ).fit(ROWS, RIGHT)
+    np.testing.assert_allclose(mixture.predict_proba(ROWS)[0], [0.4, 0.6], rtol=1e-3)
+    assert mixture.score_samples(ROWS, RIGHT)[0] == pytest.approx(
+        np.log(0.6 if RIGHT[0] else 0.4), rel=1e-3
+    )

@@ -205,6 +205,17 @@ def test_separable_classes_without_penalty_stay_finite():
     np.testing.assert_allclose(gate.predict_proba(X)[[0, -1], [0, 1]], 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_separable_classes_are_told_apart_without_penalty(seed, container):
+    rng = np.random.default_rng(seed)
+    groups = [np.eye(n)[rng.integers(0, n, 13)] for n in (5, 4)]
+    X = np.column_stack([rng.normal(size=13), *groups])
+    y = X[:, 0] > 0
+    gate = SoftmaxGate(alpha=0, tol=1e-12).fit(container(X), y)
+    np.testing.assert_allclose(gate.predict_proba(container(X))[:, 1], y, atol=1e-9)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_rows_whose_logits_overflow_have_the_weights_of_the_limit(dtype, container):

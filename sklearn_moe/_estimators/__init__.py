@@ -15,6 +15,11 @@ from sklearn_moe._estimators.nested import (
     seeded_clone,
     unwrap_frozen,
 )
+from sklearn_moe._estimators.predictions import (
+    check_output,
+    distributions,
+    predict_probabilities,
+)
 from sklearn_moe._estimators.row_selection import (
     MIN_ROWS,
     MIN_ROWS_OF_CLASS,
@@ -34,11 +39,14 @@ __all__ = [
     "OnlineFit",
     "WarmStartError",
     "WeightedFit",
+    "check_output",
     "copy_if_overwriting",
     "decay_counts",
+    "distributions",
     "holds_itself",
     "last_step",
     "learn_batch",
+    "predict_probabilities",
     "seeded_clone",
     "substantial_rows",
     "supports_batches",

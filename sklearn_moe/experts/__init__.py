@@ -9,7 +9,6 @@ from sklearn_moe.experts.nested import (
 from sklearn_moe.experts.outputs import (
     Predictions,
     Probabilities,
-    distributions,
     error_note,
     outputs_of_experts,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "ExpertPool",
     "Predictions",
     "Probabilities",
-    "distributions",
     "error_note",
     "find_interpolating",
     "has_density",

@@ -6,7 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_moe._estimators import copy_if_overwriting
+from sklearn_moe._estimators import (
+    check_output,
+    copy_if_overwriting,
+    distributions,
+    predict_probabilities,
+)
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
@@ -55,10 +60,10 @@ class Predictions:
 
     def __call__(self, expert, X):
         """Predictions, shape (n_samples, *shape)."""
-        predictions = np.asarray(expert.predict(X))
+        predictions = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
         if not self.shape and predictions.shape == (X.shape[0], 1):
             return predictions.ravel()
-        _check_output(predictions, (X.shape[0], *self.shape), "predict")
+        check_output(predictions, (X.shape[0], *self.shape), "predict")
         return predictions
 
 
@@ -89,8 +94,8 @@ class Probabilities:
         """
         places = self._places(expert.classes_) if hasattr(expert, "classes_") else None
         if not hasattr(expert, "predict_proba"):
-            predicted = np.asarray(expert.predict(X))
-            _check_output(predicted, X.shape[:1], "predict", kinds=None)
+            predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
+            check_output(predicted, X.shape[:1], "predict", kinds=None)
             votes = predicted[:, np.newaxis] == self.classes
             return distributions(votes.astype(np.float64))
         if places is None:
@@ -98,8 +103,7 @@ class Probabilities:
                 f"{type(expert).__name__} has predict_proba, but no classes_ that say "
                 "which column is about which class."
             )
-        probabilities = np.asarray(expert.predict_proba(X))
-        _check_output(probabilities, (X.shape[0], len(places)), "predict_proba")
+        probabilities = predict_probabilities(expert, X)
         if np.array_equal(places, np.arange(len(self.classes))):
             return probabilities
         aligned = np.zeros((len(probabilities), len(self.classes)), probabilities.dtype)
@@ -128,30 +132,6 @@ class Probabilities:
                 "mixture is fitted to, or the mixture to those of the expert."
             )
         return places
-
-
-def distributions(shares):
-    """Divide rows by their sums; a row of zeros is shared equally.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_samples, n_classes)
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n_samples, n_classes)
-    """
-    sums = shares.sum(axis=1, keepdims=True)
-    return np.where(sums > 0, shares / np.where(sums > 0, sums, 1), 1 / shares.shape[1])
-
-
-def _check_output(output, shape, method, kinds="biuf"):
-    if output.shape != shape or (kinds and output.dtype.kind not in kinds):
-        raise ValueError(
-            f"{method} returned an array of shape {output.shape} and dtype "
-            f"{output.dtype}; the mixture needs shape {shape}"
-            + (" and numbers." if kinds else ".")
-        )
 
 
 @contextmanager
@@ -183,7 +163,7 @@ def output_of_expert(expert, X, y, output_of):
     log_density = None
     if y is not None and has_density(expert):
         log_density = nested_log_density(expert, copy_if_overwriting(X, expert), y)
-    return Output(output_of(expert, copy_if_overwriting(X, expert)), log_density)
+    return Output(output_of(expert, X), log_density)
 
 
 def outputs_of_experts(named_experts, X, y, output_of):

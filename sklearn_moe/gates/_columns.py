@@ -196,6 +196,11 @@ class Standards:
         shift = moments.mean if centred else np.zeros(len(moments.mean))
         return cls(moments.mean, shift, moments.scale)
 
+    @property
+    def largest_square(self):
+        """Largest mean square of a column of the design."""
+        return np.max(1 + ((self.mean - self.shift) / self.scale) ** 2, initial=1)
+
     def design(self, X):
         """Standardised columns without NaN, and a last column of ones."""
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)

@@ -35,15 +35,18 @@ def cross_entropy_hessian(design, sample_weight, probabilities):
     return np.block([[hessian, last.T], [last, -last @ all_but_last.T]])
 
 
-def solve_damped(hessian, gradient):
+def solve_damped(hessian, gradient, square):
     """Solve the Newton equations by a factorisation; the Hessian is overwritten.
 
     The softmax does not notice a common shift of its logits, and saturates where
     classes are separable: the Hessian is singular. Damping in proportion to the
     gradient keeps the convergence quadratic (Li, Fukushima, Qi and Yamashita, 2004).
+    Where all is saturated, nothing is left of the Hessian but rounding, in proportion
+    to the largest mean square of the columns.
     """
     diagonal = np.einsum("ii->i", hessian)
     diagonal += 1e-9 * diagonal.max() + 1e-4 * np.abs(gradient).max()
+    diagonal += gradient.size * np.finfo(np.float64).eps * square
     direction = linalg.solve(hessian, gradient.ravel(), assume_a="pos")
     return direction.reshape(gradient.shape)
 

@@ -301,7 +301,7 @@ class SoftmaxObjective:
             )
         hessian = self._curvature(design, sample_weight, probabilities)
         np.einsum("ii->i", hessian)[:] += np.tile(self._ridge, len(gradient))
-        return solve_damped(hessian, gradient)
+        return solve_damped(hessian, gradient, self.standards.largest_square)
 
     def _hessian_rows(self, n_parameters, n_iter):
         """Rows of the sample for a Hessian [1]_, their design and their weights.

@@ -18,10 +18,11 @@ from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._estimators import (
     WeightedFit,
-    copy_if_overwriting,
     decay_counts,
+    distributions,
     last_step,
     learn_batch,
+    predict_probabilities,
 )
 from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe._parallel import run_parallel
@@ -168,6 +169,8 @@ class ResumedGate:
                 unit=block.sample_weight.mean(),
                 offset=self._offset,
             )
+            # One that has become NaN would stay it: the batch is refused instead.
+            return gate, classifier_log_weights(gate, block.X, self._n_experts)
         # The weights of a batch are needed only before it is learnt.
         return gate, None
 
@@ -226,9 +229,17 @@ def classifier_log_weights(classifier, X, n_experts):
             f"{n_experts - 1}; got {np.asarray(classifier.classes_).tolist()}. Fit it "
             "to such labels."
         )
-    probabilities = np.asarray(
-        classifier.predict_proba(copy_if_overwriting(X, classifier))
-    )
-    weights = np.zeros((len(probabilities), n_experts), probabilities.dtype)
+    try:
+        probabilities = predict_probabilities(classifier, X)
+    except ValueError as error:
+        error.add_note(f"This is about the gate, {classifier!r}.")
+        raise
+    if not np.isfinite(probabilities).all():
+        raise ValueError(
+            f"The gate {classifier!r} predicted NaN or infinity. Scale its features, "
+            "regularise it, or choose another classifier."
+        )
+    weights = np.zeros((len(probabilities), n_experts))
     weights[:, classifier.classes_.astype(np.intp)] = probabilities
+    weights = distributions(weights)
     return np.log((1 - GATE_SHARING) * weights + GATE_SHARING / n_experts)
