@@ -21,6 +21,13 @@ from sklearn_moe.likelihoods import (
     noise_model,
 )
 
+# Up to it, sums of squares of targets are numbers; those of float32 up to the other.
+LARGEST_TARGET = 1e150
+LARGEST_FLOAT32 = 1e15
+
+# The least spread of targets whose squares can be told from zero.
+LEAST_SPREAD = 1e-110
+
 
 @dataclass(frozen=True)
 class NumberTargets:
@@ -77,7 +84,14 @@ class NumberTargets:
                 f"{self.shape}; got {y.shape[1:]}."
             )
         noise_model(self.noise).check_target(y)
-        return y.astype(np.float32 if y.dtype == np.float32 else np.float64)
+        largest = float(np.abs(y).max(initial=0))
+        if largest > LARGEST_TARGET:
+            raise ValueError(
+                f"y is too large: it has {largest:.3g}, and squares overflow beyond "
+                f"{LARGEST_TARGET:.0e}. Change its unit, or take its logarithm."
+            )
+        keeps_float32 = y.dtype == np.float32 and largest <= LARGEST_FLOAT32
+        return y.astype(np.float32 if keeps_float32 else np.float64)
 
     def decode(self, encoded_y):
         """Inverse of `encode`."""
@@ -119,11 +133,13 @@ class NumberTargets:
 
     def likelihood(self, moments, experts, random_state):
         """Make the likelihood that EM learns, for targets of these moments."""
+        _check_spread(moments)
         noise = seeded_clone(noise_model(self.noise), random_state)
         return _with_nested(NoiseLikelihood(noise, moments), experts)
 
     def next_likelihood(self, fitted, moments, experts):
         """Make the likelihood that goes on from one that was fitted to other rows."""
+        _check_spread(moments)
         return _with_nested(NoiseLikelihood(without_nested(fitted), moments), experts)
 
     def n_parameters(self, fitted, experts, numbers):
@@ -241,4 +257,18 @@ def _with_nested(likelihood, experts):
 
 
 def _moments_of_block(block):
-    return Moments.of(block.encoded_y, block.sample_weight)
+    y = block.encoded_y
+    moments = Moments.of(y, block.sample_weight)
+    # A spread whose square underflows is not none.
+    varies = (moments.variance == 0) & (y.min(axis=0) < y.max(axis=0))
+    return replace(moments, variance=np.where(varies, 1e-300, moments.variance))
+
+
+def _check_spread(moments):
+    """Refuse targets that are close to zero beyond what squares can tell."""
+    magnitude = np.maximum(np.abs(moments.mean), moments.spread)
+    if np.any((magnitude > 0) & (magnitude < LEAST_SPREAD)):
+        raise ValueError(
+            f"y is too small: its numbers are below {LEAST_SPREAD:.0e}, and squares "
+            "underflow. Change its unit."
+        )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,18 @@ class Components:
     def frozen(self):
         """Distributions as a frozen distribution of SciPy."""
         return self.family(**self.parameters)
+
+    @property
+    def means(self):
+        """Mean of each distribution, and the centre of one that has no mean."""
+        if self.family is stats.t:
+            return self.parameters["loc"]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.frozen.mean()
+
+    @property
+    def scales(self):
+        """Standard deviation of each distribution, infinite where there is none."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scales = self.frozen.std()
+        return np.where(np.isnan(scales), np.inf, scales)

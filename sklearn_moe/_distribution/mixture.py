@@ -112,13 +112,19 @@ class MixtureDistribution:
 
     @property
     def means(self):
-        """Mean of each component, shape (n_samples, [n_outputs,] n_components)."""
-        return self._evaluate("mean")
+        """Mean of each component, shape (n_samples, [n_outputs,] n_components).
+
+        Of a Student t of up to one degree of freedom, which has none, it is the centre.
+        """
+        return np.concatenate([block.means for block in self.components], axis=-1)
 
     @property
     def scales(self):
-        """Standard deviation of each component, in the shape of `means`."""
-        return self._evaluate("std")
+        """Standard deviation of each component, in the shape of `means`.
+
+        Of a Student t of up to two degrees of freedom it is infinite.
+        """
+        return np.concatenate([block.scales for block in self.components], axis=-1)
 
     # Functions of the target
     # -----------------------
@@ -239,7 +245,7 @@ class MixtureDistribution:
     # -------------------------
 
     def mean(self):
-        """Mean of each target.
+        """Mean of each target, which the mixture predicts.
 
         Returns
         -------
@@ -250,13 +256,18 @@ class MixtureDistribution:
     def var(self):
         """Variance of each target: the variance within experts plus that between them.
 
+        It is infinite where a Student t of up to two degrees of freedom has weight.
+
         Returns
         -------
         variance : ndarray of shape `shape`
         """
         means = self.means
-        between = (means - self._average(means)[..., np.newaxis]) ** 2
-        return self._average(self.scales**2 + between)
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = (means - self._average(means)[..., np.newaxis]) ** 2
+            variances = self.scales**2 + between
+        # The spread around a mean beyond floating point numbers is no number either.
+        return self._average(np.where(np.isnan(variances), np.inf, variances))
 
     def std(self):
         """Standard deviation of each target.

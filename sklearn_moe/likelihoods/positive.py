@@ -93,7 +93,7 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
     The experts predict the median: :class:`~sklearn.compose.TransformedTargetRegressor`
     with ``func=np.log, inverse_func=np.exp`` around a regressor that minimises squares
     (the default is such) maximises this likelihood. The mixture predicts the mean,
-    which is larger.
+    which is larger, and refuses to where it is beyond floating point numbers.
 
     Attributes
     ----------
@@ -135,8 +135,16 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
         return {"s": self.sigma_, "scale": self._positive(location)}
 
     def predictive(self, location):
-        factor = np.exp(0.5 * self.sigma_**2)
-        return self._positive(location) * factor.astype(location.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            factor = np.exp(0.5 * self.sigma_**2).astype(location.dtype, copy=False)
+            mean = self._positive(location) * factor
+        if not np.isfinite(mean).all():
+            raise ValueError(
+                "The mean of lognormal noise is too large for a floating point number: "
+                f"its sigma_ is up to {self.sigma_.max():.3g}. Predict the median, "
+                "predict_quantiles(X, 0.5), or fit the mixture to the logarithm of y."
+            )
+        return mean
 
     def default_expert(self):
         return TransformedTargetRegressor(
