@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.compose import make_column_transformer
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -197,6 +197,17 @@ def test_dead_experts_are_given_rows_as_in_a_local_fit():
     with pytest.warns(UserWarning, match="were retired"):
         distributed.fit(spread(ROWS), spread(np.abs(ROWS[:, 0])))
     np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
+
+
+def test_what_fits_warn_of_on_the_workers_is_told_once_for_each_expert():
+    mixture = MixtureOfExpertsClassifier(
+        LogisticRegression(max_iter=1), n_experts=2, max_iter=2, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="lbfgs") as caught:
+        mixture.fit(spread(ROWS), spread(Y > 0))
+    messages = [str(w.message) for w in caught if "lbfgs" in str(w.message)]
+    assert len(messages) == 2
+    assert all("2 of its 2 fits" in message for message in messages)
 
 
 def test_a_frozen_expert_stays_as_it_is():
