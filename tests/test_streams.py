@@ -723,9 +723,7 @@ def test_targets_are_those_of_the_noise_that_was_fitted():
     expected = fitted.score_samples(X, y)
     fitted.set_params(noise="poisson")
     np.testing.assert_array_equal(fitted.score_samples(X, y), expected)
-    assert isinstance(
-        fitted.partial_fit(X, y).noise_, type(regressor().fit(X, y).noise_)
-    )
+    assert type(fitted.partial_fit(X, y).noise_).__name__ == "GaussianNoise"
 
 
 @pytest.mark.parametrize(
