@@ -79,7 +79,7 @@ from sklearn_moe.em import (
     starting_points,
     working_weights_of,
 )
-from sklearn_moe.experts import ExpertPool, find_interpolating
+from sklearn_moe.experts import ExpertPool, error_note, find_interpolating
 
 
 def learns_from_batches(mixture):
@@ -360,13 +360,14 @@ class BaseMixtureOfExperts(
         likelihood = targets.likelihood(
             targets.summarize(pool.rows), pool.unfitted, random_state
         )
-        bound = gates.bind_gate(
-            gate,
-            pool.rows,
-            len(pool.names),
-            random_state=random_state,
-            splits=gate_splits,
-        )
+        with error_note("the gate"):
+            bound = gates.bind_gate(
+                gate,
+                pool.rows,
+                len(pool.names),
+                random_state=random_state,
+                splits=gate_splits,
+            )
         return Learners(pool, likelihood, bound)
 
     def _starts(self, learners, targets, drawn, random_state, training=None):

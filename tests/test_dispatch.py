@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -15,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import (
+    GaussianGate,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
@@ -260,3 +262,24 @@ def test_a_missing_object_is_found(missing):
     rows = np.array([["a", 1], ["b", missing], [missing, missing]], dtype=object)
     assert rows_not_finite(rows).tolist() == [1, 2]
     assert rows_not_finite(pd.DataFrame(rows)).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("part", "params"),
+    [
+        ("the gate", {"gate": GaussianGate()}),
+        (
+            "expert 'trees'",
+            {
+                "experts": [
+                    ("line", Ridge()),
+                    ("trees", HistGradientBoostingRegressor()),
+                ]
+            },
+        ),
+    ],
+)
+def test_the_part_that_takes_no_sparse_rows_is_named(part, params):
+    with pytest.raises(TypeError, match="Sparse data was passed") as caught:
+        fitted(MixtureOfExpertsRegressor, sparse.csr_array(ROWS), **params)
+    assert caught.value.__notes__ == [f"This is about {part}."]
