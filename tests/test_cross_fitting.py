@@ -685,6 +685,14 @@ def test_labels_of_another_type_are_the_same_where_they_are_equal(stranger, know
     assert mixture.score(X, np.repeat(own, 30)) > 0.9
 
 
+def test_an_expert_of_several_targets_is_refused():
+    X = np.linspace(-1, 1, 60)[:, np.newaxis]
+    y = np.column_stack([X[:, 0] > 0, X[:, 0] > 0.5]).astype(int)
+    several = FrozenEstimator(KNeighborsClassifier().fit(X, y))
+    with pytest.raises(ValueError, match="2 targets at once; the mixture has one"):
+        MixtureOfExpertsClassifier([("several", several)]).fit(X, y[:, 0])
+
+
 def test_probabilities_without_classes_are_refused():
     class Unlabelled(Rule):
         def predict_proba(self, X):

@@ -123,6 +123,11 @@ class Probabilities:
         """Numbers of labels among the classes, -1 for those that are none."""
         # As Python compares them: 1, 1.0 and True are the same, and "1" is not.
         place_of = {label: k for k, label in enumerate(self.classes.tolist())}
+        if np.ndim(labels[0]):
+            raise ValueError(
+                f"An expert predicts {len(labels)} targets at once; the mixture has "
+                "one."
+            )
         labels = np.asarray(labels).tolist()
         places = np.array([place_of.get(label, -1) for label in labels])
         if (places < 0).all():
