@@ -13,6 +13,7 @@ from sklearn_moe import (
     HeteroscedasticGaussian,
     MixtureDistribution,
     MixtureOfExpertsRegressor,
+    StudentTNoise,
 )
 from sklearn_moe._distribution import Components
 from sklearn_moe.likelihoods import NOISES
@@ -119,6 +120,75 @@ def test_a_quantile_of_counts_is_the_least_count_of_enough_probability(noise):
         np.testing.assert_array_equal(count, np.round(count))
         assert np.all(distribution.cdf(count) >= q * (1 - 1e-12))
         assert np.all(distribution.cdf(count - 1) < q)
+
+
+def mixture_of(weights, family, **parameters):
+    """A mixture for one row."""
+    parameters = {name: np.array([value]) for name, value in parameters.items()}
+    return MixtureDistribution(np.array([weights]), (Components(family, parameters),))
+
+
+def assert_inverse(distribution, q):
+    """The level lies between the probabilities of the neighbours of its quantile."""
+    [y] = distribution.ppf(q)
+    around = distribution.cdf(np.nextafter(y, [[-np.inf], [np.inf]]))[:, 0]
+    assert around[0] - 1e-9 <= q <= around[1] + 1e-9
+
+
+FAR_APART = [
+    mixture_of([0.5, 0.5], stats.norm, loc=[0.0, 1e16], scale=[1.0, 1.0]),
+    mixture_of([0.3, 0.3, 0.4], stats.norm, loc=[0, -1e16, 1e16], scale=[1.0] * 3),
+    mixture_of([0.5, 0.5], stats.norm, loc=[0.0, 0.0], scale=[1e-8, 1e8]),
+    mixture_of([0.5, 0.5], stats.norm, loc=[3.0, 1e8], scale=[1e-8, 1e-8]),
+    mixture_of([1.0, 1e-300], stats.norm, loc=[0.0, 1e9], scale=[1.0, 1.0]),
+    mixture_of([0.2, 0.8], stats.laplace, loc=[0.0, 1e16], scale=[1e-5, 1e5]),
+    mixture_of([0.4, 0.6], stats.t, df=[0.2, 200], loc=[0.0, 1e6], scale=[1.0, 2.0]),
+    mixture_of([0.5, 0.5], stats.lognorm, s=[1.0, 60.0], scale=[1.0, 1e10]),
+    mixture_of([0.5, 0.5], stats.gamma, a=[0.01, 100], scale=[1.0, 1e-5]),
+]
+
+
+@pytest.mark.parametrize("distribution", FAR_APART)
+def test_quantiles_are_as_precise_as_numbers_are_however_far_the_experts(distribution):
+    levels = [1e-10, 0.01, 0.3, 0.7, 0.99]
+    for q in levels:
+        assert_inverse(distribution, q)
+    assert np.all(np.diff(distribution.ppf(levels)) >= 0)
+
+
+@given(
+    means=st.lists(st.floats(-1e16, 1e16), min_size=3, max_size=3),
+    scales=st.lists(st.floats(-8, 8), min_size=3, max_size=3),
+    q=st.floats(1e-9, 1 - 1e-9),
+)
+@settings(max_examples=30)
+def test_quantiles_are_precise_whatever_the_size_of_the_experts(means, scales, q):
+    scales = 10 ** np.array(scales)
+    assert_inverse(gaussians([0.2, 0.3, 0.5], means, scales), q)
+
+
+COUNTS = [
+    mixture_of([1.0], stats.poisson, mu=[1e-9]),
+    mixture_of([0.5, 0.5], stats.poisson, mu=[1e18, 1e3]),
+    mixture_of([1.0], stats.poisson, mu=[1e9]),
+    mixture_of([0.5, 0.5], stats.nbinom, n=[5.0, 1e-3], p=[5e-18, 1e-15]),
+    mixture_of([0.9, 0.1], stats.nbinom, n=[1e6, 2.0], p=[1e-3, 0.9]),
+]
+
+
+@pytest.mark.parametrize("distribution", COUNTS)
+@pytest.mark.parametrize("q", [1e-12, 0.3, 0.5, 0.99])
+def test_quantiles_of_counts_of_any_size_are_found(distribution, q):
+    count = distribution.ppf(q)
+    assert distribution.cdf(count) >= q * (1 - 1e-12)
+    if count > 0:
+        fewer = np.minimum(count - 1, np.nextafter(count, -np.inf))
+        assert distribution.cdf(fewer) < q
+
+
+def test_quantiles_of_counts_are_between_zero_and_infinity():
+    distribution = mixture_of([1.0], stats.poisson, mu=[3.0])
+    np.testing.assert_array_equal(distribution.ppf([0, 1]), [[0, np.inf]])
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]], "median", [0.5, None]])
@@ -236,6 +306,70 @@ def test_the_crps_of_gaussians_equals_the_closed_form():
     closed -= 0.5 * np.einsum("ni,nj,nij->n", weights, weights, pairs)
     ours = gaussians(weights, means, scales).crps(y)
     np.testing.assert_allclose(ours, closed, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "largest"),
+    [
+        (mixture_of([0.5, 0.5], stats.poisson, mu=[0.1, 3.0]), 60),
+        (mixture_of([0.3, 0.7], stats.poisson, mu=[1e5, 3.0]), 110_000),
+        (mixture_of([0.3, 0.7], stats.nbinom, n=[0.5, 5], p=[1e-4, 0.05]), 300_000),
+        (mixture_of([1.0], stats.nbinom, n=[0.01], p=[1e-5]), 3_000_000),
+    ],
+)
+def test_the_crps_of_counts_is_a_sum_over_all_counts(distribution, largest):
+    t = np.arange(largest)[:, np.newaxis]
+    cdf = distribution.cdf(t)
+    for y in (0, 4, largest // 4, largest // 2):
+        expected = np.sum((cdf - (t >= y)) ** 2)
+        assert distribution.crps([y]) == pytest.approx(
+            expected, abs=1e-7 * distribution.std().item()
+        )
+    # Between whole numbers, and below zero, it goes on in straight lines.
+    assert distribution.crps([2.5]) == pytest.approx(
+        (distribution.crps([2]) + distribution.crps([3])) / 2
+    )
+    assert distribution.crps([-1.5]) == pytest.approx(distribution.crps([0]) + 1.5)
+
+
+def test_the_crps_of_huge_counts_is_that_of_a_gaussian():
+    counts = mixture_of([1.0], stats.poisson, mu=[1e12])
+    gaussian = gaussians([1.0], [1e12], [1e6])
+    np.testing.assert_allclose(
+        counts.crps([1e12 + 5e5]), gaussian.crps([1e12 + 5e5]), rtol=1e-5
+    )
+
+
+# What has no mean, or no variance
+# --------------------------------
+
+
+@pytest.mark.parametrize("df", [0.5, 1, 1.5, 2])
+def test_a_student_t_without_a_variance_has_an_infinite_one(df):
+    X, y = two_regimes()
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, noise=StudentTNoise(df=df), tol=1e-2, random_state=0
+    ).fit(X, y)
+    mean, std = mixture.predict(X, return_std=True)
+    assert np.all(std == np.inf)
+    distribution = mixture.predict_distribution(X)
+    np.testing.assert_allclose(distribution.mean(), mean)
+    assert np.isfinite(distribution.interval(0.9)).all()
+
+
+def test_an_expert_without_weight_makes_no_variance_infinite():
+    distribution = mixture_of([1.0, 0.0], stats.t, df=[3, 1], loc=[0, 0], scale=[1, 1])
+    np.testing.assert_allclose(distribution.std(), np.sqrt(3))
+
+
+def test_a_lognormal_mean_beyond_all_numbers_is_refused():
+    X, y = two_regimes()
+    mixture = fit("lognormal")
+    mixture.noise_.sigma_[:] = 40.0
+    with pytest.raises(ValueError, match=r"sigma_ is up to 40\..*predict_quantiles"):
+        mixture.predict(X)
+    assert np.isfinite(mixture.predict_quantiles(X, 0.5)).all()
+    assert np.all(mixture.predict_distribution(X).std() == np.inf)
 
 
 def test_the_variance_includes_the_spread_between_the_experts():

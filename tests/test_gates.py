@@ -359,7 +359,8 @@ def test_a_gate_that_predicts_no_probabilities_is_refused(answer, message):
 
 
 @pytest.mark.parametrize(
-    ("row", "weights"), [([0.2, 0.3], [0.4, 0.6]), ([0, 0], [0.5, 0.5]), ([3, 1], [0.75, 0.25])]
+    ("row", "weights"),
+    [([0.2, 0.3], [0.4, 0.6]), ([0, 0], [0.5, 0.5]), ([3, 1], [0.75, 0.25])],
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_weights_of_a_classifier_sum_to_one(row, weights, dtype):

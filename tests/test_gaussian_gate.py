@@ -164,7 +164,9 @@ def test_a_mixture_predicts_as_ever_after_a_column_that_did_not_vary(covariance_
 
 @TYPES
 @pytest.mark.parametrize("reg_covar", [1e-15, 1e-300])
-def test_weights_are_numbers_where_columns_repeat_others(iris, covariance_type, reg_covar):
+def test_weights_are_numbers_where_columns_repeat_others(
+    iris, covariance_type, reg_covar
+):
     X, y = iris
     X = np.column_stack([X, X.sum(axis=1), 1 + 1e-9 * X[:, 0]])
     gate = GaussianGate(covariance_type, reg_covar=reg_covar).fit(X, y)

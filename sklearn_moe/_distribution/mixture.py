@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import betainc, gammaincc, gammainccinv, gammaincinv, logsumexp
 from sklearn.utils import check_random_state
 
 from sklearn_moe import kernels
@@ -17,6 +17,9 @@ KNOT_LEVELS = np.array([1e-12, 1e-8, 1e-5, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
 
 # Number of Gauss-Legendre nodes between two of these quantiles.
 N_NODES = 6
+
+# So many counts between two knots are summed up one by one.
+MOST_COUNTS = 64
 
 
 @dataclass(frozen=True)
@@ -205,8 +208,8 @@ class MixtureDistribution:
         Returns
         -------
         quantiles : ndarray of shape `shape`, or (\*`shape`, n_quantiles)
-            Quantiles to a relative precision of about 1e-12. For counts, the smallest
-            count whose `cdf` is not below the level.
+            Quantiles as precise as rounding allows. For counts, the smallest count whose
+            `cdf` is not below the level.
         """
         levels = np.asarray(q)
         numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
@@ -323,7 +326,8 @@ class MixtureDistribution:
 
         The score is in the units of the target. For a prediction without uncertainty it
         is the absolute error. For gaussians there is a closed form; otherwise the
-        integral is computed numerically, to about 1e-6 of the scale.
+        integral is computed numerically, to about 1e-6 of the scale, and that of counts
+        as a sum where they are few.
 
         Parameters
         ----------
@@ -401,25 +405,41 @@ class MixtureDistribution:
         below = tail == "cdf"
         if self.discrete:
             return self._count_quantile(q if below else 1 - q)
-        lower, upper = self._extremes(self._evaluate("ppf" if below else "isf", q))
+        with np.errstate(over="ignore"):
+            ends = self._evaluate("ppf" if below else "isf", q)
+        lower, upper = self._extremes(ends)
         if q == 0:
             return lower if below else upper
+        # Both the logarithm of a probability and its rounding grow far out.
+        accuracy = np.finfo(np.float64).eps / 2 * max(1, -np.log(q))
 
         def excess_and_slope(rows, y):
             some = self[rows]
-            log_probability = some._log_average(some._evaluate(f"log{tail}", y))
-            with np.errstate(invalid="ignore", over="ignore"):
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                log_probability = some._log_average(some._evaluate(f"log{tail}", y))
                 log_density = some._log_average(some._evaluate("logpdf", y))
                 slope = np.exp(log_density - log_probability)
             return (1 if below else -1) * (log_probability - np.log(q)), slope
 
-        return increasing_roots(excess_and_slope, lower, upper)
+        return increasing_roots(excess_and_slope, lower, upper, accuracy)
 
     def _count_quantile(self, q):
         """Return the smallest counts whose cumulative probability is q or more."""
+        if q == 1:
+            return np.full(self.shape, np.inf)
         enough = q * (1 - 4 * np.finfo(float).eps)
-        bracket = self._extremes(self._evaluate("ppf", q))
-        return smallest_integers(lambda y: self.cdf(y) >= enough, *bracket)
+        # The quantiles of SciPy are NaN for large counts, or are not found in time.
+        lower, upper = self._extremes(self._rough_quantiles(q))
+        return smallest_integers(lambda y: self.cdf(y) >= enough, lower, upper)
+
+    def _rough_quantiles(self, q, upper_tail=False):
+        """Return whole numbers close to the quantiles of components of counts.
+
+        They are those of gamma distributions of the same mean and variance.
+        """
+        means, variances = self.means, self.scales**2
+        inverse = gammainccinv if upper_tail else gammaincinv
+        return np.floor(inverse(means**2 / variances, q) * (variances / means))
 
     def _gaussian_crps(self, y):
         means, scales = self.means, self.scales
@@ -449,11 +469,60 @@ class MixtureDistribution:
         return score
 
     def _count_crps(self, y):
-        lowest, _ = self._extremes(self._evaluate("ppf", KNOT_LEVELS[0]))
-        _, highest = self._extremes(self._evaluate("isf", KNOT_LEVELS[0]))
-        lower, upper = np.minimum(lowest, y), np.maximum(highest, y)
-        score = np.zeros(y.shape)
-        for step in range(int((upper - lower).max())):
-            t = lower + step
-            score += np.where(t < upper, (self.cdf(t) - (t >= y)) ** 2, 0)
+        """Sum over all counts, by quadrature where there are many between two knots."""
+        score, positive = np.maximum(-y, 0), np.maximum(y, 0)
+        y = np.ceil(positive)
+        # Up to a target that is no whole number, a part of a step.
+        score += (y - positive) * (1 - 2 * self.cdf(np.floor(positive)))
+        knots = [
+            *(self._rough_quantiles(level) for level in KNOT_LEVELS),
+            *(self._rough_quantiles(level, True) for level in KNOT_LEVELS[-2::-1]),
+            y[..., np.newaxis],
+            np.zeros((*y.shape, 1)),
+        ]
+        # Counts of much variance have their least numbers close to zero.
+        farthest = np.max([knot.max() for knot in knots])
+        powers = np.arange(np.log2(MOST_COUNTS), np.log2(farthest + 1), 2)
+        knots.append(np.broadcast_to(2**powers, (*y.shape, len(powers))))
+        knots = np.sort(np.concatenate(knots, axis=-1), axis=-1)
+        knots = np.minimum(knots, farthest)
+        for j in range(knots.shape[-1] - 1):
+            score += self._count_crps_between(knots[..., j], knots[..., j + 1], y)
         return score
+
+    def _count_crps_between(self, lower, upper, y):
+        """Return the sum over the counts from `lower` to `upper`, which is not in it."""
+
+        def squares(t):
+            return (self._continuous_cdf(t) - (lower >= y)) ** 2
+
+        few = upper - lower <= MOST_COUNTS
+        score = np.zeros(y.shape)
+        for step in range(int(np.max((upper - lower)[few], initial=0))):
+            t = lower + step
+            score += np.where(few & (t < upper), squares(t), 0)
+        if few.all():
+            return score
+        half = (upper - lower) / 2
+        many = np.zeros(y.shape)
+        for node, weight in zip(*np.polynomial.legendre.leggauss(N_NODES)):
+            many += weight * half * squares(lower - 0.5 + half * (1 + node))
+        # The formula of Euler and Maclaurin, for the middles of steps of one.
+        slopes = (
+            squares(upper) - squares(upper - 1),
+            squares(lower) - squares(lower - 1),
+        )
+        return np.where(few, score, many - (slopes[0] - slopes[1]) / 24)
+
+    def _continuous_cdf(self, t):
+        """Distribution function of counts, continued between whole numbers."""
+        values = []
+        for block in self.components:
+            own, at = block.parameters, t[..., np.newaxis]
+            if block.family is stats.poisson:
+                values.append(gammaincc(at + 1, own["mu"]))
+            elif block.family is stats.nbinom:
+                values.append(betainc(own["n"], at + 1, own["p"]))
+            else:
+                values.append(block.frozen.cdf(at))
+        return self._average(np.concatenate(values, axis=-1))

@@ -79,7 +79,7 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
     )
 
 
-def bracketed_newton(search, excess, slope, size):
+def bracketed_newton(search, excess, slope, accuracy, bisect=False):
     """Take a step, by Newton's method or bisection, of the search for many roots.
 
     A step of bisection is taken where Newton's step leaves the bracket, or is more than
@@ -94,9 +94,12 @@ def bracketed_newton(search, excess, slope, size):
         Value of the function, which is increasing, at the point.
     slope : ndarray of shape (...)
         Derivative of the function at the point.
-    size : ndarray of shape (...)
-        Magnitude of the numbers. A search ends when a step is as small as a few
-        rounding errors of such a number.
+    accuracy : float
+        A search ends where the excess is no larger, or where no number is left between
+        the ends; then at the upper one.
+    bisect : bool, default=False
+        Whether all steps are of bisection: of the magnitudes, where the ends differ
+        much in these, so that it ends after some 70 of them.
 
     Returns
     -------
@@ -111,7 +114,10 @@ def bracketed_newton(search, excess, slope, size):
 
     flat = np.array(search, dtype=np.float64).reshape(4, -1)
     _compiled.bracketed_newton(
-        flat, *(_prepare(array, np.float64).ravel() for array in (excess, slope, size))
+        flat,
+        *(_prepare(array, np.float64).ravel() for array in (excess, slope)),
+        float(accuracy),
+        bool(bisect),
     )
     return flat.reshape(np.shape(search))
 

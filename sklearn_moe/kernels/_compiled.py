@@ -23,6 +23,7 @@ _contracting = cached_njit(error_model="numpy", nogil=True, fastmath={"contract"
 
 TILE = 32
 LOWEST = -np.finfo(np.float64).max
+LEAST = np.finfo(np.float64).smallest_subnormal
 
 # Added to a number, it leaves the nearest integer in the lowest bits.
 ROUND = 1.5 * 2.0**52
@@ -104,9 +105,7 @@ def log_softmax(logits, log_weights):
         for j in range(n_rows):
             for k in range(n_experts):
                 # In two steps: added to a large shift, the logarithm would be lost.
-                log_weights[start + j, k] = (
-                    logits[start + j, k] - shift[j]
-                ) - total[j]
+                log_weights[start + j, k] = (logits[start + j, k] - shift[j]) - total[j]
 
 
 @_jit
@@ -229,8 +228,19 @@ def choose_rows(scores, sample_weight, capacity):
 
 
 @_jit
-def bracketed_newton(search, excess, slope, size):
-    rounding = 4 * 2.0**-53
+def middle_of(lower, upper):
+    """A number between two, or of a magnitude between theirs if these differ much."""
+    if lower < 0 < upper:
+        return 0.0
+    least, largest = min(abs(lower), abs(upper)), max(abs(lower), abs(upper))
+    if largest <= 4 * least:
+        return lower + (upper - lower) / 2
+    magnitude = sqrt(max(least, LEAST)) * sqrt(largest)
+    return magnitude if upper > 0 else -magnitude
+
+
+@_jit
+def bracketed_newton(search, excess, slope, accuracy, bisect):
     for i in range(search.shape[1]):
         lower, upper, point, last = search[:, i]
         if not lower < upper:
@@ -240,17 +250,18 @@ def bracketed_newton(search, excess, slope, size):
         else:
             upper = point
         new = point - excess[i] / slope[i]
-        if not lower < new < upper or 2 * abs(new - point) > last:
+        if new == point:
+            # The step is lost to rounding: the neighbour tells whether it is right.
+            new = np.nextafter(point, -inf if excess[i] > 0 else inf)
+        if bisect:
+            new = middle_of(lower, upper)
+        elif not lower < new < upper or 2 * abs(new - point) > last:
             new = lower + (upper - lower) / 2
         step = abs(new - point)
-        if (
-            excess[i] == 0
-            or step <= rounding * size[i]
-            or upper - lower <= rounding * size[i]
-        ):
-            if excess[i] == 0:
-                new = point
-            lower = upper = new
+        if abs(excess[i]) <= accuracy:
+            lower = upper = new = point
+        elif not lower < new < upper:
+            lower = upper = new = upper
         search[0, i] = lower
         search[1, i] = upper
         search[2, i] = new

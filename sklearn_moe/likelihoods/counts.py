@@ -13,14 +13,17 @@ from sklearn_moe.likelihoods.positive import PositiveNoise
 # distribution is a Poisson one.
 LEAST_SIZE, MOST_SIZE = 1e-3, 1e6
 
+# The logarithm of the factorial of a larger one has no digits left for its probability.
+MOST_COUNT = 1e12
+
 
 class CountNoise(PositiveNoise):
     """Base of the noise models of counts around a positive mean."""
 
-    targets = "counts, whole numbers that are not negative"
+    targets = f"counts, whole numbers from 0 to {MOST_COUNT:.0e}"
 
     def possible(self, y):
-        return (y >= 0) & (y == np.round(y))
+        return (y >= 0) & (y <= MOST_COUNT) & (y == np.round(y))
 
     def default_expert(self):
         return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
