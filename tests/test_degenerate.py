@@ -414,3 +414,60 @@ def test_a_warning_points_to_the_line_that_called_fit(estimator):
     with pytest.warns(ConvergenceWarning) as caught:
         estimator.fit(X, two_regimes_of_classes(X))
     assert [warning.filename for warning in caught] == [__file__]
+
+
+# Targets of another size
+# -----------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("noise", ["gaussian", "laplace", "gamma", "lognormal"])
+@pytest.mark.parametrize("size", [1e-100, 1e100, 1e149])
+def test_the_unit_of_the_target_does_not_matter(noise, size):
+    X = np.linspace(-2, 2, 60).reshape(-1, 1)
+    y = np.abs(X[:, 0]) + 0.5
+    found = [
+        MixtureOfExpertsRegressor(
+            Ridge(), n_experts=2, noise=noise, random_state=0, max_iter=5
+        ).fit(X, unit * y)
+        for unit in (1, size)
+    ]
+    np.testing.assert_allclose(
+        found[1].predict(X) / size, found[0].predict(X), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("size", [1e151, -1e300])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_targets_whose_squares_overflow_are_refused(size, n_outputs):
+    X = np.linspace(-2, 2, 60).reshape(-1, 1)
+    y = np.column_stack([size * np.abs(X)] * n_outputs).squeeze()
+    mixture = MixtureOfExpertsRegressor(n_experts=2)
+    for fit in (mixture.fit, mixture.partial_fit):
+        with pytest.raises(ValueError, match=r"y is too large: it has .* its unit"):
+            fit(X, y)
+
+
+@pytest.mark.parametrize("size", [1e-112, 1e-200, 1e-310])
+@pytest.mark.parametrize("centre", [0, 1])
+def test_targets_whose_squares_underflow_are_refused(size, centre):
+    X = np.linspace(-2, 2, 60).reshape(-1, 1)
+    y = size * (centre + np.sign(X[:, 0]))
+    for rows in (1, 30, 60):
+        with pytest.raises(ValueError, match=r"y is too small: .* its unit"):
+            MixtureOfExpertsRegressor(n_experts=2).fit(X[-rows:], 2 * y[-rows:])
+
+
+def test_large_float32_targets_are_fitted_in_float64():
+    X = np.linspace(-2, 2, 60, dtype=np.float32).reshape(-1, 1)
+    y = np.abs(X[:, 0]) * np.float32(1e30)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
+    assert mixture.fit(X, y).score(X, y) > 0.99
+    assert np.isfinite(mixture.objective_path_).all()
+
+
+@pytest.mark.parametrize("noise", ["poisson", "negative_binomial"])
+def test_counts_without_a_probability_are_refused(noise):
+    X = np.linspace(-2, 2, 60).reshape(-1, 1)
+    with pytest.raises(ValueError, match=r"from 0 to 1e\+12, but y has 1e\+18"):
+        MixtureOfExpertsRegressor(noise=noise).fit(X, np.full(60, 1e18))

@@ -314,7 +314,7 @@ def test_the_crps_of_gaussians_equals_the_closed_form():
         (mixture_of([0.5, 0.5], stats.poisson, mu=[0.1, 3.0]), 60),
         (mixture_of([0.3, 0.7], stats.poisson, mu=[1e5, 3.0]), 110_000),
         (mixture_of([0.3, 0.7], stats.nbinom, n=[0.5, 5], p=[1e-4, 0.05]), 300_000),
-        (mixture_of([1.0], stats.nbinom, n=[0.01], p=[1e-5]), 3_000_000),
+        (mixture_of([1.0], stats.nbinom, n=[0.01], p=[1e-4]), 300_000),
     ],
 )
 def test_the_crps_of_counts_is_a_sum_over_all_counts(distribution, largest):
@@ -363,7 +363,7 @@ def test_an_expert_without_weight_makes_no_variance_infinite():
 
 
 def test_a_lognormal_mean_beyond_all_numbers_is_refused():
-    X, y = two_regimes()
+    X, _ = two_regimes()
     mixture = fit("lognormal")
     mixture.noise_.sigma_[:] = 40.0
     with pytest.raises(ValueError, match=r"sigma_ is up to 40\..*predict_quantiles"):

@@ -147,7 +147,9 @@ def test_a_column_that_did_not_vary_tells_no_class_from_another(covariance_type,
     y = (X[:, 0] > 0) + (X[:, 1] > 0.5)
     gate = GaussianGate(covariance_type).fit(X, y)
     np.testing.assert_allclose(
-        gate.predict_proba(X + [0, 0, later]), gate.predict_proba(X), rtol=1e-8
+        gate.predict_proba(X + np.array([0, 0, later])),
+        gate.predict_proba(X),
+        rtol=1e-8,
     )
 
 
@@ -157,7 +159,7 @@ def test_a_mixture_predicts_as_ever_after_a_column_that_did_not_vary(covariance_
     mixture = MixtureOfExpertsRegressor(
         n_experts=2, gate=GaussianGate(covariance_type), tol=1e-2, random_state=0
     ).fit(X, np.abs(X[:, 0]))
-    later = mixture.predict(X + [0, 30 * 86_400])
+    later = mixture.predict(X + np.array([0, 30 * 86_400]))
     # The default expert has learnt nothing of that column either.
     np.testing.assert_allclose(later, mixture.predict(X), rtol=1e-6)
 

@@ -208,8 +208,8 @@ class MixtureDistribution:
         Returns
         -------
         quantiles : ndarray of shape `shape`, or (\*`shape`, n_quantiles)
-            Quantiles as precise as rounding allows. For counts, the smallest count whose
-            `cdf` is not below the level.
+            Quantiles as precise as rounding allows. For counts, the smallest count
+            whose `cdf` is not below the level.
         """
         levels = np.asarray(q)
         numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
@@ -491,7 +491,7 @@ class MixtureDistribution:
         return score
 
     def _count_crps_between(self, lower, upper, y):
-        """Return the sum over the counts from `lower` to `upper`, which is not in it."""
+        """Return the sum over the counts from `lower` to one below `upper`."""
 
         def squares(t):
             return (self._continuous_cdf(t) - (lower >= y)) ** 2

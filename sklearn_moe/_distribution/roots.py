@@ -4,7 +4,6 @@ import numpy as np
 
 from sklearn_moe import kernels
 
-
 # A bracket of numbers up to it has a width that is a number.
 LARGEST = np.finfo(np.float64).max / 4
 
