@@ -72,6 +72,7 @@ setup(
     packages=find_packages(include=["sklearn_moe", "sklearn_moe.*"]),
     python_requires=">=3.11",
     install_requires=[
+        "narwhals>=2.0.1",
         "numba>=0.61",
         "numpy>=2.0",
         "scikit-learn>=1.9",

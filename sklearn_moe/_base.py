@@ -15,7 +15,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
     Bunch,
-    check_array,
     check_consistent_length,
     check_random_state,
     get_tags,
@@ -47,6 +46,7 @@ from sklearn_moe._fitting import (
     sharing_strength,
     warnings_of,
 )
+from sklearn_moe._frames import as_array, is_frame, library_of, named, native
 from sklearn_moe._in_memory import check_table
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
@@ -830,19 +830,26 @@ class BaseMixtureOfExperts(
         return self._check_X(X, reset=False)
 
     def _check_X(self, X, y="no_validation", *, reset):
-        """Validate X; a frame is looked at, never converted."""
+        """Validate X, and return it as a frame or array, as it was in fit.
+
+        The frame of a fit is looked at, never converted.
+        """
         check_table(X)
-        if not hasattr(X, "columns"):
-            X = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=None,
-                ensure_all_finite=False,
-                estimator=self,
-                input_name="X",
-            )
+        X = native(X)
+        framed = is_frame(X)
+        if not framed:
+            X = as_array(X, estimator=self)
         validate_data(self, X, y, reset=reset, skip_check_array=True)
-        return X
+        if reset:
+            self._frames_ = library_of(X) if framed else None
+            return X
+        # The names of the columns have been checked, for the parts as well.
+        if self._frames_ is None:
+            return as_array(X) if framed else X
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or framed:
+            return X
+        return named(X, names, self._frames_)
 
     # Information criteria
     # --------------------

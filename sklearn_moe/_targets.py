@@ -12,6 +12,7 @@ from sklearn_moe._estimators import seeded_clone
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._statistics import Moments
 from sklearn_moe.experts import Predictions, Probabilities, has_density
+from sklearn_moe.gates import sorted_labels
 from sklearn_moe.likelihoods import (
     CategoricalLikelihood,
     GaussianNoise,
@@ -181,13 +182,7 @@ class ClassTargets:
         """
         if self.classes is not None:
             return self
-        try:
-            classes = np.unique(y)
-        except TypeError as error:
-            types = sorted({type(label).__name__ for label in y})
-            raise TypeError(
-                f"The labels in y must be all numbers or all strings; got {types}."
-            ) from error
+        classes, _ = sorted_labels(y)
         check_classification_targets(y)
         if len(classes) < 2:
             raise ValueError(

@@ -28,7 +28,7 @@ LAYERS = [
     {"_parameters"},
     {"_estimators", "_statistics", "_weights"},
     {"kernels"},
-    {"_atomic", "_in_memory", "_parallel", "_sklearn"},
+    {"_atomic", "_frames", "_in_memory", "_parallel", "_sklearn"},
     {"_fit_warnings"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length
 
+from sklearn_moe._frames import columns_of, names_of, spells_numbers
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import check_weights, in_rows, weight_sums
@@ -74,6 +75,18 @@ def _names(X):
 
 def _dtypes(X):
     return [str(t) for t in (X.dtypes if hasattr(X, "columns") else [X.dtype])]
+
+
+def check_text(X):
+    """Raise ValueError where Dask has made text of numbers in a column of objects."""
+    for name, column in zip(names_of(X), columns_of(X)):
+        if spells_numbers(column):
+            raise ValueError(
+                f"Column {name!r} of X is text that spells numbers, which a gate takes "
+                "for categories. Dask makes such text of objects: convert the column "
+                "with astype(float) before it becomes a collection, or set "
+                "dask.config.set({'dataframe.convert-string': False})."
+            )
 
 
 def given_block(X, y, sample_weight):

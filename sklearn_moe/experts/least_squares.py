@@ -87,10 +87,14 @@ class LeastSquares:
 
     def __init__(self, rows):
         self._rows = rows
-        self._serves = rows.sample.y.ndim == 1 and not issparse(rows.sample.X)
+        self._serves = rows.sample.y.ndim == 1
         if not self._serves:
             return
         design = _design_of_block(rows.sample)
+        # A frame may be sparse, too.
+        self._serves = not issparse(design)
+        if not self._serves:
+            return
         n_features = design.shape[1]
         # The estimators compute in the precision of X.
         double = design.dtype == np.float64
@@ -172,7 +176,12 @@ class LeastSquares:
 
 def _design_of_block(block):
     """The rows as the estimators convert them, which have found them finite before."""
-    return check_array(block.X, dtype=(np.float64, np.float32), ensure_all_finite=False)
+    return check_array(
+        block.X,
+        accept_sparse=True,
+        dtype=(np.float64, np.float32),
+        ensure_all_finite=False,
+    )
 
 
 def _means_of_block(block, design, total_weight):

@@ -12,6 +12,7 @@ from sklearn_moe._estimators import (
     distributions,
     predict_probabilities,
 )
+from sklearn_moe._frames import columns_without_numbers
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
@@ -60,7 +61,8 @@ class Predictions:
 
     def __call__(self, expert, X):
         """Predictions, shape (n_samples, *shape)."""
-        predictions = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
+        predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
+        predictions = _at_most_double(predicted)
         if not self.shape and predictions.shape == (X.shape[0], 1):
             return predictions.ravel()
         check_output(predictions, (X.shape[0], *self.shape), "predict")
@@ -103,7 +105,7 @@ class Probabilities:
                 f"{type(expert).__name__} has predict_proba, but no classes_ that say "
                 "which column is about which class."
             )
-        probabilities = predict_probabilities(expert, X)
+        probabilities = _at_most_double(predict_probabilities(expert, X))
         if np.array_equal(places, np.arange(len(self.classes))):
             return probabilities
         aligned = np.zeros((len(probabilities), len(self.classes)), probabilities.dtype)
@@ -139,13 +141,31 @@ class Probabilities:
         return places
 
 
+def _at_most_double(output):
+    """What an expert computed from longer numbers, as SciPy takes it."""
+    too_long = output.dtype.kind == "f" and output.dtype.itemsize > 8
+    return output.astype(np.float64) if too_long else output
+
+
 @contextmanager
-def error_note(part):
-    """Have an error say which part of the mixture it comes from."""
+def error_note(part, X=None):
+    """Have an error say which part of the mixture it comes from.
+
+    Of rows `X` in a frame it says what may be hard to read for an expert.
+    """
     try:
         yield
     except Exception as error:
         error.add_note(f"This is about {part}.")
+        others = columns_without_numbers(X)
+        if others and isinstance(error, (TypeError, ValueError)):
+            error.add_note(
+                f"The dtypes of the columns {others} are none of numbers. The gate "
+                "encodes such columns by itself; experts get them as they are, and "
+                "one that takes numbers only needs a pipeline that encodes, converts "
+                "or drops them, such as make_pipeline(make_column_transformer(...), "
+                "Ridge())."
+            )
         raise
 
 
@@ -191,7 +211,7 @@ def outputs_of_experts(named_experts, X, y, output_of):
     """
     found = []
     for name, expert in named_experts.items():
-        with error_note(f"expert {name!r}"):
+        with error_note(f"expert {name!r}", X):
             found.append(output_of_expert(expert, X, y, output_of))
     return stack_outputs(found, named_experts)
 

@@ -343,7 +343,7 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     """
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
-    with error_note(part), one_fit(part):
+    with error_note(part, block.X), one_fit(part):
         estimator = task.fitter.fit(
             block.X,
             block.y,
@@ -370,7 +370,7 @@ def _outputs_of_block(block, estimators, known, names, output_of):
     outputs = []
     for name, estimator, output in zip(names, estimators, known):
         if output is None:
-            with error_note(f"expert {name!r}"):
+            with error_note(f"expert {name!r}", block.X):
                 output = _output_of_block(block, estimator, output_of)
         outputs.append(output)
     return stack_outputs(outputs, names)

@@ -17,6 +17,7 @@ from sklearn_moe.gates._binding import (
     remember_gate,
     resume_gate,
 )
+from sklearn_moe.gates._estimator import sorted_labels
 from sklearn_moe.gates._features import numbers_of
 from sklearn_moe.gates.gaussian import GaussianGate
 from sklearn_moe.gates.softmax import SoftmaxGate, softmax_columns
@@ -34,4 +35,5 @@ __all__ = [
     "remember_gate",
     "resume_gate",
     "softmax_columns",
+    "sorted_labels",
 ]

@@ -120,13 +120,39 @@ def _soft_targets(gate, y, n_samples):
             raise ValueError(f"X has {n_samples} rows, but y has {len(targets)} rows.")
         return np.arange(targets.shape[1]), targets
     y = column_or_1d(y, warn=True)
+    classes, codes = sorted_labels(y)
     check_classification_targets(y)
     if len(y) != n_samples:
         raise ValueError(f"X has {n_samples} rows, but y has {len(y)} rows.")
-    classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
             f"{type(gate).__name__} needs at least 2 classes in y; got one class: "
             f"{classes.tolist()[0]!r}."
         )
     return classes, np.eye(len(classes))[codes]
+
+
+def sorted_labels(y):
+    """The labels in y, sorted, and the number of each.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labels,)
+    codes : ndarray of shape (n_samples,), int
+
+    Raises
+    ------
+    TypeError
+        If labels of different types cannot be sorted.
+    """
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError as error:
+        types = sorted({type(label).__name__ for label in y})
+        raise TypeError(
+            f"The labels in y must be all numbers or all strings; got {types}."
+        ) from error

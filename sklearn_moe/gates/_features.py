@@ -2,12 +2,24 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sklearn_moe._frames import (
+    CATEGORIES,
+    NOTHING,
+    NUMBERS,
+    TIMES,
+    as_array,
+    columns_of,
+    columns_without_numbers,
+    is_frame,
+    kind_of,
+    names_of,
+    native,
+    values_in,
+)
 from sklearn_moe._in_memory import check_table
 
 FLOATS = (np.float64, np.float32)
@@ -37,8 +49,9 @@ def gate_features(gate, X, y="no_validation", *, reset):
         Numbers, of which some may be NaN.
     """
     check_table(X)
-    encoder = _frame_encoder(X) if reset else gate.encoder_
-    if encoder is None:
+    X = native(X)
+    encoder = None if reset else gate.encoder_
+    if encoder is None and not columns_without_numbers(X):
         features = validate_data(
             gate,
             X,
@@ -48,9 +61,18 @@ def gate_features(gate, X, y="no_validation", *, reset):
             ensure_all_finite="allow-nan",
             reset=reset,
         )
+        if features.dtype not in FLOATS:
+            # Scikit-learn leaves sparse frames of flags as they are.
+            features = features.astype(np.float64)
     else:
+        X = X if is_frame(X) else as_array(X, accept_sparse=False)
         validate_data(gate, X, y, reset=reset, skip_check_array=True)
-        features = encoder.fit_transform(X) if reset else encoder.transform(X)
+        if encoder is None:
+            encoder = FrameEncoder(X, only_numbers=not reset)
+        features = encoder.transform(X)
+        if encoder.only_numbers:
+            # Then arrays are as good.
+            encoder = None
     if reset:
         gate.encoder_ = encoder
     return features
@@ -64,80 +86,78 @@ def numbers_of(X):
     """The rows as a gate sees them, shape (n_samples, n_columns), and their names."""
     gate = _AnyGate()
     numbers = gate_features(gate, X, reset=True)
-    if gate.encoder_ is not None:
-        names = gate.encoder_.get_feature_names_out()
-    elif hasattr(X, "columns"):
-        names = X.columns
-    else:
-        names = [f"x{j}" for j in range(numbers.shape[1])]
-    return numbers, [str(name) for name in names]
+    if gate.encoder_ is None:
+        return numbers, list(map(str, names_of(native(X))))
+    return numbers, gate.encoder_.get_feature_names_out().tolist()
 
 
-def _frame_encoder(X):
-    """An unfitted encoder for a frame that does not hold numbers only, else None."""
-    if not hasattr(X, "columns"):
-        return None
-    kinds = np.array([_kind(dtype) for dtype in X.dtypes])
-    if (kinds == "numbers").all():
-        return None
-    one_to_one = {"feature_names_out": "one-to-one"}
-    one_hot = OneHotEncoder(
-        max_categories=MAX_CATEGORIES,
-        handle_unknown="infrequent_if_exist",
-        sparse_output=False,
-    )
-    encoders = [
-        ("numbers", FunctionTransformer(_as_floats, **one_to_one)),
-        ("dates", FunctionTransformer(_as_seconds, **one_to_one)),
-        (
-            "categories",
-            make_pipeline(FunctionTransformer(_as_strings, **one_to_one), one_hot),
-        ),
-    ]
-    columns = [
-        (kind, encoder, np.flatnonzero(kinds == kind)) for kind, encoder in encoders
-    ]
-    encoder = ColumnTransformer(columns, verbose_feature_names_out=False)
-    return encoder.set_output(transform="default")
+class FrameEncoder:
+    """The columns of a frame as numbers: first numbers, then times, then categories.
 
-
-def _kind(dtype):
-    """What a column of a pandas or polars frame holds."""
-    kind = getattr(dtype, "kind", "O") if str(dtype) != "category" else "O"
-    if hasattr(dtype, "is_numeric"):
-        numeric = dtype.is_numeric() or str(dtype) == "Boolean"
-        # The hour of a day is no point in time.
-        temporal = dtype.is_temporal() and str(dtype) != "Time"
-        kind = "f" if numeric else "M" if temporal else "O"
-    return "numbers" if kind in "biuf" else "dates" if kind in "mM" else "categories"
-
-
-def _as_floats(frame):
-    return check_array(frame, dtype=FLOATS, ensure_all_finite="allow-nan")
-
-
-def _as_seconds(frame):
-    """Points in time, and spans of it, as numbers; a missing one is NaN."""
-    columns = []
-    for name in frame.columns:
-        column = frame[name]
-        kind = getattr(column.dtype, "kind", None) or np.asarray(column).dtype.kind
-        times = np.asarray(column, dtype=f"{kind}8[us]")
-        seconds = times.astype(np.int64) / 1e6
-        columns.append(np.where(np.isnat(times), np.nan, seconds))
-    return np.column_stack(columns)
-
-
-def _as_strings(frame):
-    """Categories as strings, so that values of any kind may stand in one column.
-
-    A missing one is NaN, whatever the frame's own word for it.
+    Parameters
+    ----------
+    X : frame of shape (n_samples, n_features)
+        What its columns hold is what they are to hold in `transform`.
+    only_numbers : bool, default=False
+        Whether they are to hold numbers, whatever they hold in `X`.
     """
-    columns = []
-    for name in frame.columns:
-        column = frame[name]
-        missing = column.isna() if hasattr(column, "isna") else column.is_null()
-        strings = np.array([str(value) for value in column], dtype=object)
-        strings[np.asarray(missing)] = np.nan
-        columns.append(strings)
-    return np.column_stack(columns)
+
+    def __init__(self, X, only_numbers=False):
+        self._names = list(map(str, names_of(X)))
+        self._kinds = [NUMBERS] * len(self._names)
+        if not only_numbers:
+            self._kinds = list(map(kind_of, columns_of(X), self._names))
+        self.only_numbers = set(self._kinds) == {NUMBERS}
+        self._one_hot = None
+        if CATEGORIES in self._kinds:
+            self._one_hot = OneHotEncoder(
+                max_categories=MAX_CATEGORIES,
+                handle_unknown="infrequent_if_exist",
+                sparse_output=False,
+            ).set_output(transform="default")
+            self._one_hot.fit(self._categories(X))
+
+    def transform(self, X):
+        """Encode a frame, or an array of the same columns.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_columns)
+        """
+        columns = columns_of(X)
+        numbers = [
+            values_in(columns[j], self._names[j], self._kinds[j]) for j in self._numeric
+        ]
+        features = np.column_stack(numbers) if numbers else np.empty((len(X), 0))
+        if self._one_hot is not None:
+            categories = self._one_hot.transform(self._categories(X))
+            features = np.hstack([features, categories])
+        return check_array(features, ensure_all_finite="allow-nan", input_name="X")
+
+    def get_feature_names_out(self):
+        """Names of the columns that `transform` makes.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        names = [self._names[j] for j in self._numeric]
+        if self._one_hot is not None:
+            own = [self._names[j] for j in self._places(CATEGORIES)]
+            names.extend(self._one_hot.get_feature_names_out(own))
+        return np.array(names, dtype=object)
+
+    @property
+    def _numeric(self):
+        """Places of the columns that are one column each."""
+        return self._places(NUMBERS, NOTHING) + self._places(*TIMES)
+
+    def _places(self, *kinds):
+        return [j for j, kind in enumerate(self._kinds) if kind in kinds]
+
+    def _categories(self, X):
+        columns = columns_of(X)
+        places = self._places(CATEGORIES)
+        return np.column_stack(
+            [values_in(columns[j], self._names[j], CATEGORIES) for j in places]
+        )

@@ -46,7 +46,7 @@ class GaussianGate(BaseGate):
         Centres, in the units of the input.
     covariances_ : ndarray of shape (n_classes, n_features[, n_features])
         Variances ("diag") or covariances ("full"), in the units of the input.
-    encoder_ : ColumnTransformer or None
+    encoder_ : FrameEncoder or None
         Turns the columns of a frame that do not hold numbers into numbers; None where
         there were none.
     feature_mean_ : ndarray of shape (n_features,)

@@ -83,7 +83,7 @@ class SoftmaxGate(BaseGate):
         classes.
     intercept_ : ndarray of shape (n_classes,)
         Intercepts of the logits; they sum to zero.
-    encoder_ : ColumnTransformer or None
+    encoder_ : FrameEncoder or None
         Turns the columns of a frame that do not hold numbers into numbers; None where
         there were none. The columns of `coef_` are those of its output.
     alpha_ : float

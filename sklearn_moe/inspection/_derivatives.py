@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sklearn_moe._frames import as_array, names_of
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
 
@@ -263,21 +264,21 @@ def _softmax_curvature(probability):
 
 def _last_step_and_input(estimator, X):
     """Return the last step of a fitted pipeline, its input, and the columns' names."""
-    names = list(X.columns) if hasattr(X, "columns") else None
+    names = names_of(X)
     while isinstance(estimator, Pipeline):
         if len(estimator) > 1:
             head = estimator[:-1]
-            X, names = head.transform(X), None
+            X = head.transform(X)
+            names = names_of(X)
             # Some transformers do not know the names of their columns.
             with suppress(AttributeError, ValueError):
                 names = list(head.get_feature_names_out())
         estimator = estimator[-1]
-    if names is None:
-        names = [f"x{j}" for j in range(X.shape[1])]
     return estimator, X, [str(name) for name in names]
 
 
 def _as_array(columns):
     """Return columns as a dense array of float64."""
+    columns = as_array(columns)
     columns = columns.toarray() if issparse(columns) else columns
-    return np.asarray(columns, dtype=np.float64)
+    return columns.astype(np.float64)

@@ -1,11 +1,30 @@
 """Grids of rows along some features, and the axes of plots along them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
+
+from sklearn_moe._frames import (
+    AWARE_DATES,
+    DATES,
+    NUMBERS,
+    as_array,
+    category_names,
+    column_like,
+    columns_of,
+    frame_of,
+    holds_flags,
+    is_frame,
+    kind_of,
+    library_of,
+    names_of,
+    native,
+    numbers_in,
+    times_in,
+)
 
 # Half the width of the bar of a category. Neighbouring bars are 1 apart.
 HALF_BAR_WIDTH = 0.4
@@ -15,21 +34,14 @@ class FeatureTable:
     """Columns of an array or a frame, from which grids of rows are made."""
 
     def __init__(self, X):
-        if not hasattr(X, "columns"):
-            X = check_array(
-                X.toarray() if issparse(X) else X,
-                dtype=None,
-                ensure_all_finite=False,
-                input_name="X",
-            )
-            names = [f"x{j}" for j in range(X.shape[1])]
-            self._join, columns = np.column_stack, X.T
+        X = native(X)
+        if is_frame(X):
+            names, library = names_of(X), library_of(X)
+            self._join = lambda columns: frame_of(columns, names, library)
         else:
-            names = list(X.columns)
-            self._join = lambda columns: type(X)(dict(zip(names, columns)))
-            # Pandas would align columns that have an index; arrays have none.
-            columns = [getattr(X[name], "array", X[name]) for name in names]
-        self.columns = [Column(str(n), entries) for n, entries in zip(names, columns)]
+            X = as_array(X.toarray() if issparse(X) else X)
+            self._join = np.column_stack
+        self.columns = list(map(Column, map(str, names_of(X)), columns_of(X)))
 
     def column(self, feature):
         """Return the column of a feature, given by its name or position."""
@@ -74,19 +86,14 @@ class Column:
     name: str
     entries: object
 
-    @property
+    @cached_property
     def values(self):
         """Entries as numbers, points in time, or names of categories."""
-        dtype = self.entries.dtype
-        kind = getattr(dtype, "kind", None) or np.asarray(self.entries).dtype.kind
-        if str(dtype) != "category":
-            if kind == "O":
-                # An array of objects may hold numbers only.
-                kind = np.array(list(self.entries)).dtype.kind
-            if kind in "iuf":
-                return np.asarray(self.entries, dtype=np.float64)
-            if kind == "M":
-                return np.asarray(self.entries, dtype="M8[us]")
+        kind = kind_of(self.entries, self.name)
+        if kind == NUMBERS and not holds_flags(self.entries):
+            return numbers_in(self.entries, self.name, kind)
+        if kind in (DATES, AWARE_DATES):
+            return times_in(self.entries)
         return np.array([str(entry) for entry in self.entries])
 
     def typical_row(self):
@@ -105,16 +112,16 @@ class Column:
         values = self.values
         if is_categorical(values):
             grid, first = np.unique(values, return_index=True)
-            if hasattr(self.entries, "categories"):
-                # Pandas keeps the order of the categories.
-                order = [str(category) for category in self.entries.categories]
+            order = category_names(self.entries)
+            if order:
                 rank = [order.index(n) if n in order else len(order) for n in grid]
                 grid, first = grid[np.argsort(rank)], first[np.argsort(rank)]
             entries = self.entries[first]
         else:
             known = values[np.isfinite(values)]
             low, high = (known.min(), known.max()) if len(known) else (0, 0)
-            grid = entries = low + (high - low) * np.linspace(0, 1, resolution)
+            grid = low + (high - low) * np.linspace(0, 1, resolution)
+            entries = column_like(self.entries, grid)
         if grid[0] == grid[-1]:
             raise ValueError(
                 f"All rows of X have the same value of feature {self.name!r}, or none: "

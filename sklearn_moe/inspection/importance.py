@@ -1,9 +1,19 @@
 """Importance of features for the gate."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.inspection import permutation_importance
 
 from sklearn_moe._base import check_fitted_mixture
+from sklearn_moe._frames import (
+    columns_of,
+    frame_of,
+    is_frame,
+    library_of,
+    names_of,
+    native,
+)
 
 
 def gate_importance(
@@ -79,11 +89,17 @@ def gate_importance(
     array([0.5, 0. ])
     """
     check_fitted_mixture(mixture, "gate_importance")
+    X = native(X)
+    scoring, rows = _unmoved_weight, X
+    if is_frame(X):
+        # The numbers of the rows are shuffled, so that a column stays what it is.
+        scoring = partial(_unmoved_weight, frame=X)
+        rows = np.tile(np.arange(X.shape[0])[:, np.newaxis], X.shape[1])
     return permutation_importance(
         mixture,
-        X,
+        rows,
         mixture.predict_gate(X),
-        scoring=_unmoved_weight,
+        scoring=scoring,
         n_repeats=n_repeats,
         random_state=random_state,
         n_jobs=n_jobs,
@@ -92,7 +108,16 @@ def gate_importance(
     )
 
 
-def _unmoved_weight(mixture, X, gate_weights, sample_weight=None):
-    """Return the mean gate weight that stays with its expert."""
+def _unmoved_weight(mixture, X, gate_weights, sample_weight=None, *, frame=None):
+    """Return the mean gate weight that stays with its expert.
+
+    Where a frame is given, X has the number of a row for each entry.
+    """
+    if frame is not None:
+        X = frame_of(
+            [column[rows] for column, rows in zip(columns_of(frame), X.T)],
+            names_of(frame),
+            library_of(frame),
+        )
     distance = np.abs(mixture.predict_gate(X) - gate_weights).sum(axis=1) / 2
     return 1 - np.average(distance, weights=sample_weight)

@@ -10,6 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
+from sklearn_moe._frames import native
 from sklearn_moe._inner_mixture import inner_mixture
 from sklearn_moe._parameters import CannotCountError
 from sklearn_moe._sklearn import (
@@ -97,7 +98,7 @@ def select_n_experts(
     2
     """
     pd = check_pandas_support("select_n_experts")
-    X, y = indexable(X, y)
+    X, y = indexable(native(X), y)
     y = np.asarray(y)
     weights = check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True

@@ -1,0 +1,368 @@
+"""Frames of any library: their columns, what these hold, and their values."""
+
+import datetime
+import sys
+from decimal import Decimal
+from math import isfinite
+from numbers import Complex, Integral, Real
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+# What columns may hold, in words.
+NUMBERS, CATEGORIES, NOTHING = "numbers", "categories", "no values"
+DATES, AWARE_DATES = "dates without a time zone", "dates with a time zone"
+SPANS = "spans of time"
+TIMES = (DATES, AWARE_DATES, SPANS)
+
+# Frames
+# ------
+
+
+def is_frame(X):
+    """Whether X is a frame in memory: of pandas, polars, a pyarrow Table, ..."""
+    # What most rows are is asked first: it takes next to no time.
+    return type(X) is not np.ndarray and nw.dependencies.is_into_dataframe(X)
+
+
+def native(X):
+    """X itself, or the frame in it where it is one of narwhals.
+
+    Raises
+    ------
+    TypeError
+        If the frame is lazy.
+    """
+    if type(X) is np.ndarray:
+        return X
+    X = nw.to_native(X, pass_through=True)
+    if hasattr(X, "iloc"):
+        return X
+    if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+        raise TypeError(
+            f"X is lazy, a {type(X).__module__}.{type(X).__name__}; rows must be in "
+            "memory. Give X.collect()."
+        )
+    return X
+
+
+def library_of(frame):
+    """Name of the library of a frame, from which `frame_of` makes others."""
+    return nw.from_native(frame).implementation.value
+
+
+def names_of(X):
+    """Names of the columns; those of an array are x0, x1, ..."""
+    if is_frame(X):
+        return list(nw.from_native(X).columns)
+    return [f"x{j}" for j in range(X.shape[1])]
+
+
+def columns_of(X):
+    """The columns of a frame or an array, which the functions below take."""
+    return list(nw.from_native(X).iter_columns()) if is_frame(X) else list(X.T)
+
+
+def frame_of(columns, names, library):
+    """A frame of columns, each of a frame or an array of one dimension."""
+    columns = [
+        # Pandas would align columns that have an index.
+        nw.maybe_reset_index(column).to_native()
+        if isinstance(column, nw.Series)
+        else column
+        for column in columns
+    ]
+    return nw.from_dict(dict(zip(names, columns)), backend=library).to_native()
+
+
+def named(X, names, library):
+    """The rows of an array as a frame, in which objects that are numbers are floats.
+
+    Only pandas has sparse frames: for other libraries a sparse matrix stays one.
+    """
+    if issparse(X):
+        if library != "pandas":
+            return X
+        import pandas as pd
+
+        return pd.DataFrame.sparse.from_spmatrix(X, columns=names)
+    columns = [
+        numbers_in(column, name, NUMBERS)
+        if X.dtype == object and kind_of(column, name) == NUMBERS
+        else column
+        for column, name in zip(X.T, names)
+    ]
+    return frame_of(columns, names, library)
+
+
+def columns_without_numbers(X):
+    """Names of the columns of a frame whose dtypes are not of numbers."""
+    if hasattr(X, "iloc"):
+        # Narwhals takes ten times as long to look at the columns of pandas.
+        kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
+        return [name for name, kind in zip(X.columns, kinds) if kind not in "biuf"]
+    if not is_frame(X):
+        return []
+    return [
+        name
+        for name, dtype in nw.from_native(X).schema.items()
+        if _kind_by_dtype(dtype) != NUMBERS or dtype == nw.Decimal
+    ]
+
+
+def as_array(X, accept_sparse="csr", estimator=None):
+    """The rows as an array, or sparse matrix, such as scikit-learn makes of them."""
+    return check_array(
+        X,
+        accept_sparse=accept_sparse,
+        dtype=None,
+        ensure_all_finite=False,
+        estimator=estimator,
+        input_name="X",
+    )
+
+
+# What a column holds
+# -------------------
+
+
+def kind_of(column, name):
+    """What a column holds: one of the words above.
+
+    A column of objects holds what its values are.
+    """
+    if isinstance(column, nw.Series):
+        # Narwhals looks at a few values only, and takes objects for strings.
+        if str(getattr(column.to_native(), "dtype", None)) != "object":
+            kind = _kind_by_dtype(column.dtype)
+            if kind is not None:
+                return kind
+    elif column.dtype.kind in "biufSUV":
+        return NUMBERS if column.dtype.kind in "biuf" else CATEGORIES
+    values = [value for value in _objects(column) if not _is_missing(value)]
+    kinds = {_kind_by_type(cls) for cls in set(map(type, values))}
+    if DATES in kinds and kinds <= {DATES}:
+        aware = {getattr(value, "tzinfo", None) is not None for value in values}
+        if len(aware) > 1:
+            raise ValueError(
+                f"Column {name!r} holds dates with and without a time zone. Give all "
+                "of them one, or none."
+            )
+        return AWARE_DATES if aware.pop() else DATES
+    if "complex numbers" in kinds:
+        raise ValueError(
+            f"Complex data not supported: column {name!r} holds complex numbers."
+        )
+    if len(kinds) > 1:
+        return CATEGORIES
+    return kinds.pop() if kinds else NOTHING
+
+
+def _kind_by_dtype(dtype):
+    """What a column of a dtype holds, or None where only its values tell."""
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return NUMBERS
+    if dtype == nw.Datetime:
+        return DATES if dtype.time_zone is None else AWARE_DATES
+    if dtype == nw.Date:
+        return DATES
+    if dtype == nw.Duration:
+        return SPANS
+    # A category stays one, whatever its name; the hour of a day is no point in time.
+    known = (nw.Categorical, nw.Enum, nw.String, nw.Time, nw.Binary)
+    return CATEGORIES if dtype in known else None
+
+
+def _kind_by_type(cls):
+    # NumPy's spans of time are integers, too.
+    if issubclass(cls, (datetime.timedelta, np.timedelta64)):
+        return SPANS
+    if issubclass(cls, (datetime.date, np.datetime64)):
+        return DATES
+    if issubclass(cls, (Real, Decimal, np.bool_)):
+        return NUMBERS
+    return "complex numbers" if issubclass(cls, Complex) else CATEGORIES
+
+
+def _is_missing(value):
+    """Whether a value is None, NaN, NaT or the NA of pandas."""
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return True
+    unequal = (float, Decimal, np.inexact, np.datetime64, np.timedelta64)
+    # NaT is a date for Python.
+    unequal = (*unequal, datetime.date, datetime.timedelta)
+    return isinstance(value, unequal) and bool(value != value)
+
+
+def _objects(column):
+    # As an array, the missing categories of pyarrow would be categories.
+    return column.to_list() if isinstance(column, nw.Series) else list(column)
+
+
+def holds_flags(column):
+    """Whether a column of numbers is one of True and False."""
+    if isinstance(column, nw.Series) and column.dtype == nw.Boolean:
+        return True
+    return {type(v) for v in _objects(column) if not _is_missing(v)} <= {bool, np.bool_}
+
+
+def spells_numbers(column):
+    """Whether a column of text spells numbers that are no codes, but fractions."""
+    texts = [value for value in _objects(column) if not _is_missing(value)]
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    try:
+        numbers = np.array(texts, dtype=np.float64)
+    except ValueError:
+        return False
+    return bool(np.isfinite(numbers).all() and (numbers % 1 != 0).any())
+
+
+def category_names(column):
+    """Names of the categories that a dtype has, in its order; none for others."""
+    dtype = getattr(column, "dtype", None)
+    if isinstance(column, nw.Series):
+        dtype = getattr(column.to_native(), "dtype", None)
+    return [str(category) for category in getattr(dtype, "categories", ())]
+
+
+# Values
+# ------
+
+
+def values_in(column, name, kind):
+    """The values of a column, read as what it held in fit.
+
+    Parameters
+    ----------
+    column : object
+        One of `columns_of`.
+    name : str
+        For errors.
+    kind : str
+        What `kind_of` has found in fit.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples,)
+        Numbers, of which missing ones are NaN; points in time and spans of it are
+        counted in seconds. Categories are strings, and missing ones NaN.
+
+    Raises
+    ------
+    ValueError
+        If the column holds something else now.
+    """
+    if kind == CATEGORIES:
+        return texts_in(column)
+    return numbers_in(column, name, kind)
+
+
+def numbers_in(column, name, kind):
+    """Numbers and times as floats; see `values_in`."""
+    now = kind_of(column, name)
+    if kind == NUMBERS and now in (NUMBERS, CATEGORIES):
+        try:
+            return _floats(column)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _changed(column, name, kind, now) from error
+    if kind == NOTHING and now == NUMBERS:
+        return _floats(column)
+    if kind in (DATES, AWARE_DATES) and now == CATEGORIES:
+        try:
+            column = _dates(column)
+        except (TypeError, ValueError) as error:
+            raise _changed(column, name, kind, now) from error
+        now = kind_of(column, name)
+    if kind == now and kind in TIMES:
+        return _seconds(column, np.timedelta64 if kind == SPANS else np.datetime64)
+    if kind == NOTHING or all(map(_is_missing, _objects(column))):
+        return np.full(len(column), np.nan)
+    raise _changed(column, name, kind, now)
+
+
+def texts_in(column):
+    """Categories as strings, so that values of any kind may stand in one column.
+
+    A missing one is NaN, whatever the frame's own word for it.
+    """
+    texts = [
+        value
+        # Most are, and this takes next to no time.
+        if type(value) is str
+        else (np.nan if _is_missing(value) else _text(value))
+        for value in _objects(column)
+    ]
+    return np.array(texts, dtype=object)
+
+
+def _changed(column, name, kind, now):
+    example = next(v for v in _objects(column) if not _is_missing(v))
+    return ValueError(
+        f"In fit, column {name!r} held {kind}; now it holds {now}, such as "
+        f"{example!r}. Convert it to what it was."
+    )
+
+
+def _array(column):
+    return column.to_numpy() if isinstance(column, nw.Series) else column
+
+
+def _floats(column):
+    array = _array(column)
+    if array.dtype.kind not in "biuf":
+        array = [np.nan if _is_missing(v) else float(v) for v in _objects(column)]
+    return np.asarray(array, dtype=np.float64)
+
+
+def _dates(column):
+    """Texts as points in time, by ISO 8601."""
+    fromisoformat = datetime.datetime.fromisoformat
+    dates = [None if _is_missing(v) else fromisoformat(v) for v in _objects(column)]
+    return np.array(dates, dtype=object)
+
+
+def times_in(column, scalar=np.datetime64):
+    """Points in time (UTC where their zone is known), or spans, in microseconds."""
+    times = _array(column)
+    if times.dtype.kind not in "mM":
+        times = np.array([_microseconds(value, scalar) for value in _objects(column)])
+    return times.astype(f"{times.dtype.kind}8[us]")
+
+
+def _seconds(column, scalar):
+    times = times_in(column, scalar)
+    return np.where(np.isnat(times), np.nan, times.astype(np.int64) / 1e6)
+
+
+def _microseconds(value, scalar):
+    """A point in time, in UTC where its zone is known, or a span of time for NumPy."""
+    if _is_missing(value):
+        return scalar("NaT", "us")
+    if getattr(value, "tzinfo", None) is not None:
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return scalar(value, "us")
+
+
+def _text(value):
+    """A category as a string; equal numbers are the same one, of whatever type."""
+    if isinstance(value, bool | np.timedelta64):
+        return str(value)
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real | Decimal):
+        if isfinite(value) and value == int(value):
+            return str(int(value))
+        # The digits of a float32 are fewer than those of the same number as a float.
+        return str(value if isinstance(value, np.floating) else float(value))
+    return str(value)
+
+
+def column_like(column, values):
+    """A column of numbers or points in time, with the time zone of another."""
+    if kind_of(column, "") != AWARE_DATES:
+        return values
+    aware = [None if np.isnat(v) else v.item() for v in values]
+    return np.array([v and v.replace(tzinfo=datetime.UTC) for v in aware], dtype=object)

@@ -1,0 +1,608 @@
+"""Frames of any library, and what their columns hold, in fit and at prediction."""
+
+import datetime
+import pickle
+import warnings
+from decimal import Decimal
+from fractions import Fraction
+
+import matplotlib.pyplot as plt
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_moe import (
+    GaussianGate,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
+from sklearn_moe.inspection import (
+    ExpertDisplay,
+    GateDisplay,
+    ResponsibilityDisplay,
+    describe,
+    diagnose,
+    gate_importance,
+    summary,
+)
+from sklearn_moe.model_selection import (
+    log_likelihood_scorer,
+    neg_crps_scorer,
+    select_n_experts,
+)
+
+N = 60
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.standard_normal((N, 2))
+SIDE = NUMBERS[:, 0] > 0
+TARGET = np.where(SIDE, 3, -3) * NUMBERS[:, 0] + 0.1 * RNG.standard_normal(N)
+FLOATS = pd.DataFrame(NUMBERS, columns=["a", "b"])
+GAPS = FLOATS.mask(np.repeat(np.arange(N)[:, np.newaxis] == 3, 2, axis=1))
+UTC = datetime.UTC
+DAYS = [datetime.datetime(2020, 1, 1) + datetime.timedelta(i) for i in range(N)]
+LATE = np.arange(N) >= N // 2
+
+each_gate = pytest.mark.parametrize("gate_class", [SoftmaxGate, GaussianGate])
+
+
+def two_experts(expert=None, **params):
+    return MixtureOfExpertsRegressor(expert, n_experts=2, random_state=0, **params)
+
+
+def of_column(name, last=None):
+    """An expert that sees one column of numbers."""
+    columns = make_column_transformer((StandardScaler(), [name]))
+    return make_pipeline(columns, last or Ridge())
+
+
+def to_polars(X):
+    return pl.DataFrame({name: X[name].tolist() for name in X})
+
+
+def to_pyarrow(X):
+    return pa.table({name: X[name].tolist() for name in X})
+
+
+# Frames of any library
+# ---------------------
+
+KINDS_OF_FRAMES = {
+    "pandas": lambda X: X,
+    "objects": lambda X: X.astype(object),
+    "nullable": lambda X: X.convert_dtypes(),
+    "arrow": lambda X: X.convert_dtypes(dtype_backend="pyarrow"),
+    "polars": to_polars,
+    "pyarrow": to_pyarrow,
+    "narwhals of pandas": nw.from_native,
+    "narwhals of polars": lambda X: nw.from_native(to_polars(X)),
+}
+each_kind = pytest.mark.parametrize("to", KINDS_OF_FRAMES.values(), ids=KINDS_OF_FRAMES)
+
+
+@each_kind
+def test_a_frame_of_any_kind_is_its_numbers(to):
+    frame = to(FLOATS)
+    mixture, expected = two_experts(), two_experts().fit(NUMBERS, TARGET)
+    mixture.fit(frame, TARGET)
+    assert mixture.feature_names_in_.tolist() == ["a", "b"]
+    for method in ("predict", "predict_gate", "transform", "apply"):
+        np.testing.assert_allclose(
+            getattr(mixture, method)(frame), getattr(expected, method)(NUMBERS)
+        )
+    np.testing.assert_allclose(
+        mixture.score_samples(frame, TARGET), expected.score_samples(NUMBERS, TARGET)
+    )
+
+
+@each_kind
+def test_rows_without_weight_are_dropped_from_a_frame_of_any_kind(to):
+    weights = np.arange(N) % 3 > 0
+    mixture = two_experts().fit(to(FLOATS), TARGET, weights.astype(float))
+    expected = two_experts().fit(NUMBERS[weights], TARGET[weights])
+    np.testing.assert_allclose(mixture.predict(to(FLOATS)), expected.predict(NUMBERS))
+
+
+@each_kind
+def test_a_gate_takes_a_frame_of_any_kind(to):
+    gate = SoftmaxGate().fit(to(FLOATS), SIDE)
+    expected = SoftmaxGate().fit(NUMBERS, SIDE)
+    np.testing.assert_allclose(
+        gate.predict_proba(to(FLOATS)), expected.predict_proba(NUMBERS)
+    )
+
+
+@each_kind
+def test_a_stream_takes_frames_of_any_kind(to):
+    mixture, expected = (
+        MixtureOfExpertsClassifier(GaussianNB(), n_experts=2, random_state=0)
+        for _ in range(2)
+    )
+    for rows in (slice(0, 30), slice(30, N)):
+        mixture.partial_fit(to(FLOATS[rows]), SIDE[rows], classes=[False, True])
+        expected.partial_fit(NUMBERS[rows], SIDE[rows], classes=[False, True])
+    np.testing.assert_allclose(
+        mixture.predict_proba(to(FLOATS)), expected.predict_proba(NUMBERS)
+    )
+
+
+@pytest.mark.parametrize("to", [to_pyarrow, to_polars])
+def test_folds_are_taken_from_frames_of_other_libraries(to):
+    search = GridSearchCV(two_experts(cv=2), {"gate__alpha": [0.1, 1.0]}, cv=2)
+    search.fit(to(FLOATS), TARGET)
+    expected = clone(search).fit(NUMBERS, TARGET)
+    assert search.best_score_ == pytest.approx(expected.best_score_)
+
+
+def test_a_lazy_frame_is_refused():
+    with pytest.raises(TypeError, match=r"LazyFrame.*X\.collect\(\)"):
+        two_experts().fit(to_polars(FLOATS).lazy(), TARGET)
+
+
+def mixed(X):
+    return X.assign(
+        word=np.where(LATE, "late", "early"), day=DAYS, flag=SIDE, count=np.arange(N)
+    )
+
+
+MIXED = {
+    "pandas": mixed,
+    "objects": lambda X: mixed(X).astype(object),
+    "polars": lambda X: to_polars(mixed(X)),
+    "pyarrow": lambda X: to_pyarrow(mixed(X)),
+    "narwhals": lambda X: nw.from_native(to_polars(mixed(X))),
+    "some sparse": lambda X: mixed(X).astype({"b": pd.SparseDtype(float, 0.0)}),
+    "time zone": lambda X: mixed(X).assign(day=pd.DatetimeIndex(DAYS, tz="Asia/Tokyo")),
+}
+
+
+@pytest.mark.parametrize("to", MIXED.values(), ids=MIXED)
+@pytest.mark.filterwarnings("ignore:The information matrix is not positive:UserWarning")
+def test_inspection_and_selection_take_every_frame_that_fit_takes(to):
+    X = to(FLOATS)
+    expert = of_column("a", LinearRegression())
+    mixture = two_experts(expert, max_iter=30, tol=1e-2).fit(X, TARGET)
+    importance = gate_importance(mixture, X, random_state=0, n_repeats=1)
+    assert importance.importances.shape == (6, 1)
+    assert importance.importances_mean.max() > 0.05
+    assert len(describe(mixture, X, TARGET)) == 2
+    assert diagnose(mixture, X, TARGET, cv=2).gate_entropy >= 0
+    assert "gate: expert1" in summary(mixture, X, TARGET).index.get_level_values(0)
+    assert np.isfinite(log_likelihood_scorer(mixture, X, TARGET))
+    assert np.isfinite(neg_crps_scorer(mixture, X, TARGET))
+    assert len(select_n_experts(mixture, X, TARGET, [2], cv=2)) == 1
+    for feature in ("word", "day", "flag"):
+        weights = GateDisplay.from_estimator(mixture, X, feature).gate_weights
+        np.testing.assert_allclose(weights.sum(axis=-1), 1)
+        ExpertDisplay.from_estimator(mixture, X, feature, y=TARGET)
+        plt.close("all")
+    ResponsibilityDisplay.from_estimator(mixture, X, TARGET)
+
+
+@pytest.mark.parametrize("to", [to_polars, to_pyarrow, lambda X: X.astype(object)])
+def test_the_importance_is_the_same_in_frames_of_any_kind(to):
+    mixture = two_experts().fit(FLOATS, TARGET)
+    expected = gate_importance(mixture, FLOATS, random_state=0)
+    found = gate_importance(mixture, to(FLOATS), random_state=0, max_samples=1.0)
+    np.testing.assert_allclose(found.importances, expected.importances)
+
+
+# Numbers in columns of objects
+# -----------------------------
+
+AS_OBJECTS = {
+    "floats": float,
+    "Decimal": lambda value: Decimal(repr(float(value))),
+    "Fraction": lambda value: Fraction(float(value)),
+    "numpy": np.float64,
+}
+
+
+@pytest.mark.parametrize("convert", AS_OBJECTS.values(), ids=AS_OBJECTS)
+def test_numbers_in_columns_of_objects_are_numbers(convert):
+    objects = FLOATS.map(convert).astype(object)
+    mixture, expected = two_experts(), two_experts().fit(FLOATS, TARGET)
+    mixture.fit(objects, TARGET)
+    assert mixture.gate_.encoder_ is None
+    np.testing.assert_allclose(mixture.predict(objects), expected.predict(FLOATS))
+    # What they are is decided in fit.
+    np.testing.assert_allclose(mixture.predict(FLOATS), expected.predict(FLOATS))
+    np.testing.assert_allclose(expected.predict(objects), expected.predict(FLOATS))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, Decimal("NaN"), pd.NaT])
+def test_what_is_missing_among_numbers_is_missing(missing):
+    objects = GAPS.astype(object)
+    objects.loc[3] = missing
+    gate, expected = SoftmaxGate().fit(objects, SIDE), SoftmaxGate().fit(GAPS, SIDE)
+    np.testing.assert_allclose(
+        gate.predict_proba(objects), expected.predict_proba(GAPS)
+    )
+    np.testing.assert_allclose(
+        expected.predict_proba(objects), expected.predict_proba(GAPS)
+    )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([Decimal(i % 2) for i in range(N)]),
+        pl.Series([Decimal(i % 2) for i in range(N)], dtype=pl.Object),
+    ],
+    ids=["decimal", "object"],
+)
+def test_decimals_of_polars_are_numbers_for_the_gate(column):
+    frame = pl.DataFrame({"a": NUMBERS[:, 0], "odd": column})
+    numbers = np.column_stack([NUMBERS[:, 0], np.arange(N) % 2])
+    y = np.arange(N) % 2
+    np.testing.assert_allclose(
+        SoftmaxGate().fit(frame, y).predict_proba(frame),
+        SoftmaxGate().fit(numbers, y).predict_proba(numbers),
+    )
+
+
+def test_flags_of_objects_are_numbers():
+    flags = pd.DataFrame({"flag": pd.Series([True, None, False] * 20, dtype=object)})
+    numbers = np.array([[1.0], [np.nan], [0.0]] * 20)
+    y = [0, 1, 2] * 20
+    np.testing.assert_allclose(
+        SoftmaxGate().fit(flags, y).predict_proba(flags),
+        SoftmaxGate().fit(numbers, y).predict_proba(numbers),
+    )
+
+
+def test_a_column_without_a_value_in_fit_says_nothing():
+    frame = FLOATS.assign(none=pd.Series([None] * N, dtype=object))
+    gate = SoftmaxGate().fit(frame, SIDE)
+    expected = SoftmaxGate().fit(FLOATS.assign(none=np.nan), SIDE)
+    for value in (None, "text", 1.5):
+        np.testing.assert_allclose(
+            gate.predict_proba(frame.assign(none=value)),
+            expected.predict_proba(FLOATS.assign(none=np.nan)),
+        )
+
+
+@pytest.mark.parametrize("objects", [False, True])
+def test_complex_numbers_are_refused(objects):
+    column = pd.Series([1j] * N, dtype=object if objects else complex)
+    with pytest.raises(ValueError, match="column 'c' holds complex"):
+        SoftmaxGate().fit(FLOATS.assign(c=column), SIDE)
+
+
+@pytest.mark.parametrize(
+    ("value", "now"),
+    [("x", "categories"), (pd.Timestamp("2020"), "dates"), (pd.Timedelta(1), "spans")],
+)
+def test_a_column_of_numbers_that_holds_something_else_is_refused_by_name(value, now):
+    mixture = two_experts().fit(FLOATS, TARGET)
+    for frame in (FLOATS.assign(b=value), FLOATS.assign(a=value, b=value)):
+        name = "ab"["b" in frame and frame["a"].dtype == float]
+        message = f"In fit, column '{name}' held numbers; now it holds {now}"
+        with pytest.raises(ValueError, match=message):
+            mixture.predict_gate(frame)
+
+
+# Categories
+# ----------
+
+EQUAL = {
+    "floats": [1.0, 2.0],
+    "numpy": [np.int8(1), np.float32(2)],
+    "Decimal": [Decimal(1), Decimal("2.0")],
+    "Fraction": [Fraction(1), Fraction(2)],
+    "text": ["1", "2"],
+}
+
+
+@pytest.mark.parametrize("values", EQUAL.values(), ids=EQUAL)
+@each_gate
+def test_equal_numbers_are_one_category(values, gate_class):
+    gate = gate_class().fit(
+        pd.DataFrame({"k": pd.Categorical([1, 2] * 30)}), [0, 1] * 30
+    )
+    same = gate.predict_proba(pd.DataFrame({"k": pd.Categorical([1, 2])}))
+    for column in (pd.Categorical(values), pd.Series(values, dtype=object)):
+        other = gate.predict_proba(pd.DataFrame({"k": column}))
+        np.testing.assert_array_equal(other, same)
+
+
+def test_categories_with_gaps_are_those_without():
+    k = pd.Series(np.arange(N) % 2 + 1)
+    gate = SoftmaxGate().fit(pd.DataFrame({"k": k.astype("category")}), k)
+    gaps = k.where(k.index > 0)
+    for column in (gaps.astype("category"), gaps):
+        assert gate.predict(pd.DataFrame({"k": column}))[1:].tolist() == k[1:].tolist()
+
+
+def test_fractions_are_one_category_whatever_their_type():
+    frame = pd.DataFrame({"k": pd.Categorical([0.1, 0.7] * 9)})
+    gate = SoftmaxGate().fit(frame, [0, 1] * 9)
+    for values in ([Decimal("0.1"), Decimal("0.70")], np.float32([0.1, 0.7])):
+        other = pd.DataFrame({"k": pd.Series([*values, "other"], dtype=object)[:2]})
+        assert gate.predict_proba(other).argmax(axis=1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.period_range("2020", periods=2),
+        pd.interval_range(0, 2),
+        pd.Categorical([7, 3]),
+        pd.array(
+            ["u", "v"], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))
+        ),
+    ],
+    ids=["period", "interval", "category", "dictionary"],
+)
+def test_columns_without_order_are_categories(column):
+    frame = pd.DataFrame({"k": column})
+    gate = SoftmaxGate().fit(frame.loc[[0, 1] * 9].reset_index(drop=True), [0, 1] * 9)
+    assert len(gate.encoder_.get_feature_names_out()) == 2
+    assert gate.predict(frame).tolist() == [0, 1]
+
+
+def test_a_missing_category_of_pyarrow_is_missing():
+    word = pa.array(["u", "v", None] * 20).dictionary_encode()
+    frame, y = pa.table({"word": word}), [0, 1, 2] * 20
+    gate = SoftmaxGate().fit(frame, y)
+    assert gate.score(frame, y) == 1
+    assert gate.encoder_.get_feature_names_out()[-1] == "word_nan"
+
+
+# Dates
+# -----
+
+DATES = pd.DataFrame({"x": NUMBERS[:, 0], "day": DAYS})
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda day: day.date(),
+        np.datetime64,
+        pd.Timestamp,
+        lambda day: day.isoformat(),
+        lambda day: day.date().isoformat(),
+    ],
+    ids=["date", "datetime64", "Timestamp", "text", "text of a day"],
+)
+@each_gate
+def test_a_date_is_a_date_whatever_it_comes_as(convert, gate_class):
+    gate = gate_class().fit(DATES, LATE)
+    column = pd.Series(list(map(convert, DAYS)), dtype=object)
+    other = DATES.assign(day=column)
+    np.testing.assert_allclose(gate.predict_proba(other), gate.predict_proba(DATES))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_the_unit_of_dates_makes_no_difference(unit):
+    gate = SoftmaxGate().fit(DATES, LATE)
+    other = DATES.assign(day=DATES["day"].astype(f"M8[{unit}]"))
+    np.testing.assert_array_equal(gate.predict_proba(other), gate.predict_proba(DATES))
+
+
+@pytest.mark.parametrize("day", [None, np.nan, pd.NaT, pd.NA, np.datetime64("NaT")])
+@each_gate
+def test_a_missing_date_is_missing_whatever_its_name(day, gate_class):
+    gate = gate_class().fit(DATES, LATE)
+    missing = gate.predict_proba(
+        pd.DataFrame({"x": [1.0], "day": pd.to_datetime([None])})
+    )
+    row = pd.DataFrame([{"x": 1.0, "day": day}])
+    np.testing.assert_array_equal(gate.predict_proba(row), missing)
+
+
+def test_dates_of_objects_are_dates_in_fit():
+    days = pd.Series([day.date() for day in DAYS], dtype=object).where(DATES.index > 0)
+    gate = SoftmaxGate().fit(DATES.assign(day=days), LATE)
+    assert gate.encoder_.get_feature_names_out().tolist() == ["x", "day"]
+    expected = SoftmaxGate().fit(DATES.assign(day=pd.to_datetime(days)), LATE)
+    np.testing.assert_allclose(gate.predict_proba(DATES), expected.predict_proba(DATES))
+
+
+def test_spans_of_objects_are_spans():
+    spans = [None, *(datetime.timedelta(i) for i in range(1, N))]
+    frame = pd.DataFrame({"span": pd.Series(spans, dtype=object)})
+    plain = pd.DataFrame({"span": pd.to_timedelta(spans)})
+    gate = SoftmaxGate().fit(frame, LATE)
+    np.testing.assert_allclose(
+        gate.predict_proba(plain), SoftmaxGate().fit(plain, LATE).predict_proba(plain)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "now"),
+    [
+        (1.5, "numbers"),
+        ("tomorrow", "categories"),
+        (pd.Timedelta(1, "D"), "spans of time"),
+        (pd.Timestamp("2020", tz="UTC"), "dates with a time zone"),
+        ("2020-01-05T00:00+02:00", "dates with a time zone"),
+    ],
+)
+def test_a_column_of_dates_that_holds_something_else_is_refused_by_name(value, now):
+    gate = SoftmaxGate().fit(DATES, LATE)
+    message = f"In fit, column 'day' held dates without a time zone; now it holds {now}"
+    with pytest.raises(ValueError, match=message):
+        gate.predict(DATES.assign(day=value))
+
+
+def test_a_time_zone_shifts_no_point_in_time():
+    aware = DATES.assign(day=pd.DatetimeIndex(DAYS, tz="UTC"))
+    gate = SoftmaxGate().fit(aware, LATE)
+    expected = gate.predict_proba(aware)
+    moved = aware["day"].dt.tz_convert("Asia/Tokyo")
+    for day in (moved, moved.astype(object), moved.map(lambda d: d.isoformat())):
+        np.testing.assert_array_equal(
+            gate.predict_proba(aware.assign(day=day)), expected
+        )
+    with pytest.raises(ValueError, match="column 'day' held dates with a time zone"):
+        gate.predict(DATES)
+
+
+def test_dates_of_which_some_have_a_time_zone_are_refused():
+    days = pd.Series(
+        [DAYS[0], *(day.replace(tzinfo=UTC) for day in DAYS[1:])], dtype=object
+    )
+    with pytest.raises(
+        ValueError, match="'day' holds dates with and without a time zone"
+    ):
+        SoftmaxGate().fit(DATES.assign(day=days), LATE)
+
+
+# Arrays after a frame, and frames after an array
+# -----------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [mixed(FLOATS), DATES], ids=["mixed", "dates"])
+@each_gate
+def test_a_gate_fitted_to_a_frame_takes_an_array_of_the_same_columns(frame, gate_class):
+    gate = gate_class().fit(frame, LATE)
+    with pytest.warns(UserWarning, match="valid feature names") as warned:
+        found = gate.predict_proba(frame.to_numpy())
+    np.testing.assert_allclose(found, gate.predict_proba(frame))
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize("to", [lambda X: X, to_polars, to_pyarrow])
+@pytest.mark.parametrize("gate", [None, GaussianGate(), LogisticRegression()])
+def test_an_array_after_a_frame_is_warned_of_once(to, gate):
+    mixture = two_experts(gate=gate).fit(to(FLOATS), TARGET)
+    for rows in (NUMBERS, NUMBERS.astype(object), NUMBERS[:1], NUMBERS.tolist()):
+        with pytest.warns(UserWarning, match="valid feature names") as warned:
+            found = mixture.predict(rows)
+        assert len(warned) == 1
+        np.testing.assert_allclose(found, mixture.predict(to(FLOATS))[: len(rows)])
+
+
+def test_a_sparse_matrix_after_a_frame_is_warned_of_once():
+    mixture = two_experts().fit(FLOATS, TARGET)
+    with pytest.warns(UserWarning, match="valid feature names") as warned:
+        found = mixture.predict(sparse.csr_array(NUMBERS))
+    assert len(warned) == 1
+    np.testing.assert_allclose(found, mixture.predict(FLOATS))
+
+
+def test_experts_find_the_columns_of_an_array_after_a_frame():
+    frame = mixed(FLOATS)
+    mixture = two_experts(of_column("a")).fit(frame, TARGET)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        found = mixture.predict(frame.to_numpy())
+    np.testing.assert_allclose(found, mixture.predict(frame))
+
+
+@pytest.mark.parametrize("to", [lambda X: X, to_polars, to_pyarrow])
+def test_a_frame_after_an_array_is_warned_of_once(to):
+    mixture = two_experts().fit(NUMBERS, TARGET)
+    with pytest.warns(UserWarning, match="fitted without feature names") as warned:
+        found = mixture.predict(to(FLOATS))
+    assert len(warned) == 1
+    np.testing.assert_allclose(found, mixture.predict(NUMBERS))
+
+
+def test_columns_without_names_of_text_are_not_warned_of():
+    frame = pd.DataFrame(NUMBERS)
+    mixture = two_experts().fit(frame, TARGET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = mixture.predict(NUMBERS)
+        gate_importance(mixture, frame, n_repeats=1)
+    np.testing.assert_allclose(found, mixture.predict(frame))
+
+
+# Experts
+# -------
+
+
+@pytest.mark.parametrize("expert", [Ridge(), LinearRegression(), Lasso(0.01)])
+def test_experts_take_sparse_frames_as_they_do_alone(expert):
+    words = pd.Series(np.arange(N) % 3)
+    frame = pd.get_dummies(words, prefix="k", sparse=True, dtype=float)
+    y = words + NUMBERS[:, 0]
+    params = {"init": LATE.astype(int), "tol": 1e3, "max_iter": 5}
+    mixture = two_experts(expert, **params).fit(frame, y)
+    matrix = sparse.csr_array(frame.to_numpy(float))
+    expected = two_experts(expert, **params).fit(matrix, y)
+    np.testing.assert_allclose(mixture.predict(frame), expected.predict(matrix))
+
+
+def test_sparse_frames_of_flags_are_numbers_for_a_gate():
+    flags = pd.get_dummies(pd.Series(np.arange(N) % 3), sparse=True)
+    assert flags.dtypes.iloc[0] == pd.SparseDtype(bool)
+    gate = SoftmaxGate().fit(flags, SIDE)
+    expected = SoftmaxGate().fit(flags.to_numpy(float), SIDE)
+    np.testing.assert_allclose(
+        gate.predict_proba(flags),
+        expected.predict_proba(flags.to_numpy(float)),
+        atol=1e-3,
+    )
+
+
+@pytest.mark.parametrize("noise", ["poisson", "negative_binomial"])
+def test_long_doubles_are_taken_by_noise_of_counts(noise):
+    counts = np.rint(TARGET).clip(0)
+    for X, y in (
+        (NUMBERS.astype(np.longdouble), counts),
+        (NUMBERS, counts.astype(np.longdouble)),
+    ):
+        mixture = two_experts(HistGradientBoostingRegressor(max_iter=2), noise=noise)
+        mixture.set_params(max_iter=2, tol=1e3)
+        assert np.isfinite(mixture.fit(X, y).score_samples(X, y)).all()
+
+
+def test_an_expert_that_cannot_read_a_column_says_what_to_do():
+    frame = FLOATS.assign(word=np.where(LATE, "late", "early"))
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        two_experts().fit(frame, TARGET)
+    told = "\n".join(raised.value.__notes__)
+    assert "expert 'expert0'" in told
+    assert "['word']" in told
+    assert "pipeline" in told
+
+
+@each_gate
+def test_labels_of_several_types_are_refused(gate_class):
+    labels = np.array([1, "a"] * (N // 2), dtype=object)
+    with pytest.raises(
+        TypeError, match=r"all numbers or all strings; got .'int', 'str'"
+    ):
+        gate_class().fit(NUMBERS, labels)
+
+
+@pytest.mark.parametrize("words", [["u", "v"], ["1", "2"], [1.5, 2.5], ["inf", "nan"]])
+def test_partitions_may_hold_words_codes_and_numbers(words):
+    pytest.importorskip("dask.dataframe")
+    from sklearn_moe.dask._partitions import check_text
+
+    check_text(FLOATS.assign(word=words * (N // 2)))
+
+
+def test_numbers_of_which_dask_has_made_text_are_refused_by_name():
+    pytest.importorskip("dask.dataframe")
+    from sklearn_moe.dask._partitions import check_text
+
+    text = pd.array(["1.5", None] * (N // 2), dtype="string")
+    with pytest.raises(
+        ValueError, match=r"Column 'word' of X is text.*astype\(float\)"
+    ):
+        check_text(FLOATS.assign(word=text))
+
+
+def test_a_mixture_of_a_frame_is_pickled():
+    mixture = two_experts(of_column("a")).fit(mixed(FLOATS), TARGET)
+    loaded = pickle.loads(pickle.dumps(mixture))
+    np.testing.assert_array_equal(
+        loaded.predict(mixed(FLOATS)), mixture.predict(mixed(FLOATS))
+    )
