@@ -47,7 +47,6 @@ from sklearn_moe._fitting import (
     warnings_of,
 )
 from sklearn_moe._frames import as_array, is_frame, library_of, named, native
-from sklearn_moe._in_memory import check_table
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._prediction import FittedMixture
@@ -834,7 +833,6 @@ class BaseMixtureOfExperts(
 
         The frame of a fit is looked at, never converted.
         """
-        check_table(X)
         X = native(X)
         framed = is_frame(X)
         if not framed:

@@ -7,7 +7,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
 
 from sklearn_moe._folds import out_of_fold_splits
-from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import check_weights, count_rows, in_rows
@@ -78,7 +77,6 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=No
     targets : NumberTargets or ClassTargets
         As they were learnt.
     """
-    check_in_memory(sample_weight=sample_weight)
     learns = named_experts is not None
     y = targets.check(y)
     learnt = targets.learnt_from(y, named_experts) if learns else targets

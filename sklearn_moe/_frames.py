@@ -11,6 +11,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sklearn_moe._in_memory import check_table
+
 # What columns may hold, in words.
 NUMBERS, CATEGORIES, NOTHING = "numbers", "categories", "no values"
 DATES, AWARE_DATES = "dates without a time zone", "dates with a time zone"
@@ -33,19 +35,10 @@ def native(X):
     Raises
     ------
     TypeError
-        If the frame is lazy.
+        If it is nothing that rows in memory can be taken from.
     """
-    if type(X) is np.ndarray:
-        return X
-    X = nw.to_native(X, pass_through=True)
-    if hasattr(X, "iloc"):
-        return X
-    if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
-        raise TypeError(
-            f"X is lazy, a {type(X).__module__}.{type(X).__name__}; rows must be in "
-            "memory. Give X.collect()."
-        )
-    return X
+    check_table(X)
+    return X if type(X) is np.ndarray else nw.to_native(X, pass_through=True)
 
 
 def library_of(frame):
@@ -141,7 +134,7 @@ def kind_of(column, name):
                 return kind
     elif column.dtype.kind in "biufSUV":
         return NUMBERS if column.dtype.kind in "biuf" else CATEGORIES
-    values = [value for value in _objects(column) if not _is_missing(value)]
+    values = [value for value in _objects(column) if not is_missing(value)]
     kinds = {_kind_by_type(cls) for cls in set(map(type, values))}
     if DATES in kinds and kinds <= {DATES}:
         aware = {getattr(value, "tzinfo", None) is not None for value in values}
@@ -186,7 +179,7 @@ def _kind_by_type(cls):
     return "complex numbers" if issubclass(cls, Complex) else CATEGORIES
 
 
-def _is_missing(value):
+def is_missing(value):
     """Whether a value is None, NaN, NaT or the NA of pandas."""
     if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
         return True
@@ -205,12 +198,12 @@ def holds_flags(column):
     """Whether a column of numbers is one of True and False."""
     if isinstance(column, nw.Series) and column.dtype == nw.Boolean:
         return True
-    return {type(v) for v in _objects(column) if not _is_missing(v)} <= {bool, np.bool_}
+    return {type(v) for v in _objects(column) if not is_missing(v)} <= {bool, np.bool_}
 
 
 def spells_numbers(column):
     """Whether a column of text spells numbers that are no codes, but fractions."""
-    texts = [value for value in _objects(column) if not _is_missing(value)]
+    texts = [value for value in _objects(column) if not is_missing(value)]
     if not all(isinstance(text, str) for text in texts):
         return False
     try:
@@ -278,7 +271,7 @@ def numbers_in(column, name, kind):
         now = kind_of(column, name)
     if kind == now and kind in TIMES:
         return _seconds(column, np.timedelta64 if kind == SPANS else np.datetime64)
-    if kind == NOTHING or all(map(_is_missing, _objects(column))):
+    if kind == NOTHING or all(map(is_missing, _objects(column))):
         return np.full(len(column), np.nan)
     raise _changed(column, name, kind, now)
 
@@ -292,14 +285,14 @@ def texts_in(column):
         value
         # Most are, and this takes next to no time.
         if type(value) is str
-        else (np.nan if _is_missing(value) else _text(value))
+        else (np.nan if is_missing(value) else _text(value))
         for value in _objects(column)
     ]
     return np.array(texts, dtype=object)
 
 
 def _changed(column, name, kind, now):
-    example = next(v for v in _objects(column) if not _is_missing(v))
+    example = next(v for v in _objects(column) if not is_missing(v))
     return ValueError(
         f"In fit, column {name!r} held {kind}; now it holds {now}, such as "
         f"{example!r}. Convert it to what it was."
@@ -313,14 +306,14 @@ def _array(column):
 def _floats(column):
     array = _array(column)
     if array.dtype.kind not in "biuf":
-        array = [np.nan if _is_missing(v) else float(v) for v in _objects(column)]
+        array = [np.nan if is_missing(v) else float(v) for v in _objects(column)]
     return np.asarray(array, dtype=np.float64)
 
 
 def _dates(column):
     """Texts as points in time, by ISO 8601."""
     fromisoformat = datetime.datetime.fromisoformat
-    dates = [None if _is_missing(v) else fromisoformat(v) for v in _objects(column)]
+    dates = [None if is_missing(v) else fromisoformat(v) for v in _objects(column)]
     return np.array(dates, dtype=object)
 
 
@@ -339,7 +332,7 @@ def _seconds(column, scalar):
 
 def _microseconds(value, scalar):
     """A point in time, in UTC where its zone is known, or a span of time for NumPy."""
-    if _is_missing(value):
+    if is_missing(value):
         return scalar("NaT", "us")
     if getattr(value, "tzinfo", None) is not None:
         value = value.astimezone(datetime.UTC).replace(tzinfo=None)

@@ -11,7 +11,6 @@ from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._metadata_requests import (
     _RoutingNotSupportedMixin as RoutingNotSupportedMixin,
 )
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
     check_pandas_support,
@@ -44,8 +43,6 @@ __all__ = [
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
-    "is_pandas_na",
-    "is_scalar_nan",
     "metadata_request",
     "raise_for_params",
     "routing_enabled",

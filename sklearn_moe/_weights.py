@@ -8,6 +8,7 @@ else.
 
 import numpy as np
 
+from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._sklearn import check_sample_weight
 
 # Weights all below this are no numbers of rows; the largest responsibility, with which
@@ -31,6 +32,7 @@ def check_weights(sample_weight, X, *, allow_all_zero=False):
     -------
     weights : ndarray of shape (n_samples,)
     """
+    check_in_memory(sample_weight=sample_weight)
     return check_sample_weight(
         sample_weight,
         X,

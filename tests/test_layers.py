@@ -28,8 +28,9 @@ LAYERS = [
     {"_parameters"},
     {"_estimators", "_statistics", "_weights"},
     {"kernels"},
-    {"_atomic", "_frames", "_in_memory", "_parallel", "_sklearn"},
-    {"_fit_warnings"},
+    {"_missing_values"},
+    {"_atomic", "_frames", "_parallel", "_sklearn"},
+    {"_fit_warnings", "_in_memory"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 

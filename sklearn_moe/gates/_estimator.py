@@ -44,7 +44,7 @@ class BaseGate(ClassifierMixin, BaseEstimator):
             If there is one class only, or if soft targets are negative or do not sum to
             one.
         """
-        check_in_memory(y=y, sample_weight=sample_weight)
+        check_in_memory(y=y)
         with all_or_nothing(self):
             y_given = None if y is None else "no_validation"
             X = gate_features(self, X, y_given, reset=True)

@@ -20,7 +20,6 @@ from sklearn_moe._frames import (
     native,
     values_in,
 )
-from sklearn_moe._in_memory import check_table
 
 FLOATS = (np.float64, np.float32)
 
@@ -48,7 +47,6 @@ def gate_features(gate, X, y="no_validation", *, reset):
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
         Numbers, of which some may be NaN.
     """
-    check_table(X)
     X = native(X)
     encoder = None if reset else gate.encoder_
     if encoder is None and not columns_without_numbers(X):
