@@ -365,7 +365,8 @@ def test_a_gate_that_predicts_no_probabilities_is_refused(answer, message):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_weights_of_a_classifier_sum_to_one(row, weights, dtype):
     found = fitted(Told(rows_of_half(row, dtype)), cv=None).predict_gate(ROWS)
-    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-14)
+    rounding = 1e-6 if dtype == np.float32 else 1e-14
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=rounding)
     np.testing.assert_allclose(sorted(found[0]), sorted(weights), atol=2e-3)
 
 

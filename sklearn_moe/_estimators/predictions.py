@@ -56,7 +56,7 @@ def predict_probabilities(classifier, X):
     found = np.asarray(classifier.predict_proba(copy_if_overwriting(X, classifier)))
     check_output(found, shape, "predict_proba")
     if found.dtype == np.float16:
-        found = found.astype(np.float32)
+        found = found.astype(np.float64)
     if found.min(initial=0) < -ROUNDING:
         raise ValueError(
             f"predict_proba returned {found.min():.3g}, which is no probability."

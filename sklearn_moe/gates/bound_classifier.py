@@ -241,5 +241,6 @@ def classifier_log_weights(classifier, X, n_experts):
         )
     weights = np.zeros((len(probabilities), n_experts))
     weights[:, classifier.classes_.astype(np.intp)] = probabilities
-    weights = distributions(weights)
-    return np.log((1 - GATE_SHARING) * weights + GATE_SHARING / n_experts)
+    weights = (1 - GATE_SHARING) * distributions(weights) + GATE_SHARING / n_experts
+    dtype = np.float32 if probabilities.dtype == np.float32 else np.float64
+    return np.log(weights).astype(dtype, copy=False)
