@@ -546,7 +546,9 @@ class BaseMixtureOfExperts(
         raise_for_params(fit_params, self, "partial_fit")
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
         begins = not hasattr(self, "experts_")
-        targets = targets if begins else self._targets_
+        if not begins:
+            targets.check_goes_on_from(self._targets_)
+            targets = self._targets_
         targets.check_stream()
         if begins:
             composition = self._composition()

@@ -102,6 +102,15 @@ class NumberTargets:
         """Raise ValueError where the noise cannot be learnt from batches."""
         noise_model(self.noise).check_stream()
 
+    def check_goes_on_from(self, learnt):
+        """Raise ValueError where the noise is another than a stream began with."""
+        began, now = (type(noise_model(targets.noise)) for targets in (learnt, self))
+        if began is not now:
+            raise ValueError(
+                f"The stream began with {began.__name__}; 'noise' is {now.__name__} "
+                "now. Set it back, or begin anew with a clone."
+            )
+
     def check_partitions(self):
         """Raise ValueError where the noise cannot be learnt from partitions."""
         if not noise_model(self.noise).adds_up:
@@ -208,6 +217,9 @@ class ClassTargets:
 
     def check_stream(self):
         """Raise nothing: error rates can be learnt from batches."""
+
+    def check_goes_on_from(self, learnt):
+        """Raise nothing: classes have no noise."""
 
     def check_partitions(self):
         """Raise nothing: error rates can be learnt from partitions."""

@@ -64,8 +64,9 @@ ESTIMATORS = [
 ]
 
 # The checks feed data sets of a few rows, for which the defaults of mixtures and of
-# LogisticRegression warn with reason.
+# LogisticRegression warn with reason; of so few rows a tree knows each.
 pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*reproduce their training targets:UserWarning",
     "ignore:.*were retired:UserWarning",
     "ignore::sklearn.exceptions.ConvergenceWarning",
 )
