@@ -2,10 +2,16 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Restore the fitted attributes of an estimator if the `with` block raises."""
+    """Leave an estimator as it was if the `with` block raises.
+
+    That is what it has been fitted to, and the state of a random generator that it was
+    given as `random_state`.
+    """
 
     def fitted_attributes():
         return {
@@ -13,10 +19,15 @@ def all_or_nothing(estimator):
         }
 
     before = fitted_attributes()
+    generator = getattr(estimator, "random_state", None)
+    has_state = isinstance(generator, np.random.RandomState)
+    state = generator.get_state() if has_state else None
     try:
         yield
     except BaseException:
         for name in fitted_attributes():
             delattr(estimator, name)
         vars(estimator).update(before)
+        if has_state:
+            generator.set_state(state)
         raise

@@ -61,7 +61,7 @@ from sklearn_moe._sklearn import (
     raise_for_params,
     validate_parameter_constraints,
 )
-from sklearn_moe._weights import check_batch_weight, count_rows
+from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
     STARTS,
     Learners,
@@ -563,7 +563,7 @@ class BaseMixtureOfExperts(
             sample_weight,
             targets,
             named_experts if begins else None,
-            None if begins else self._weight_unit_,
+            None if begins else (self._weight_unit_, self._rows_seen_.n_rows),
         )
         self._set_targets(targets)
         self._weight_unit_ = training.unit
@@ -635,7 +635,6 @@ class BaseMixtureOfExperts(
         """A step of online EM."""
         rows, targets = LocalRows(training.block, self.n_jobs), self._targets_
         seen, weight = self._remembered(rows), rows.total_weight
-        check_batch_weight(weight, seen.n_rows, self._weight_unit_)
         kept = kept_fraction(seen.n_rows, weight, self.learning_decay, self.half_life)
         moments = targets.summarize(rows)
         if moments is not None:

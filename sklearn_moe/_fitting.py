@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_consistent_length
 from sklearn_moe._folds import out_of_fold_splits
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
-from sklearn_moe._weights import check_weights, count_rows, in_rows
+from sklearn_moe._weights import count_rows, count_rows_of_batch
 from sklearn_moe.em import RowsSeen, rows_of_init
 
 # The largest fraction of a row that is shared automatically.
@@ -56,7 +56,7 @@ class TrainingSet:
         return rows_of_init(init, self.kept, self.n_given)
 
 
-def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=None):
+def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=None):
     """Validate targets and weights, and drop the rows of weight zero.
 
     Parameters
@@ -68,8 +68,9 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=No
     targets : NumberTargets or ClassTargets
     named_experts : list of (str, estimator), default=None
         What is to be fitted; None means that it is fitted, and `targets` are learnt.
-    unit : float, default=None
-        The weight that counts as one row; None means that these weights tell.
+    stream : tuple of (float, float), default=None
+        The weight that counts as one row, and what the batches before have counted;
+        None means that these are the first.
 
     Returns
     -------
@@ -82,10 +83,11 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, unit=No
     learnt = targets.learnt_from(y, named_experts) if learns else targets
     check_consistent_length(X, y)
     weighted = sample_weight is not None
-    if unit is None:
+    if stream is None:
         sample_weight, unit = count_rows(sample_weight, X)
     else:
-        sample_weight = in_rows(check_weights(sample_weight, X), unit)
+        unit, _ = stream
+        sample_weight = count_rows_of_batch(sample_weight, X, *stream)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
     if learns:
         check_number_of_experts(len(named_experts), len(kept))

@@ -62,6 +62,41 @@ def count_rows(sample_weight, X):
     return in_rows(weights, unit), unit
 
 
+def count_rows_of_batch(sample_weight, X, unit, n_rows_before):
+    """Validate weights of a batch, and turn them into numbers of rows.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+    X : array-like or frame of shape (n_samples, n_features)
+    unit : float
+        The weight that counts as one row in the stream.
+    n_rows_before : float
+        What all batches before have counted.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the batch, or what was before it, counts for nothing.
+    """
+    weights = check_weights(sample_weight, X)
+    largest, shares, _ = weight_sums(weights)
+    with np.errstate(over="ignore"):
+        weight, before = largest * shares, n_rows_before * unit
+        growth = largest / unit * (shares / n_rows_before)
+    if not 1 / MOST_ROWS <= growth <= MOST_ROWS:
+        raise ValueError(
+            f"The sample_weight of this batch sums to {weight:.3g}, and that of the "
+            f"batches before to {before:.3g}: beside the larger the smaller counts for "
+            "nothing. Give all batches weights of the same unit."
+        )
+    return in_rows(weights, unit)
+
+
 def weight_sums(weights):
     """What `weight_of_one_row` has to know of weights.
 
@@ -121,25 +156,3 @@ def in_rows(weights, unit):
     # No rounding takes a row away.
     counts = np.maximum(weights / unit, np.finfo(np.float64).tiny)
     return np.where(weights > 0, counts, 0)
-
-
-def check_batch_weight(weight, weight_before, unit):
-    """Raise an error where a batch, or what was before it, counts for nothing.
-
-    Parameters
-    ----------
-    weight, weight_before : float
-        Sum of the weights of a batch of a stream, and of all before, in rows.
-    unit : float
-        The weight that counts as one row.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not 1 / MOST_ROWS <= weight / weight_before <= MOST_ROWS:
-        raise ValueError(
-            f"The sample_weight of this batch sums to {weight * unit:.3g}, and that of "
-            f"the batches before to {weight_before * unit:.3g}: beside the larger the "
-            "smaller counts for nothing. Give all batches weights of the same unit."
-        )

@@ -871,6 +871,14 @@ def test_a_failed_fit_leaves_a_fitted_estimator_as_it_was(estimator, fail, monke
 
 
 @pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_failed_fit_leaves_a_random_generator_as_it_was(mixture, monkeypatch):
+    model = make(mixture).set_params(random_state=np.random.RandomState(0))
+    before = fail_in_the_third_iteration(RuntimeError())(model, monkeypatch)
+    assert joblib.hash(model) == before
+    assert model.random_state.randint(2**31) == np.random.RandomState(0).randint(2**31)
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
 def test_a_failed_warm_start_leaves_the_mixture_as_it_was(mixture):
     X, y = data(mixture)
     moe = fitted(mixture, warm_start=True)

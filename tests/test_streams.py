@@ -794,6 +794,16 @@ def test_a_failed_batch_leaves_the_state_as_it_was():
     assert state_of(online) == before
 
 
+def test_a_failed_batch_leaves_a_random_generator_as_it_was():
+    X, y = rules(200)
+    online = regressor(Fragile(), random_state=np.random.RandomState(0))
+    online.partial_fit(X, y)
+    before = pickle.dumps(online.random_state)
+    with pytest.raises(RuntimeError, match="too large"):
+        online.partial_fit(X, y + 1000)
+    assert pickle.dumps(online.random_state) == before
+
+
 def test_a_failed_first_batch_leaves_nothing():
     X, y = rules(50)
     fragile = regressor(Fragile())

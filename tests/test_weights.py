@@ -16,10 +16,16 @@ from sklearn_moe import (
     SoftmaxGate,
 )
 from sklearn_moe._weights import (
-    check_batch_weight,
     count_rows,
+    count_rows_of_batch,
     weight_of_one_row,
     weight_sums,
+)
+from sklearn_moe.inspection import describe, diagnose, gate_importance, summary
+from sklearn_moe.model_selection import (
+    log_likelihood_scorer,
+    neg_crps_scorer,
+    select_n_experts,
 )
 
 RNG = np.random.default_rng(0)
@@ -97,7 +103,41 @@ def test_boosting_gives_a_mixture_weights_that_sum_to_one():
     assert boosting.fit(X, LABELS).score(X, LABELS) > 0.9
 
 
+# Functions of a fitted mixture
+# -----------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0).fit(X, Y)
+
+
+@pytest.mark.parametrize("total", [1e-310, 1.0, 1e300, 1e308])
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda m, w: summary(m, X, Y, w)["std_error"],
+        lambda m, w: summary(m, X, Y, w, covariance="sandwich")["std_error"],
+        lambda m, w: summary(m, X, Y, w, covariance="opg")["std_error"],
+        lambda m, w: describe(m, X, Y, w)["score"],
+        lambda m, w: diagnose(m, X, Y, w, cv=2, random_state=0).expert_share,
+        lambda m, w: gate_importance(m, X, w, random_state=0).importances_mean,
+        lambda m, w: select_n_experts(m, X, Y, [1], cv=None, sample_weight=w),
+        lambda m, w: log_likelihood_scorer(m, X, Y, w),
+        lambda m, w: neg_crps_scorer(m, X, Y, w),
+    ],
+    ids=lambda judge: "_".join(judge.__code__.co_names),
+)
+def test_what_judges_a_mixture_counts_rows_as_fit_does(fitted, judge, total):
+    weights = UNEQUAL / UNEQUAL.sum()
+    # Of the smallest numbers there are too few for the ratios to be exact.
+    rtol = 1e-2 if total < 1e-300 else 1e-6
+    expected = judge(fitted, weights * len(X))
+    assert_allclose(judge(fitted, weights * total), expected, rtol=rtol)
+
+
 # Streams
+# -------
 
 
 def stream_of(*weights):
@@ -125,7 +165,10 @@ def test_a_stream_goes_on_in_the_unit_of_fit():
     assert_allclose(stream(1e-4).predict(X), stream(1.0).predict(X))
 
 
-@pytest.mark.parametrize("weights", [(1e200, 1.0), (1.0, 1e200), (1e-200, 1.0)])
+@pytest.mark.parametrize(
+    "weights",
+    [(1e200, 1.0), (1.0, 1e200), (1e-200, 1.0), (1e-310, 1e300), (1.0, 1e308)],
+)
 def test_a_batch_beside_which_others_count_for_nothing_is_refused(weights):
     stream = stream_of(weights[0])
     before = vars(stream).copy(), stream.predict(X)
@@ -137,4 +180,4 @@ def test_a_batch_beside_which_others_count_for_nothing_is_refused(weights):
 
 def test_the_sums_of_weights_are_told_in_the_unit_that_was_given():
     with pytest.raises(ValueError, match=r"sums to 1e\+20, and .* before to 0.001"):
-        check_batch_weight(1e24, 10.0, 1e-4)
+        count_rows_of_batch(np.full(10, 1e19), X[:10], 1e-4, 10.0)

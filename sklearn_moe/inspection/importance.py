@@ -14,6 +14,7 @@ from sklearn_moe._frames import (
     names_of,
     native,
 )
+from sklearn_moe._weights import count_rows
 
 
 def gate_importance(
@@ -103,7 +104,7 @@ def gate_importance(
         n_repeats=n_repeats,
         random_state=random_state,
         n_jobs=n_jobs,
-        sample_weight=sample_weight,
+        sample_weight=count_rows(sample_weight, X)[0],
         max_samples=max_samples,
     )
 

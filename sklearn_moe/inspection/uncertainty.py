@@ -144,7 +144,6 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
     X, weights = check_data(mixture, X, y, sample_weight, "summary")
-    weights = weights.astype(np.float64)
     y = mixture._targets_.encode(y)
     responsibilities = mixture.responsibilities(X, mixture._targets_.decode(y))
     responsibilities = responsibilities.astype(np.float64)

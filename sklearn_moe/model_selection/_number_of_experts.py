@@ -16,9 +16,9 @@ from sklearn_moe._parameters import CannotCountError
 from sklearn_moe._sklearn import (
     check_matplotlib_support,
     check_pandas_support,
-    check_sample_weight,
     safe_indexing,
 )
+from sklearn_moe._weights import count_rows
 from sklearn_moe.model_selection._scorers import log_likelihood_scorer
 
 INFORMATION_CRITERIA = ("aic", "bic", "icl")
@@ -100,9 +100,7 @@ def select_n_experts(
     pd = check_pandas_support("select_n_experts")
     X, y = indexable(native(X), y)
     y = np.asarray(y)
-    weights = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    weights, _ = count_rows(sample_weight, X)
     random_state = check_random_state(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     n_experts = list(n_experts)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._weights import count_rows
 
 
 def log_likelihood_scorer(estimator, X, y, sample_weight=None):
@@ -53,7 +54,8 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     -5.4
     """
     mixture, X = inner_mixture(estimator, X)
-    return float(np.average(mixture.score_samples(X, y), weights=sample_weight))
+    weights, _ = count_rows(sample_weight, X)
+    return float(np.average(mixture.score_samples(X, y), weights=weights))
 
 
 def neg_crps_scorer(estimator, X, y, sample_weight=None):
@@ -106,4 +108,5 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None):
     check_consistent_length(X, y)
     distribution = mixture.predict_distribution(X)
     crps = distribution.crps(np.asarray(y).reshape(distribution.shape))
-    return -float(np.average(crps.T, axis=-1, weights=sample_weight).mean())
+    weights, _ = count_rows(sample_weight, X)
+    return -float(np.average(crps.T, axis=-1, weights=weights).mean())
