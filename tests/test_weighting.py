@@ -731,7 +731,7 @@ def test_a_share_of_support_vectors_that_no_expert_can_have_is_explained():
 class OnlyCodes(ClassifierMixin, BaseEstimator):
     """A logistic regression that refuses other labels than 0, 1, ..."""
 
-    def __init__(self, objective=None, C=1.0):
+    def __init__(self, objective="binary", C=1.0):
         self.objective = objective
         self.C = C
 
@@ -741,7 +741,7 @@ class OnlyCodes(ClassifierMixin, BaseEstimator):
             raise ValueError("labels")
         if self.C < 0:
             raise ValueError("C must not be negative")
-        if n_classes == 2 and self.objective == "multi:softprob":
+        if n_classes == 2 and self.objective != "binary":
             raise ValueError("two are not many")
         logistic = LogisticRegression(C=self.C).fit(X, y, sample_weight)
         self.coef_, self.classes_ = logistic.coef_, logistic.classes_
@@ -794,7 +794,7 @@ def test_a_classifier_that_has_its_codes_is_fitted_as_it_is():
     assert type(weighted_fit(OnlyCodes(), X, y, weights)) is OnlyCodes
 
 
-def test_an_objective_for_more_classes_is_none_for_two():
+def test_an_objective_for_more_classes_is_the_default_for_two():
     X, y, weights = of_names([0, 1])
     fitted = weighted_fit(OnlyCodes("multi:softprob"), X, y, weights)
     assert fitted.score(X, y) > 0.9

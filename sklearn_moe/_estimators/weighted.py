@@ -181,11 +181,12 @@ def _label_encoded(classifier, y):
     """The classifier as one that learns codes.
 
     For two classes boosted trees have another objective than for more. They choose it
-    themselves, but a fit of XGBoost leaves its choice among the parameters.
+    themselves if it is left as it is by default, but a fit of XGBoost leaves its choice
+    among the parameters.
     """
     classifier = clone(classifier)
     if len(np.unique(y)) == 2:
         for each in nested_estimators(classifier):
             if str(each.get_params(deep=False).get("objective")).startswith("multi"):
-                each.set_params(objective=None)
+                each.set_params(objective=type(each)().objective)
     return LabelEncodedClassifier(classifier)
