@@ -8,9 +8,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_moe._estimators import holds_itself, last_step, unwrap_frozen
+from sklearn_moe._estimators import (
+    changes_rows,
+    holds_itself,
+    last_step,
+    unwrap_frozen,
+)
 from sklearn_moe.experts import error_note
-from sklearn_moe.gates import SoftmaxGate
+from sklearn_moe.gates import SoftmaxGate, learns_labels
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
@@ -133,6 +138,12 @@ class Composition:
             raise TypeError(
                 "The 'gate' must be a gate, a pipeline that ends in one, or a "
                 f"classifier with predict_proba; got {gate!r}.{remedy}"
+            )
+        if changes_rows(gate) and not learns_labels(gate):
+            raise TypeError(
+                "A step of the 'gate' adds or drops rows, but it is to say of each "
+                f"row how far to trust which expert; got {gate!r}. Leave this step "
+                "out, or end the pipeline in a classifier that is no gate."
             )
         if self.gate_is_frozen:
             check_is_fitted(last_step(gate))

@@ -658,6 +658,14 @@ def test_an_expert_that_knows_no_class_of_the_mixture_is_refused(stranger, known
     assert not hasattr(mixture, "experts_")
 
 
+def test_an_inner_mixture_refuses_such_an_expert_too():
+    X = np.linspace(-1, 1, 60)[:, np.newaxis]
+    experts = [("own", GaussianNB()), ("stranger", knowing(LogisticRegression(), 0, 1))]
+    mixture = MixtureOfExpertsClassifier(MixtureOfExpertsClassifier(experts))
+    with pytest.raises(ValueError, match=r"\[0, 1\] knows none .*\['no', 'yes'\]"):
+        mixture.fit(X, np.repeat(["no", "yes"], 30))
+
+
 def test_a_stream_refuses_an_expert_that_knows_none_of_its_classes():
     X = np.linspace(-1, 1, 60)[:, np.newaxis]
     experts = [("own", GaussianNB()), ("stranger", knowing(LogisticRegression(), 0, 1))]

@@ -22,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from xgboost import XGBClassifier
 
 from sklearn_moe import (
+    GaussianGate,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
@@ -529,7 +530,9 @@ def test_a_target_encoder_learns_from_the_rows_of_its_own_expert():
 
 
 @pytest.mark.parametrize(
-    "place", ["expert", "expert in a search", "gate"], ids=lambda place: place
+    "place",
+    ["expert", "expert in a search", "before an inner mixture", "gate"],
+    ids=lambda place: place,
 )
 def test_a_sampler_may_be_part_of_an_expert_or_of_the_gate(place):
     rng = np.random.default_rng(0)
@@ -538,9 +541,19 @@ def test_a_sampler_may_be_part_of_an_expert_or_of_the_gate(place):
     part = make_sampling_pipeline(SMOTE(random_state=0), LogisticRegression())
     if place == "expert in a search":
         part = GridSearchCV(part, {"logisticregression__C": [1.0]}, cv=2)
+    if place == "before an inner mixture":
+        inner = MixtureOfExpertsClassifier(n_experts=2, tol=1e-2, random_state=0)
+        part = make_sampling_pipeline(StandardScaler(), SMOTE(random_state=0), inner)
     parts = {"gate": part} if place == "gate" else {"experts": part}
-    mixture = MixtureOfExpertsClassifier(n_experts=2, random_state=0, **parts)
+    mixture = MixtureOfExpertsClassifier(n_experts=2, tol=1e-2, random_state=0, **parts)
     assert mixture.fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate()], ids=str)
+def test_a_sampler_before_what_learns_responsibilities_is_refused(gate):
+    mixture = MixtureOfExpertsClassifier(gate=make_sampling_pipeline(SMOTE(), gate))
+    with pytest.raises(TypeError, match="'gate' adds or drops rows"):
+        mixture.fit(np.eye(4), [0, 1, 0, 1])
 
 
 def with_rare_class(name):

@@ -709,10 +709,13 @@ def test_folds_of_one_class_do_not_stop_the_mixture(classifier):
     np.testing.assert_allclose(mixture.predict_proba(X).sum(axis=1), 1)
 
 
-def test_a_step_that_looks_for_neighbours_in_each_class_has_enough_of_each():
+@pytest.mark.parametrize("k_neighbors", [5, 15])
+def test_a_step_that_looks_for_neighbours_in_each_class_has_enough_of_each(k_neighbors):
     X, y, _ = two_regimes(MixtureOfExpertsClassifier)
     weights = np.where(y == 1, 1.0, 1e-7)
-    sampled = make_sampling_pipeline(SMOTE(), LogisticRegression())
+    sampled = make_sampling_pipeline(
+        SMOTE(k_neighbors=k_neighbors), LogisticRegression()
+    )
     assert len(weighted_fit(sampled, X, y, weights).classes_) == 2
 
 

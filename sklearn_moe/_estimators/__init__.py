@@ -12,6 +12,7 @@ from sklearn_moe._estimators.nested import (
     copy_if_overwriting,
     holds_itself,
     last_step,
+    rows_of_last_step,
     seeded_clone,
     unwrap_frozen,
 )
@@ -28,6 +29,7 @@ from sklearn_moe._estimators.row_selection import (
     systematic_resample,
     with_all_classes,
 )
+from sklearn_moe._estimators.weight_routing import changes_rows
 from sklearn_moe._estimators.weighted import WarmStartError, WeightedFit
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "OnlineFit",
     "WarmStartError",
     "WeightedFit",
+    "changes_rows",
     "check_output",
     "copy_if_overwriting",
     "decay_counts",
@@ -47,6 +50,7 @@ __all__ = [
     "last_step",
     "learn_batch",
     "predict_probabilities",
+    "rows_of_last_step",
     "seeded_clone",
     "substantial_rows",
     "supports_batches",

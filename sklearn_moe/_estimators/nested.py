@@ -16,6 +16,20 @@ def last_step(estimator):
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
+def rows_of_last_step(pipeline, X):
+    """Return rows as the last step of a fitted pipeline is shown them to predict.
+
+    A sampler has no part in that.
+    """
+    steps = [named for named in pipeline.steps[:-1] if not is_sampler(named[1])]
+    return Pipeline(steps).transform(X) if steps else X
+
+
+def is_sampler(step):
+    """Return whether a step is one that adds or drops rows when it is fitted."""
+    return hasattr(step, "fit_resample")
+
+
 def unwrap_frozen(estimator):
     """Return the estimator in a FrozenEstimator, or any other estimator itself."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator

@@ -8,6 +8,7 @@ from contextlib import suppress
 from copy import deepcopy
 from inspect import Parameter, signature
 from itertools import filterfalse
+from numbers import Integral
 
 import numpy as np
 from sklearn import config_context
@@ -27,9 +28,11 @@ from sklearn.utils.validation import has_fit_parameter
 from sklearn_moe._estimators.nested import (
     is_estimator,
     is_mixture,
+    is_sampler,
     nested_estimators,
     parts_of,
 )
+from sklearn_moe._estimators.row_selection import MIN_ROWS, MIN_ROWS_OF_CLASS
 from sklearn_moe._sklearn import RoutingNotSupportedMixin, metadata_request
 
 
@@ -63,9 +66,26 @@ def changes_rows(estimator):
     for each row does not fit the rows that they make.
     """
     return any(
-        hasattr(each, "fit_resample") or hasattr(each, "transform_x_y")
+        is_sampler(each) or hasattr(each, "transform_x_y")
         for each in nested_estimators(estimator)
     )
+
+
+def min_rows_of_class(estimator):
+    """Return how many different rows of each class a resample is to hold at least.
+
+    SMOTE looks for neighbours within each class. The samplers that do so have the
+    number of them in parameters such as `k_neighbors`.
+    """
+    if not changes_rows(estimator):
+        return MIN_ROWS_OF_CLASS
+    neighbours = [
+        value
+        for each in filter(is_sampler, nested_estimators(estimator))
+        for name, value in each.get_params(deep=False).items()
+        if name.endswith("neighbors") and isinstance(value, Integral)
+    ]
+    return max(MIN_ROWS, 1 + max(neighbours, default=0))
 
 
 def weights_of_steps(pipeline):

@@ -16,15 +16,13 @@ from sklearn_moe._estimators.nested import (
     seeded_clone,
 )
 from sklearn_moe._estimators.row_selection import (
-    MIN_ROWS,
-    MIN_ROWS_OF_CLASS,
     NEGLIGIBLE,
     substantial_rows,
     systematic_resample,
     with_all_classes,
 )
 from sklearn_moe._estimators.weight_routing import (
-    changes_rows,
+    min_rows_of_class,
     request_weights,
     weights_of_steps,
 )
@@ -65,9 +63,7 @@ class WeightedFit:
         self.offset = random_state.uniform()
         self.weighting = request_weights(self.estimator)
         self.may_overwrite = may_overwrite(self.estimator)
-        # SMOTE looks for neighbours within each class, of which it needs more.
-        sampled = changes_rows(self.estimator)
-        self._min_rows_of_class = MIN_ROWS if sampled else MIN_ROWS_OF_CLASS
+        self._min_rows_of_class = min_rows_of_class(self.estimator)
 
     def goes_on_from(self, last):
         """Return whether a fit continues the last one: that of a mixture does."""
@@ -172,9 +168,13 @@ def _fit_classifier(classifier, X, y, arguments):
 
 
 def _may_ask_for_codes(estimator):
-    """Whether an estimator is a classifier from elsewhere; scikit-learn's do not."""
-    package = type(estimator).__module__.partition(".")[0]
-    return is_classifier(estimator) and package != "sklearn"
+    """Whether an estimator is a classifier from elsewhere; scikit-learn's do not.
+
+    A mixture asks its experts itself.
+    """
+    if not is_classifier(estimator) or is_mixture(estimator):
+        return False
+    return type(estimator).__module__.partition(".")[0] != "sklearn"
 
 
 def _label_encoded(classifier, y):

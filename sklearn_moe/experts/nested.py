@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sklearn_moe._estimators import last_step, unwrap_frozen
+from sklearn_moe._estimators import last_step, rows_of_last_step, unwrap_frozen
 from sklearn_moe._sklearn import safe_indexing
 
 
@@ -40,4 +40,4 @@ def mixture_within(expert, X):
     expert = unwrap_frozen(expert)
     if not isinstance(expert, Pipeline):
         return expert, X
-    return expert[-1], expert[:-1].transform(X) if len(expert) > 1 else X
+    return expert[-1], rows_of_last_step(expert, X)

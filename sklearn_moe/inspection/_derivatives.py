@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sklearn_moe._estimators import rows_of_last_step
 from sklearn_moe._frames import as_array, names_of
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
@@ -267,12 +268,11 @@ def _last_step_and_input(estimator, X):
     names = names_of(X)
     while isinstance(estimator, Pipeline):
         if len(estimator) > 1:
-            head = estimator[:-1]
-            X = head.transform(X)
+            X = rows_of_last_step(estimator, X)
             names = names_of(X)
             # Some transformers do not know the names of their columns.
             with suppress(AttributeError, ValueError):
-                names = list(head.get_feature_names_out())
+                names = list(estimator[:-1].get_feature_names_out())
         estimator = estimator[-1]
     return estimator, X, [str(name) for name in names]
 
