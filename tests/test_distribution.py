@@ -191,6 +191,13 @@ def test_quantiles_of_counts_are_between_zero_and_infinity():
     np.testing.assert_array_equal(distribution.ppf([0, 1]), [[0, np.inf]])
 
 
+@pytest.mark.parametrize("mean", [0.0, 1e-300])
+def test_counts_that_are_all_zero_are_certain(mean):
+    distribution = mixture_of([1.0], stats.nbinom, n=[1e6], p=[1e6 / (1e6 + mean)])
+    np.testing.assert_array_equal(distribution.ppf([0.1, 0.999]), [[0, 0]])
+    np.testing.assert_array_equal(distribution.crps([2]), [2])
+
+
 @pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]], "median", [0.5, None]])
 def test_levels_that_are_none_are_refused(q):
     distribution = gaussians([1.0], [0.0], [1.0])

@@ -439,7 +439,10 @@ class MixtureDistribution:
         """
         means, variances = self.means, self.scales**2
         inverse = gammainccinv if upper_tail else gammaincinv
-        return np.floor(inverse(means**2 / variances, q) * (variances / means))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rough = inverse(means**2 / variances, q) * (variances / means)
+        # Means that are lost to rounding are those of counts that are all zero.
+        return np.floor(np.nan_to_num(rough, nan=0.0))
 
     def _gaussian_crps(self, y):
         means, scales = self.means, self.scales
