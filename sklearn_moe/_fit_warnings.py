@@ -173,9 +173,10 @@ class Catching:
                 if warnings.showwarning != self._hand_over:
                     self._show = warnings.showwarning
                     warnings.showwarning = self._hand_over
-                warnings.filters[:] = [
+                self._filters, self._found = warnings.filters, warnings.filters[:]
+                self._filters[:] = [
                     (action if action == "ignore" else "always", *rest)
-                    for action, *rest in warnings.filters
+                    for action, *rest in self._found
                 ]
                 # It has Python look at the filters anew, too.
                 warnings.simplefilter("always", append=True)
@@ -185,6 +186,8 @@ class Catching:
         with self._lock:
             self._n_inside -= 1
             if not self._n_inside:
+                # Contexts of other threads that have found this list put it back.
+                self._filters[:] = self._found
                 self._before.__exit__()
 
     def _hand_over(self, message, category, filename, lineno, file=None, line=None):

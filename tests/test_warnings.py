@@ -159,6 +159,16 @@ def test_threads_leave_the_filters_of_python_as_they_were():
     assert (warnings.filters, warnings.showwarning) == before
 
 
+def test_a_context_of_another_thread_that_ends_later_puts_the_filters_back():
+    before = warnings.filters[:]
+    others = warnings.catch_warnings()
+    with warnings.catch_warnings():
+        with catching:
+            others.__enter__()
+        others.__exit__()
+        assert warnings.filters == before
+
+
 def test_an_error_leaves_the_filters_of_python_as_they_were():
     before = warnings.filters[:], warnings.showwarning
     with pytest.raises(ValueError, match="NaN"):
