@@ -442,7 +442,7 @@ class BaseMixtureOfExperts(
                 n_jobs=begin.n_jobs,
                 context=context,
             )
-            fit_warnings.update(run.fit_warnings)
+            fit_warnings.extend(run.fit_warnings)
             if rows.n_jobs == 1:
                 # The starts are over: the last fits have all jobs for themselves.
                 rows.n_jobs = begin.n_jobs

@@ -10,7 +10,6 @@ import warnings
 from collections import Counter
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 
@@ -21,60 +20,38 @@ _collected = ContextVar("collected", default=None)
 _of_this_fit = ContextVar("of_this_fit", default=None)
 
 
-@dataclass
-class FitWarnings:
-    """What the fits of each part of a mixture have warned of.
+def summaries(fits):
+    """Summarise what the last fit of each part has warned of.
 
     A kind of warning is its category and its text without numbers.
 
-    Attributes
+    Parameters
     ----------
-    n_fits : Counter
-        Number of fits, by the part.
-    n_warned : Counter
-        Number of fits that have warned, by the part and the kind.
-    last : dict of dict
-        The texts of the last fit of each part, by the kind.
+    fits : list of tuple of (str, dict)
+        For each fit the part that was fitted, and the texts of its warnings by kind.
+
+    Yields
+    ------
+    message : str
+    category : type
     """
-
-    n_fits: Counter = field(default_factory=Counter)
-    n_warned: Counter = field(default_factory=Counter)
-    last: dict = field(default_factory=dict)
-
-    def add(self, part, texts):
-        """Take note of a fit of a part, and the texts of its warnings by kind."""
-        self.n_fits[part] += 1
-        self.n_warned.update((part, kind) for kind in texts)
-        self.last[part] = texts
-
-    def update(self, later):
-        """Take note of later fits."""
-        self.n_fits.update(later.n_fits)
-        self.n_warned.update(later.n_warned)
-        self.last.update(later.last)
-
-    def copy(self):
-        """Return what is known up to now."""
-        copied = FitWarnings()
-        copied.update(self)
-        return copied
-
-    def told(self):
-        """Yield message and category of what the last fit of each part has told."""
-        for part, texts in self.last.items():
-            n_fits = self.n_fits[part]
-            for kind, text in texts.items():
-                note = f"This is about {part}"
-                if n_fits > 1:
-                    n_warned = self.n_warned[part, kind]
-                    note += f" as it is kept; {n_warned} of its {n_fits} fits warned so"
-                yield f"{text}\n{note}.", _plain(kind[0])
+    n_fits = Counter(part for part, _ in fits)
+    n_warned = Counter((part, kind) for part, texts in fits for kind in texts)
+    for part, texts in dict(fits).items():
+        for kind, text in texts.items():
+            note = f"This is about {part}"
+            if n_fits[part] > 1:
+                note += (
+                    f" as it is kept; {n_warned[part, kind]} of its {n_fits[part]} "
+                    "fits warned so"
+                )
+            yield f"{text}\n{note}.", _plain(kind[0])
 
 
 @contextmanager
 def collect_fit_warnings():
-    """Collect the warnings of each `one_fit` within the block, as a `FitWarnings`."""
-    collected = FitWarnings()
+    """Have a list of what each `one_fit` within the block warns of; see `summaries`."""
+    collected = []
     token = _collected.set(collected)
     try:
         yield collected
@@ -91,7 +68,7 @@ def one_fit(part):
         return
     with _hold_back() as texts:
         yield
-    collected.add(part, texts)
+    collected.append((part, texts))
 
 
 def catch_in_threads():
@@ -130,7 +107,7 @@ def collect_from_calls(run, function):
         return run(function)
     results = []
     for result, of_call in run(partial(_call, function)):
-        collected.update(of_call)
+        collected.extend(of_call)
         results.append(result)
     return results
 

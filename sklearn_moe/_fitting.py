@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
 
+from sklearn_moe._fit_warnings import summaries
 from sklearn_moe._folds import out_of_fold_splits
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
@@ -193,7 +194,7 @@ def warnings_of(mixture, run, interpolates):
     message : str
     category : type
     """
-    yield from run.fit_warnings.told()
+    yield from summaries(run.fit_warnings)
 
     def names(chosen):
         return ", ".join(np.array(list(mixture.named_experts_))[chosen])

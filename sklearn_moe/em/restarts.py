@@ -51,8 +51,8 @@ class Run:
         The iteration with the best objective. It is the last, unless the experts do not
         maximise the likelihood exactly (trees, penalties) or a dead one was
         reinitialised on the way.
-    fit_warnings : FitWarnings
-        Those of all fits up to the best iteration.
+    fit_warnings : list
+        Those of all fits up to the best iteration; see `collect_fit_warnings`.
     """
 
     def __init__(self):
@@ -70,7 +70,7 @@ class Run:
         self.last = iteration
         if self.best is None or iteration.objective >= self.best.objective:
             self.best = iteration
-            self.fit_warnings = fit_warnings.copy()
+            self.fit_warnings = fit_warnings[:]
 
 
 def best_run(starts, shared, *, max_iter, n_jobs, context):
