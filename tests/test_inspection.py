@@ -302,14 +302,22 @@ def test_errors_of_classifiers_are_those_of_their_probabilities(classifier):
     np.testing.assert_allclose(found.error_correlation, np.corrcoef(errors))
 
 
-def test_experts_without_rows_are_named():
+@pytest.mark.parametrize(
+    ("experts", "name", "advice"),
+    [
+        ([("all", Ridge()), ("few", Ridge())], "few", "Leave it out of the list."),
+        (Ridge(), "expert1", "Ask for 1 expert."),
+    ],
+    ids=["a list", "clones"],
+)
+def test_experts_without_rows_are_named(experts, name, advice):
     gate = DecisionTreeClassifier().fit(X, (X[:, 0] > 2.9).astype(int))
     mixture = MixtureOfExpertsRegressor(
-        [("all", Ridge()), ("few", Ridge())], gate=FrozenEstimator(gate), sharing=0.5
+        experts, 2, gate=FrozenEstimator(gate), sharing=0.5
     ).fit(X, X[:, 1])
     found = diagnose(mixture, X, X[:, 1])
-    assert found.collapsed == ["few"]
-    assert "few has next to no rows. Ask for 1 expert." in found.verdict
+    assert found.collapsed == [name]
+    assert f"{name} has next to no rows. {advice}" in found.verdict
 
 
 def test_of_one_expert_there_is_nothing_but_the_worth():

@@ -200,7 +200,10 @@ def diagnose(
         error_correlation=_error_correlation(mixture, X, y, weights),
         collapsed=list(compress(names, lost)),
     )
-    sentences = [_gain(diagnosis, scoring), *_use_of_experts(diagnosis, names)]
+    sentences = [
+        _gain(diagnosis, scoring),
+        *_use_of_experts(diagnosis, names, isinstance(mixture.experts, list)),
+    ]
     return replace(diagnosis, verdict=sentences)
 
 
@@ -299,7 +302,7 @@ def _gain(diagnosis, scoring):
     return f"Not worth it: {facts} Use {baseline} alone."
 
 
-def _use_of_experts(diagnosis, names):
+def _use_of_experts(diagnosis, names, listed):
     """Yield the sentences about the experts and the gate."""
     if len(names) == 1:
         return
@@ -316,10 +319,15 @@ def _use_of_experts(diagnosis, names):
         )
     collapsed = diagnosis.collapsed
     if collapsed:
-        n_left = len(names) - len(collapsed)
+        one, n_left = len(collapsed) == 1, len(names) - len(collapsed)
+        advice = (
+            f"Leave {'it' if one else 'them'} out of the list"
+            if listed
+            else f"Ask for {n_left} {'experts' if n_left > 1 else 'expert'}"
+        )
         yield (
-            f"{_enumerated(collapsed)} {'has' if len(collapsed) == 1 else 'have'} next "
-            f"to no rows. Ask for {n_left} {'experts' if n_left > 1 else 'expert'}."
+            f"{_enumerated(collapsed)} {'has' if one else 'have'} next to no rows. "
+            f"{advice}."
         )
     blurred = [
         name
