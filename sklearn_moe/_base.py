@@ -34,6 +34,7 @@ from sklearn_moe._estimators import (
     IncrementalFit,
     OnlineFit,
     WarmStartError,
+    error_note,
     seeded_clone,
     supports_batches,
 )
@@ -46,7 +47,14 @@ from sklearn_moe._fitting import (
     sharing_strength,
     warnings_of,
 )
-from sklearn_moe._frames import as_array, is_frame, library_of, named, native
+from sklearn_moe._frames import (
+    as_array,
+    calculable,
+    is_frame,
+    library_of,
+    named,
+    native,
+)
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._prediction import FittedMixture
@@ -78,7 +86,7 @@ from sklearn_moe.em import (
     starting_points,
     working_weights_of,
 )
-from sklearn_moe.experts import ExpertPool, error_note, find_interpolating
+from sklearn_moe.experts import ExpertPool, find_interpolating
 
 
 def learns_from_batches(mixture):
@@ -832,12 +840,11 @@ class BaseMixtureOfExperts(
     def _check_X(self, X, y="no_validation", *, reset):
         """Validate X, and return it as a frame or array, as it was in fit.
 
-        The frame of a fit is looked at, never converted.
+        The frame of a fit is looked at, and converted only where it must be.
         """
         X = native(X)
         framed = is_frame(X)
-        if not framed:
-            X = as_array(X, estimator=self)
+        X = calculable(X) if framed else as_array(X, estimator=self)
         validate_data(self, X, y, reset=reset, skip_check_array=True)
         if reset:
             self._frames_ = library_of(X) if framed else None

@@ -10,11 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._estimators import (
     changes_rows,
+    error_note,
     holds_itself,
     last_step,
     unwrap_frozen,
 )
-from sklearn_moe.experts import error_note
 from sklearn_moe.gates import SoftmaxGate, learns_labels
 
 # What a part must have to be cloned, asked for its tags, fitted and used.

@@ -3,8 +3,9 @@
 import numpy as np
 
 from sklearn_moe import gates
+from sklearn_moe._estimators import error_note
 from sklearn_moe._parameters import count_parameters
-from sklearn_moe.experts import error_note, has_density
+from sklearn_moe.experts import has_density
 
 
 def count_mixture(fitted):

@@ -90,6 +90,29 @@ def named(X, names, library):
     return frame_of(columns, names, library)
 
 
+def calculable(frame):
+    """A frame in which decimals and sparse flags are floats; others as they are.
+
+    Most estimators of scikit-learn cannot calculate with these dtypes.
+    """
+    if not hasattr(frame, "iloc"):
+        decimals = nw.selectors.by_dtype(nw.Decimal)
+        return nw.from_native(frame).with_columns(decimals.cast(nw.Float64)).to_native()
+    # Narwhals knows no sparse columns, and looks at others ten times as long.
+    floats = {
+        name: _float_dtype(dtype)
+        for name, dtype in zip(frame.columns, frame.dtypes)
+        if str(dtype).startswith(("decimal", "Sparse[bool"))
+    }
+    return frame.astype(floats) if floats else frame
+
+
+def _float_dtype(dtype):
+    if str(dtype).startswith("Sparse"):
+        return type(dtype)(np.float64, 0.0)
+    return np.dtype(np.float64)
+
+
 def columns_without_numbers(X):
     """Names of the columns of a frame whose dtypes are not of numbers."""
     if hasattr(X, "iloc"):
@@ -124,7 +147,8 @@ def as_array(X, accept_sparse="csr", estimator=None):
 def kind_of(column, name):
     """What a column holds: one of the words above.
 
-    A column of objects holds what its values are.
+    A column of objects holds what its values are. Text that spells fractions holds
+    numbers, as it does for most experts, and text that spells dates holds dates.
     """
     if isinstance(column, nw.Series):
         # Narwhals looks at a few values only, and takes objects for strings.
@@ -132,10 +156,17 @@ def kind_of(column, name):
             kind = _kind_by_dtype(column.dtype)
             if kind is not None:
                 return kind
-    elif column.dtype.kind in "biufSUV":
+    elif column.dtype.kind in "biufSV":
         return NUMBERS if column.dtype.kind in "biuf" else CATEGORIES
     values = [value for value in _objects(column) if not is_missing(value)]
-    kinds = {_kind_by_type(cls) for cls in set(map(type, values))}
+    types = set(map(type, values))
+    if types == {str}:
+        if _spell_numbers(values):
+            return NUMBERS
+        if _spell_dates(values):
+            values = list(map(_point_in_time, values))
+            types = set(map(type, values))
+    kinds = set(map(_kind_by_type, types))
     if DATES in kinds and kinds <= {DATES}:
         aware = {getattr(value, "tzinfo", None) is not None for value in values}
         if len(aware) > 1:
@@ -164,7 +195,7 @@ def _kind_by_dtype(dtype):
     if dtype == nw.Duration:
         return SPANS
     # A category stays one, whatever its name; the hour of a day is no point in time.
-    known = (nw.Categorical, nw.Enum, nw.String, nw.Time, nw.Binary)
+    known = (nw.Categorical, nw.Enum, nw.Time, nw.Binary)
     return CATEGORIES if dtype in known else None
 
 
@@ -177,6 +208,23 @@ def _kind_by_type(cls):
     if issubclass(cls, (Real, Decimal, np.bool_)):
         return NUMBERS
     return "complex numbers" if issubclass(cls, Complex) else CATEGORIES
+
+
+def _spell_numbers(texts):
+    """Whether texts are numbers that are no codes: some are fractions."""
+    try:
+        numbers = np.array(texts, dtype=np.float64)
+    except ValueError:
+        return False
+    return bool(np.isfinite(numbers).all() and (numbers % 1 != 0).any())
+
+
+def _spell_dates(texts):
+    """Whether texts are dates by ISO 8601; those without dashes may be codes."""
+    try:
+        return all(text[4] == text[7] == "-" and _point_in_time(text) for text in texts)
+    except (IndexError, ValueError):
+        return False
 
 
 def is_missing(value):
@@ -199,18 +247,6 @@ def holds_flags(column):
     if isinstance(column, nw.Series) and column.dtype == nw.Boolean:
         return True
     return {type(v) for v in _objects(column) if not is_missing(v)} <= {bool, np.bool_}
-
-
-def spells_numbers(column):
-    """Whether a column of text spells numbers that are no codes, but fractions."""
-    texts = [value for value in _objects(column) if not is_missing(value)]
-    if not all(isinstance(text, str) for text in texts):
-        return False
-    try:
-        numbers = np.array(texts, dtype=np.float64)
-    except ValueError:
-        return False
-    return bool(np.isfinite(numbers).all() and (numbers % 1 != 0).any())
 
 
 def category_names(column):
@@ -256,13 +292,14 @@ def values_in(column, name, kind):
 def numbers_in(column, name, kind):
     """Numbers and times as floats; see `values_in`."""
     now = kind_of(column, name)
+    if kind == NOTHING and now != CATEGORIES:
+        # In a stream the first batch may have been without a value.
+        kind = now
     if kind == NUMBERS and now in (NUMBERS, CATEGORIES):
         try:
             return _floats(column)
         except (TypeError, ValueError, OverflowError) as error:
             raise _changed(column, name, kind, now) from error
-    if kind == NOTHING and now == NUMBERS:
-        return _floats(column)
     if kind in (DATES, AWARE_DATES) and now == CATEGORIES:
         try:
             column = _dates(column)
@@ -291,12 +328,35 @@ def texts_in(column):
     return np.array(texts, dtype=object)
 
 
+def number_spelt(text):
+    """The one spelling of the number, or the truth value, that a text spells, or None.
+
+    Truth values are one and zero.
+    """
+    try:
+        number = float({"True": "1", "False": "0"}.get(text, text))
+    except (TypeError, ValueError):
+        return None
+    return _text(number) if isfinite(number) else None
+
+
 def _changed(column, name, kind, now):
-    example = next(v for v in _objects(column) if not is_missing(v))
+    values = [value for value in _objects(column) if not is_missing(value)]
+    example = next((v for v in values if not _can_be(v, kind)), values[0])
     return ValueError(
         f"In fit, column {name!r} held {kind}; now it holds {now}, such as "
         f"{example!r}. Convert it to what it was."
     )
+
+
+def _can_be(value, kind):
+    if kind not in (NUMBERS, DATES, AWARE_DATES):
+        return False
+    try:
+        float(value) if kind == NUMBERS else _point_in_time(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _array(column):
@@ -311,10 +371,15 @@ def _floats(column):
 
 
 def _dates(column):
-    """Texts as points in time, by ISO 8601."""
-    fromisoformat = datetime.datetime.fromisoformat
-    dates = [None if is_missing(v) else fromisoformat(v) for v in _objects(column)]
+    dates = [None if is_missing(v) else _point_in_time(v) for v in _objects(column)]
     return np.array(dates, dtype=object)
+
+
+def _point_in_time(value):
+    """A date as it is, and that which a text spells by ISO 8601."""
+    if _kind_by_type(type(value)) == DATES:
+        return value
+    return datetime.datetime.fromisoformat(value)
 
 
 def times_in(column, scalar=np.datetime64):
@@ -334,6 +399,8 @@ def _microseconds(value, scalar):
     """A point in time, in UTC where its zone is known, or a span of time for NumPy."""
     if is_missing(value):
         return scalar("NaT", "us")
+    if isinstance(value, str):
+        value = _point_in_time(value)
     if getattr(value, "tzinfo", None) is not None:
         value = value.astimezone(datetime.UTC).replace(tzinfo=None)
     return scalar(value, "us")

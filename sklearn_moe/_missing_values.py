@@ -1,5 +1,8 @@
 """Rows with missing or infinite values, which some experts take and others refuse."""
 
+from decimal import Decimal
+from math import isinf
+
 import narwhals.stable.v2 as nw
 import numpy as np
 from scipy.sparse import issparse
@@ -24,7 +27,7 @@ def rows_not_finite(X):
     if is_frame(X):
         masks = _masks_of_frame(X)
     elif X.dtype.kind == "O":
-        masks = [np.frompyfunc(is_missing, 1, 1)(X).astype(bool)]
+        masks = _masks_of_objects(X)
     elif X.dtype.kind != "f" or np.isfinite(X.data if issparse(X) else X).all():
         return np.empty(0, int)
     elif issparse(X):
@@ -43,11 +46,22 @@ def _rows_of_sparse(X):
     return np.unique(np.concatenate(found))
 
 
+def _masks_of_objects(X):
+    tests = is_missing, _is_infinite
+    return [np.frompyfunc(test, 1, 1)(X).astype(bool) for test in tests]
+
+
+def _is_infinite(value):
+    return isinstance(value, (float, np.floating, Decimal)) and isinf(value)
+
+
 def _masks_of_frame(X):
     if hasattr(X, "isna"):
         # For pandas a hundred times as fast as column by column.
         floats = X.select_dtypes("floating").to_numpy(np.float64, na_value=np.nan)
-        return [X.isna().to_numpy(), np.isinf(floats)]
+        # A selection of objects would be one of strings, too.
+        objects = X.loc[:, [str(dtype) == "object" for dtype in X.dtypes]].to_numpy()
+        return [X.isna().to_numpy(), np.isinf(floats), *_masks_of_objects(objects)]
     columns = list(nw.from_native(X, eager_only=True).iter_columns())
     floats = [column.to_numpy() for column in columns if column.dtype.is_float()]
     masks = [column.is_null().to_numpy() for column in columns]

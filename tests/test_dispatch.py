@@ -249,6 +249,8 @@ VALUES = np.array(
         pd.DataFrame,
         lambda rows: pd.DataFrame(rows, columns=["a", "a", "b"]),
         lambda rows: pd.DataFrame(rows).astype("Float64"),
+        lambda rows: rows.astype(object),
+        lambda rows: pd.DataFrame(rows).astype(object),
         lambda rows: pytest.importorskip("polars").DataFrame(rows),
     ],
 )

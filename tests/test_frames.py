@@ -3,6 +3,7 @@
 import datetime
 import pickle
 import warnings
+from copy import deepcopy
 from decimal import Decimal
 from fractions import Fraction
 
@@ -17,11 +18,18 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    SGDRegressor,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_moe import (
     GaussianGate,
@@ -253,6 +261,94 @@ def test_decimals_of_polars_are_numbers_for_the_gate(column):
     )
 
 
+class OfNumbers(SGDRegressor):
+    """An expert for streams that leaves other columns alone."""
+
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X[["a", "b"]], y, sample_weight=sample_weight)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        return super().partial_fit(X[["a", "b"]], y, sample_weight=sample_weight)
+
+    def predict(self, X):
+        return super().predict(X[["a", "b"]])
+
+
+@pytest.fixture(scope="module")
+def first_batch():
+    """A stream whose first batch has no value in its last column."""
+    first = FLOATS.assign(new=pd.Series([None] * N, dtype=object))
+    return two_experts(OfNumbers(random_state=0)).partial_fit(first, TARGET)
+
+
+@pytest.fixture
+def begun(first_batch):
+    return deepcopy(first_batch)
+
+
+@pytest.mark.parametrize("convert", [float, np.timedelta64, np.datetime64])
+def test_a_stream_learns_a_column_that_had_no_values_at_first(begun, convert):
+    seconds = np.arange(N)
+    values = seconds.astype(float)
+    if convert is not float:
+        values = [convert(int(second), "s") for second in seconds]
+    begun.partial_fit(FLOATS.assign(new=values), TARGET)
+    assert (begun.gate_.coef_[:, -1] != 0).all()
+
+
+def test_categories_in_a_column_that_had_no_values_at_first_are_refused(begun):
+    with pytest.raises(ValueError, match="Column 'new' had no values in the first"):
+        begun.partial_fit(FLOATS.assign(new="u"), TARGET)
+    assert len(begun.predict(FLOATS.assign(new="u"))) == N
+
+
+DECIMALS = {
+    "polars": lambda X: to_polars(X.map(AS_OBJECTS["Decimal"])),
+    "pyarrow": lambda X: to_pyarrow(X.map(AS_OBJECTS["Decimal"])),
+    "pandas": lambda X: X.astype(pd.ArrowDtype(pa.decimal128(12, 4))),
+}
+
+
+@pytest.mark.parametrize("to", DECIMALS.values(), ids=DECIMALS)
+@pytest.mark.parametrize("gate", [None, LogisticRegression()])
+def test_columns_of_decimals_are_floats_for_every_part(to, gate):
+    rounded = FLOATS.round(4)
+    mixture, expected = (two_experts(gate=gate, tol=1e-2) for _ in range(2))
+    mixture.fit(to(rounded), TARGET)
+    expected.fit(rounded, TARGET)
+    np.testing.assert_allclose(
+        mixture.predict(to(rounded)), expected.predict(rounded), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [str, object, "string", "string[pyarrow]"])
+def test_fractions_spelt_as_text_are_numbers_as_they_are_for_experts(dtype):
+    text = FLOATS.astype(str).astype(dtype)
+    mixture = two_experts().fit(text, TARGET)
+    expected = two_experts().fit(FLOATS, TARGET)
+    np.testing.assert_allclose(mixture.predict(text), expected.predict(FLOATS))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1", "2"],
+        ["1.0", "2.0"],
+        ["inf", "nan"],
+        ["1.5", "x"],
+        ["20200101", "20200102"],
+        ["2020-01-01", "x"],
+        ["1234-", "2020-01-0x"],
+    ],
+)
+def test_codes_and_words_are_categories(words):
+    frame = pd.DataFrame({"k": words * 9})
+    for column in (frame["k"], frame["k"].astype(object)):
+        gate = SoftmaxGate().fit(column.to_frame(), [0, 1] * 9)
+        names = [f"k_{word}" for word in words]
+        assert gate.encoder_.get_feature_names_out().tolist() == names
+
+
 def test_flags_of_objects_are_numbers():
     flags = pd.DataFrame({"flag": pd.Series([True, None, False] * 20, dtype=object)})
     numbers = np.array([[1.0], [np.nan], [0.0]] * 20)
@@ -303,6 +399,7 @@ EQUAL = {
     "Decimal": [Decimal(1), Decimal("2.0")],
     "Fraction": [Fraction(1), Fraction(2)],
     "text": ["1", "2"],
+    "text of floats": ["1.0", "2.0"],
 }
 
 
@@ -324,6 +421,19 @@ def test_categories_with_gaps_are_those_without():
     gaps = k.where(k.index > 0)
     for column in (gaps.astype("category"), gaps):
         assert gate.predict(pd.DataFrame({"k": column}))[1:].tolist() == k[1:].tolist()
+
+
+@pytest.mark.parametrize("now", [[1, 0], [1.0, 0.0], ["True", "False"], ["1", "0"]])
+def test_truth_values_are_one_category_with_one_and_zero(now):
+    frame, y = pd.DataFrame({"k": pd.Categorical([True, False] * 9)}), [1, 0] * 9
+    other = pd.DataFrame({"k": pd.Categorical(now * 9)})
+    assert SoftmaxGate().fit(frame, y).predict(other).tolist() == y
+    assert SoftmaxGate().fit(other, y).predict(frame).tolist() == y
+
+
+def test_spellings_that_fit_knows_stay_apart():
+    frame, y = pd.DataFrame({"k": ["1", "1.0"] * 9}), [0, 1] * 9
+    assert SoftmaxGate().fit(frame, y).predict(frame).tolist() == y
 
 
 def test_fractions_are_one_category_whatever_their_type():
@@ -402,6 +512,40 @@ def test_a_missing_date_is_missing_whatever_its_name(day, gate_class):
     )
     row = pd.DataFrame([{"x": 1.0, "day": day}])
     np.testing.assert_array_equal(gate.predict_proba(row), missing)
+
+
+def test_dates_and_their_texts_may_stand_in_one_column():
+    gate = SoftmaxGate().fit(DATES, LATE)
+    column = [day.isoformat() if i % 2 else day for i, day in enumerate(DAYS)]
+    for now in (pd.Series(column, dtype=object), pd.Categorical(DAYS)):
+        np.testing.assert_array_equal(
+            gate.predict_proba(DATES.assign(day=now)), gate.predict_proba(DATES)
+        )
+
+
+def test_an_error_shows_the_value_that_is_no_date():
+    gate = SoftmaxGate().fit(DATES, LATE)
+    column = [day.isoformat() for day in DAYS[:-1]] + ["never"]
+    with pytest.raises(ValueError, match=r"'day' held dates.* such as 'never'"):
+        gate.predict(DATES.assign(day=column))
+
+
+@pytest.mark.parametrize("dtype", [str, object, "string[pyarrow]"])
+def test_dates_spelt_as_text_are_dates_in_fit(dtype):
+    text = pd.Series([day.isoformat() for day in DAYS], dtype=dtype).where(~LATE[::-1])
+    gate = SoftmaxGate().fit(DATES.assign(day=text), LATE)
+    expected = SoftmaxGate().fit(DATES.assign(day=pd.to_datetime(text)), LATE)
+    np.testing.assert_allclose(gate.predict_proba(DATES), expected.predict_proba(DATES))
+
+
+def test_text_of_times_in_a_zone_is_a_point_in_time():
+    zone = datetime.timezone(datetime.timedelta(hours=9))
+    text = [day.replace(tzinfo=UTC).astimezone(zone).isoformat() for day in DAYS]
+    gate = SoftmaxGate().fit(DATES.assign(day=text), LATE)
+    expected = SoftmaxGate().fit(DATES, LATE)
+    np.testing.assert_allclose(
+        gate.predict_proba(DATES.assign(day=text)), expected.predict_proba(DATES)
+    )
 
 
 def test_dates_of_objects_are_dates_in_fit():
@@ -538,6 +682,24 @@ def test_experts_take_sparse_frames_as_they_do_alone(expert):
     np.testing.assert_allclose(mixture.predict(frame), expected.predict(matrix))
 
 
+@pytest.mark.parametrize(
+    ("expert", "gate"),
+    [
+        (Lasso(0.01), None),
+        (DecisionTreeRegressor(max_depth=2, random_state=0), None),
+        (None, LogisticRegression()),
+    ],
+)
+def test_sparse_frames_of_flags_are_numbers_for_every_part(expert, gate):
+    dense = pd.get_dummies(pd.Series(["u", "v", "w"] * (N // 3)))
+    flags = dense.astype(pd.SparseDtype(bool, fill_value=False))
+    mixture = two_experts(expert, gate=gate).fit(flags, TARGET)
+    expected = two_experts(expert, gate=gate).fit(dense.astype(float), TARGET)
+    np.testing.assert_allclose(
+        mixture.predict(flags), expected.predict(dense.astype(float)), atol=1e-3
+    )
+
+
 def test_sparse_frames_of_flags_are_numbers_for_a_gate():
     flags = pd.get_dummies(pd.Series(np.arange(N) % 3), sparse=True)
     assert flags.dtypes.iloc[0] == pd.SparseDtype(bool)
@@ -572,6 +734,23 @@ def test_an_expert_that_cannot_read_a_column_says_what_to_do():
     assert "pipeline" in told
 
 
+def test_a_classifier_gate_that_cannot_read_a_column_says_what_to_do():
+    frame = FLOATS.assign(word=np.where(LATE, "late", "early"))
+    mixture = two_experts(of_column("a"), gate=LogisticRegression())
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        mixture.fit(frame, TARGET)
+    told = "\n".join(raised.value.__notes__)
+    assert "This is about the gate" in told
+    assert "['word']" in told
+
+
+def test_words_in_an_array_are_refused_with_a_remedy():
+    frame = FLOATS.assign(word=np.where(LATE, "late", "early"))
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        SoftmaxGate().fit(frame.to_numpy(), SIDE)
+    assert "DataFrame" in raised.value.__notes__[0]
+
+
 @each_gate
 def test_labels_of_several_types_are_refused(gate_class):
     labels = np.array([1, "a"] * (N // 2), dtype=object)
@@ -579,25 +758,6 @@ def test_labels_of_several_types_are_refused(gate_class):
         TypeError, match=r"all numbers or all strings; got .'int', 'str'"
     ):
         gate_class().fit(NUMBERS, labels)
-
-
-@pytest.mark.parametrize("words", [["u", "v"], ["1", "2"], [1.5, 2.5], ["inf", "nan"]])
-def test_partitions_may_hold_words_codes_and_numbers(words):
-    pytest.importorskip("dask.dataframe")
-    from sklearn_moe.dask._partitions import check_text
-
-    check_text(FLOATS.assign(word=words * (N // 2)))
-
-
-def test_numbers_of_which_dask_has_made_text_are_refused_by_name():
-    pytest.importorskip("dask.dataframe")
-    from sklearn_moe.dask._partitions import check_text
-
-    text = pd.array(["1.5", None] * (N // 2), dtype="string")
-    with pytest.raises(
-        ValueError, match=r"Column 'word' of X is text.*astype\(float\)"
-    ):
-        check_text(FLOATS.assign(word=text))
 
 
 def test_a_mixture_of_a_frame_is_pickled():

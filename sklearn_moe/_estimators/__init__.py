@@ -1,5 +1,6 @@
 """Tools for any scikit-learn estimator: weights, batches and nested estimators."""
 
+from sklearn_moe._estimators.error_notes import error_note
 from sklearn_moe._estimators.incremental import (
     IncrementalFit,
     OnlineFit,
@@ -46,6 +47,7 @@ __all__ = [
     "copy_if_overwriting",
     "decay_counts",
     "distributions",
+    "error_note",
     "holds_itself",
     "last_step",
     "learn_batch",

@@ -32,7 +32,6 @@ from sklearn_moe.dask._collective import fitter_for
 from sklearn_moe.dask._likelihood import InBatches
 from sklearn_moe.dask._partitions import (
     Schema,
-    check_text,
     given_block,
     join_blocks,
     make_block,
@@ -136,7 +135,6 @@ class DaskMixture:
             random_state = check_random_state(self.random_state)
             rows = self._rows(X, y, sample_weight, named_experts, cluster, random_state)
             self._check_X(rows.sample.X, reset=True)
-            check_text(rows.sample.X)
             few = rows.sample.take(np.arange(min(2, rows.n_samples)))
             self._example_ = few.X, few.y
             pool = ExpertPool(

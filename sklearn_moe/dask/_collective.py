@@ -14,10 +14,10 @@ from sklearn.base import clone, is_classifier
 from sklearn_moe._estimators import (
     LabelEncodedClassifier,
     WeightedFit,
+    error_note,
     seeded_clone,
 )
 from sklearn_moe._fit_warnings import one_fit
-from sklearn_moe.experts import error_note
 
 
 def takes_collections(estimator):

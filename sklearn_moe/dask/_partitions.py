@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length
 
-from sklearn_moe._frames import columns_of, names_of, spells_numbers
+from sklearn_moe._frames import calculable, is_frame
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import check_weights, in_rows, weight_sums
@@ -77,18 +77,6 @@ def _dtypes(X):
     return [str(t) for t in (X.dtypes if hasattr(X, "columns") else [X.dtype])]
 
 
-def check_text(X):
-    """Raise ValueError where Dask has made text of numbers in a column of objects."""
-    for name, column in zip(names_of(X), columns_of(X)):
-        if spells_numbers(column):
-            raise ValueError(
-                f"Column {name!r} of X is text that spells numbers, which a gate takes "
-                "for categories. Dask makes such text of objects: convert the column "
-                "with astype(float) before it becomes a collection, or set "
-                "dask.config.set({'dataframe.convert-string': False})."
-            )
-
-
 def given_block(X, y, sample_weight):
     """What the collections have in one partition; the weights may be None."""
     return X, y, sample_weight
@@ -120,7 +108,7 @@ def make_block(block, targets, unit):
     kept = np.flatnonzero(weights)
     if len(kept) < len(weights):
         X, y, weights = safe_indexing(X, kept), y[kept], weights[kept]
-    return Block(X, y, targets.encode(y), weights)
+    return Block(calculable(X) if is_frame(X) else X, y, targets.encode(y), weights)
 
 
 def _checked_weights(sample_weight, X):

@@ -9,7 +9,6 @@ from sklearn_moe.experts.nested import (
 from sklearn_moe.experts.outputs import (
     Predictions,
     Probabilities,
-    error_note,
     outputs_of_experts,
 )
 from sklearn_moe.experts.pool import ExpertPool
@@ -18,7 +17,6 @@ __all__ = [
     "ExpertPool",
     "Predictions",
     "Probabilities",
-    "error_note",
     "find_interpolating",
     "has_density",
     "mixture_within",

@@ -1,6 +1,5 @@
 """What fitted experts predict: numbers, or probabilities of classes."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,9 +9,9 @@ from sklearn_moe._estimators import (
     check_output,
     copy_if_overwriting,
     distributions,
+    error_note,
     predict_probabilities,
 )
-from sklearn_moe._frames import columns_without_numbers
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
@@ -145,28 +144,6 @@ def _at_most_double(output):
     """What an expert computed from longer numbers, as SciPy takes it."""
     too_long = output.dtype.kind == "f" and output.dtype.itemsize > 8
     return output.astype(np.float64) if too_long else output
-
-
-@contextmanager
-def error_note(part, X=None):
-    """Have an error say which part of the mixture it comes from.
-
-    Of rows `X` in a frame it says what may be hard to read for an expert.
-    """
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"This is about {part}.")
-        others = columns_without_numbers(X)
-        if others and isinstance(error, (TypeError, ValueError)):
-            error.add_note(
-                f"The dtypes of the columns {others} are none of numbers. The gate "
-                "encodes such columns by itself; experts get them as they are, and "
-                "one that takes numbers only needs a pipeline that encodes, converts "
-                "or drops them, such as make_pipeline(make_column_transformer(...), "
-                "Ridge())."
-            )
-        raise
 
 
 def output_of_expert(expert, X, y, output_of):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sklearn_moe._estimators import WeightedFit
+from sklearn_moe._estimators import WeightedFit, error_note
 from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
@@ -16,7 +16,6 @@ from sklearn_moe.experts.nested import has_density
 from sklearn_moe.experts.outputs import (
     Output,
     Predictions,
-    error_note,
     join_folds,
     output_of_expert,
     stack_outputs,

@@ -70,8 +70,8 @@ def learn_columns(gate, rows):
 
 
 def gate_columns(gate, rows):
-    """Make the columns of a fitted gate: numbers, of which some may be NaN."""
-    return _extended(gate, rows, _columns_of(rows.sample, gate))
+    """Make the columns from which a fitted gate is to learn; some may be NaN."""
+    return _extended(gate, rows, _columns_of(rows.sample, gate, in_stream=True))
 
 
 def with_last_step(gate, last):
@@ -92,12 +92,12 @@ def _extended(gate, rows, of_sample):
     return GateColumns(rows, of_sample, of_all)
 
 
-def _columns_of(block, gate):
+def _columns_of(block, gate, in_stream=False):
     last, X = last_step(gate), block.X
     if last is not gate and len(gate.steps) > 1:
         head = gate[:-1]
         X = head.transform(copy_if_overwriting(X, head))
-    return gate_features(last, X, reset=False)
+    return gate_features(last, X, reset=False, in_stream=in_stream)
 
 
 def _moments_of(block, columns):

@@ -18,6 +18,7 @@ from sklearn_moe._frames import (
     kind_of,
     names_of,
     native,
+    number_spelt,
     values_in,
 )
 
@@ -27,7 +28,7 @@ FLOATS = (np.float64, np.float32)
 MAX_CATEGORIES = 20
 
 
-def gate_features(gate, X, y="no_validation", *, reset):
+def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
     """Validate the rows given to a gate, and turn the categories of a frame to numbers.
 
     Parameters
@@ -41,6 +42,8 @@ def gate_features(gate, X, y="no_validation", *, reset):
         None raises the error that scikit-learn raises where a target is required.
     reset : bool
         Whether the gate is fitted.
+    in_stream : bool, default=False
+        Whether a gate that is fitted is to learn from the rows.
 
     Returns
     -------
@@ -50,15 +53,23 @@ def gate_features(gate, X, y="no_validation", *, reset):
     X = native(X)
     encoder = None if reset else gate.encoder_
     if encoder is None and not columns_without_numbers(X):
-        features = validate_data(
-            gate,
-            X,
-            y,
-            accept_sparse=gate._accept_sparse,
-            dtype=FLOATS,
-            ensure_all_finite="allow-nan",
-            reset=reset,
-        )
+        try:
+            features = validate_data(
+                gate,
+                X,
+                y,
+                accept_sparse=gate._accept_sparse,
+                dtype=FLOATS,
+                ensure_all_finite="allow-nan",
+                reset=reset,
+            )
+        except (TypeError, ValueError) as error:
+            if str(getattr(X, "dtype", None)) == "object":
+                error.add_note(
+                    "In an array, a gate takes numbers only. In a frame, such as "
+                    "pandas.DataFrame(X), it encodes categories and dates, too."
+                )
+            raise
         if features.dtype not in FLOATS:
             # Scikit-learn leaves sparse frames of flags as they are.
             features = features.astype(np.float64)
@@ -67,6 +78,8 @@ def gate_features(gate, X, y="no_validation", *, reset):
         validate_data(gate, X, y, reset=reset, skip_check_array=True)
         if encoder is None:
             encoder = FrameEncoder(X, only_numbers=not reset)
+        if in_stream:
+            encoder.check_stream(X)
         features = encoder.transform(X)
         if encoder.only_numbers:
             # Then arrays are as good.
@@ -113,7 +126,7 @@ class FrameEncoder:
                 handle_unknown="infrequent_if_exist",
                 sparse_output=False,
             ).set_output(transform="default")
-            self._one_hot.fit(self._categories(X))
+            self._one_hot.fit(np.column_stack(self._texts(X)))
 
     def transform(self, X):
         """Encode a frame, or an array of the same columns.
@@ -131,6 +144,17 @@ class FrameEncoder:
             categories = self._one_hot.transform(self._categories(X))
             features = np.hstack([features, categories])
         return check_array(features, ensure_all_finite="allow-nan", input_name="X")
+
+    def check_stream(self, X):
+        """Raise ValueError where a frame has categories that cannot be learnt."""
+        columns = columns_of(X)
+        for j in self._places(NOTHING):
+            if kind_of(columns[j], self._names[j]) == CATEGORIES:
+                raise ValueError(
+                    f"Column {self._names[j]!r} had no values in the first batch, and "
+                    "now it holds categories, for which the gate has no columns. Begin "
+                    "the stream with a batch that has some of them, or drop the column."
+                )
 
     def get_feature_names_out(self):
         """Names of the columns that `transform` makes.
@@ -153,9 +177,23 @@ class FrameEncoder:
     def _places(self, *kinds):
         return [j for j, kind in enumerate(self._kinds) if kind in kinds]
 
+    def _texts(self, X):
+        columns, places = columns_of(X), self._places(CATEGORIES)
+        return [values_in(columns[j], self._names[j], CATEGORIES) for j in places]
+
     def _categories(self, X):
-        columns = columns_of(X)
-        places = self._places(CATEGORIES)
+        """The categories, of which one may be known by another spelling."""
         return np.column_stack(
-            [values_in(columns[j], self._names[j], CATEGORIES) for j in places]
+            list(map(_as_known, self._texts(X), self._one_hot.categories_))
         )
+
+
+def _as_known(texts, known):
+    """Texts, in which numbers and truth values are spelt as those that are known."""
+    new = set(texts).difference(known)
+    if not new:
+        return texts
+    spellings = {number_spelt(text): text for text in known}
+    spellings.pop(None, None)
+    known_as = {text: spellings.get(number_spelt(text), text) for text in new}
+    return np.array([known_as.get(text, text) for text in texts], dtype=object)

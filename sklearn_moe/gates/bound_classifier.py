@@ -20,6 +20,7 @@ from sklearn_moe._estimators import (
     WeightedFit,
     decay_counts,
     distributions,
+    error_note,
     last_step,
     learn_batch,
     predict_probabilities,
@@ -162,13 +163,14 @@ class ResumedGate:
         if self._n_experts > 1 and not isinstance(last_step(gate), FrozenEstimator):
             gate = deepcopy(gate)
             decay_counts(gate, self._kept)
-            learn_batch(
-                gate,
-                *_labelled(block, targets),
-                classes=np.arange(self._n_experts),
-                unit=block.sample_weight.mean(),
-                offset=self._offset,
-            )
+            with error_note(GATE, block.X):
+                learn_batch(
+                    gate,
+                    *_labelled(block, targets),
+                    classes=np.arange(self._n_experts),
+                    unit=block.sample_weight.mean(),
+                    offset=self._offset,
+                )
             # One that has become NaN would stay it: the batch is refused instead.
             return gate, classifier_log_weights(gate, block.X, self._n_experts)
         # The weights of a batch are needed only before it is learnt.
@@ -207,7 +209,8 @@ def _labelled(block, targets, rows=None, labels=None):
 def _fit_rows(fitter, block, targets, rows=None, labels=None):
     """Fit a classifier to some rows, or all."""
     labelled = _labelled(block, targets, rows, labels)
-    return fitter.fit(*labelled, unit=block.sample_weight.mean())
+    with error_note(GATE, block.X):
+        return fitter.fit(*labelled, unit=block.sample_weight.mean())
 
 
 def _fit_and_weigh(fitter, block, targets, train, test):
@@ -229,11 +232,8 @@ def classifier_log_weights(classifier, X, n_experts):
             f"{n_experts - 1}; got {np.asarray(classifier.classes_).tolist()}. Fit it "
             "to such labels."
         )
-    try:
+    with error_note(f"the gate, {classifier!r}", X):
         probabilities = predict_probabilities(classifier, X)
-    except ValueError as error:
-        error.add_note(f"This is about the gate, {classifier!r}.")
-        raise
     if not np.isfinite(probabilities).all():
         raise ValueError(
             f"The gate {classifier!r} predicted NaN or infinity. Scale its features, "
