@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
 from sklearn_moe._distribution import Components, MixtureDistribution
+from sklearn_moe._estimators import distributions
 from sklearn_moe._sklearn import StrOptions, fit_context
 from sklearn_moe._targets import NumberTargets, without_nested
 from sklearn_moe.em import calibrate_likelihood
@@ -344,7 +345,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         distribution : MixtureDistribution
         """
         X, fitted = self._checked_X(X), self._fitted()
-        weights = fitted.pooling_weights(X)
+        # Weights of a gate in single precision are off by 1e-7.
+        weights = distributions(fitted.pooling_weights(X).astype(np.float64))
         components = Components.of(self.noise_, fitted.outputs(X), X)
         inner = {
             k: nested_distribution(expert, X)

@@ -126,8 +126,9 @@ def quantiles_rise_and_invert_the_distribution(scenario, fitted):
             continue
         # The nearest floating point numbers may be far apart in probability, above all
         # next to zero.
-        below = distribution.cdf(np.nextafter(y, -np.inf) - 1e-300)
-        above = distribution.cdf(np.nextafter(y, np.inf) + 1e-300)
+        least = 1e-300 * (1 + distribution.std())
+        below = distribution.cdf(np.nextafter(y, -np.inf) - least)
+        above = distribution.cdf(np.nextafter(y, np.inf) + least)
         assert (below <= level + 1e-7).all(), f"cdf(ppf({level})) is too large"
         assert (above >= level - 1e-7).all(), f"cdf(ppf({level})) is too small"
 
