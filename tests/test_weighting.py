@@ -135,6 +135,24 @@ class MeanOfTarget(TransformerMixin, BaseEstimator):
         return np.column_stack([X, np.full(len(X), self.mean_)])
 
 
+class MeanOfTargetIfGiven(MeanOfTarget):
+    """The same, which can do without a target."""
+
+    def fit(self, X, y=None):
+        self.mean_ = 0.0 if y is None else np.mean(y)
+        return self
+
+
+class Nothing(TransformerMixin, BaseEstimator):
+    """A transformer that has no use for the target."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
 def each_row_twice(X, y):
     return np.concatenate([X, X]), np.concatenate([y, y])
 
@@ -163,6 +181,9 @@ WAYS = {
         "pipeline with a selection by scores": make_pipeline(
             SequentialFeatureSelector(Ridge(1e-6), n_features_to_select=1, cv=3),
             Ridge(1e-6),
+        ),
+        "pipeline with a step that does not use the target": make_pipeline(
+            Nothing(), Ridge(1e-6)
         ),
         "pipeline with a frozen step": make_pipeline(
             FrozenEstimator(FunctionTransformer()), Ridge(1e-6)
@@ -220,6 +241,9 @@ WAYS = {
         ),
         "pipeline with a step that asks for the target": make_pipeline(
             MeanOfTarget(), Ridge(1e-6)
+        ),
+        "pipeline with a step that uses the target": make_pipeline(
+            MeanOfTargetIfGiven(), Ridge(1e-6)
         ),
         "pipeline with a selection by a test": make_pipeline(
             SelectKBest(f_regression, k=1), Ridge(1e-6)

@@ -6,7 +6,8 @@ routing passes them on.
 
 from contextlib import suppress
 from copy import deepcopy
-from inspect import Parameter, signature
+from dis import get_instructions
+from inspect import Parameter, signature, unwrap
 from itertools import filterfalse
 from numbers import Integral
 
@@ -135,8 +136,8 @@ def _learns_target(estimator):
     """Whether an estimator, without those in it, learns the target.
 
     Many transformers of other packages have no tag that says so, but ask for the target
-    when they are fitted. Two of scikit-learn can do without one, if they are given a
-    score that can.
+    when they are fitted, or make use of it if it is given. Two of scikit-learn can do
+    without one, if they are given a score that can.
     """
     if is_classifier(estimator) or is_regressor(estimator):
         return True
@@ -144,7 +145,20 @@ def _learns_target(estimator):
         return True
     y = signature(estimator.fit).parameters.get("y")
     asks_for_y = y is not None and y.default is Parameter.empty
-    return asks_for_y or get_tags(estimator).target_tags.required
+    required = asks_for_y or get_tags(estimator).target_tags.required
+    return required or _fit_reads_target(estimator)
+
+
+def _fit_reads_target(estimator):
+    """Whether the code of `fit` reads y, though that is optional.
+
+    Those of scikit-learn do not, unless they have a tag; a wrapper hands it on.
+    """
+    fit = unwrap(estimator.fit)
+    if fit.__module__.startswith("sklearn.") or parts_of(estimator):
+        return False
+    code = getattr(fit, "__code__", None)
+    return code is not None and any(i.argval == "y" for i in get_instructions(code))
 
 
 def _takes_weights(estimator):
