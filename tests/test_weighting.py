@@ -848,3 +848,9 @@ def test_classifiers_of_scikit_learn_are_not_tried_twice():
     # It would be fitted to codes without an error, and mean the wrong class.
     with pytest.raises(ValueError, match="class_weight"):
         weighted_fit(LogisticRegression(class_weight={0: 1, 1: 5}), X, y, weights)
+
+
+def test_a_resampled_expert_without_any_weight_has_learnt_from_no_row_in_particular():
+    fitter = WeightedFit(KNeighborsRegressor(), np.random.RandomState(0))
+    nothing = np.zeros(20)
+    np.testing.assert_array_equal(fitter.learnt_weights(nothing, nothing, 1.0), nothing)

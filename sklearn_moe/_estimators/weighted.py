@@ -116,7 +116,7 @@ class WeightedFit:
 
     def learnt_weights(self, y, weights, unit):
         """Weights as a fit to all rows knows them: of a resample, the draws of each."""
-        if self.weighting != "resample":
+        if self.weighting != "resample" or not weights.any():
             return weights
         labels = y if is_classifier(self.estimator) else None
         rows = self._resample(weights, labels, unit)
