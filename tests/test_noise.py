@@ -142,6 +142,15 @@ def test_float32_stays_float32(noise):
     assert log_prob.dtype == model.predictive(location).dtype == np.float32
 
 
+@pytest.mark.parametrize("y", [-1e6, -800.0, 0.3, 800.0, 1e6])
+def test_the_logarithms_of_laplace_noise_do_not_underflow(y):
+    distribution = LaplaceNoise.distribution(loc=0, scale=1)
+    np.testing.assert_allclose(distribution.logpdf(y), -abs(y) - np.log(2))
+    near, far = np.log1p(-np.exp(-abs(y)) / 2), -abs(y) - np.log(2)
+    tails = [distribution.logcdf(y), distribution.logsf(y)]
+    np.testing.assert_allclose(tails, [near, far] if y > 0 else [far, near])
+
+
 @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
 @pytest.mark.parametrize("noise", [GaussianNoise(), LaplaceNoise(), StudentTNoise()])
 def test_the_scale_has_a_floor_in_the_units_of_y(noise, unit):

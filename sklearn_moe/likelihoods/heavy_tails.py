@@ -39,6 +39,26 @@ class HeavyTailedNoise(Noise):
         return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
 
 
+class Laplace(type(stats.laplace)):
+    """SciPy's distribution with logarithms that do not underflow far from the centre.
+
+    Its own are those of a density that is zero beyond 745 scales.
+    """
+
+    def _logpdf(self, x):
+        return -np.abs(x) - np.log(2)
+
+    def _logcdf(self, x):
+        upper = np.log1p(-0.5 * np.exp(-np.abs(x)))
+        return np.where(x < 0, x - np.log(2), upper)
+
+    def _logsf(self, x):
+        return self._logcdf(-x)
+
+
+laplace = Laplace(name="laplace")
+
+
 class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
     r"""Laplace noise: errors of exponential tails, which forgive outliers.
 
@@ -79,7 +99,7 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
     array([0.3, 0.3])
     """
 
-    distribution = stats.laplace
+    distribution = laplace
 
     def __init__(self, reweight=True):
         self.reweight = reweight
