@@ -142,6 +142,15 @@ def test_float32_stays_float32(noise):
     assert log_prob.dtype == model.predictive(location).dtype == np.float32
 
 
+@pytest.mark.parametrize("noise", [GammaNoise(), LogNormalNoise()], ids=str)
+def test_a_floor_below_single_precision_is_one_in_double(noise):
+    y = 1e-100 * np.arange(1.0, 11)
+    target = Target.of(Moments.of(y, np.ones(10)), y=y)
+    location = np.zeros((10, 1), dtype=np.float32)
+    learnt = noise.fit(target, location, np.ones((10, 1)))
+    assert np.isfinite(learnt.log_prob(y, location, None)).all()
+
+
 @pytest.mark.parametrize("y", [-1e6, -800.0, 0.3, 800.0, 1e6])
 def test_the_logarithms_of_laplace_noise_do_not_underflow(y):
     distribution = LaplaceNoise.distribution(loc=0, scale=1)

@@ -33,7 +33,7 @@ class PositiveNoise(Noise):
         self.floor_ = np.broadcast_to(floor, (n_experts, *target.mean.shape)).copy()
 
     def _positive(self, location):
-        return np.maximum(location, self.floor_.astype(location.dtype, copy=False))
+        return _at_least(self.floor_, location)
 
 
 class GammaNoise(MeanErrorNoise, PositiveNoise):
@@ -159,8 +159,13 @@ def _location_floor(target):
 
 def _ratio(target, location):
     """Targets relative to a location that is positive."""
-    floor = _location_floor(target).astype(location.dtype, copy=False)
-    return target.y[:, np.newaxis] / np.maximum(location, floor)
+    return target.y[:, np.newaxis] / _at_least(_location_floor(target), location)
+
+
+def _at_least(floor, location):
+    """Locations, in their precision unless the floor would be zero there."""
+    own = floor.astype(location.dtype, copy=False)
+    return np.maximum(location, own if own.all() else floor)
 
 
 def _gamma_shape(deviance):
