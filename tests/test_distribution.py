@@ -364,6 +364,12 @@ def test_a_student_t_without_a_variance_has_an_infinite_one(df):
     assert np.isfinite(distribution.interval(0.9)).all()
 
 
+@pytest.mark.parametrize(("df", "finite"), [(0.5, False), (0.6, True)])
+def test_the_crps_of_a_student_t_is_infinite_up_to_half_a_degree_of_freedom(df, finite):
+    distribution = mixture_of([1.0], stats.t, df=[df], loc=[0.0], scale=[1.0])
+    assert np.isfinite(distribution.crps([1.0])).tolist() == [finite]
+
+
 def test_an_expert_without_weight_makes_no_variance_infinite():
     distribution = mixture_of([1.0, 0.0], stats.t, df=[3, 1], loc=[0, 0], scale=[1, 1])
     np.testing.assert_allclose(distribution.std(), np.sqrt(3))

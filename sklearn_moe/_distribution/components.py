@@ -57,3 +57,10 @@ class Components:
         with np.errstate(over="ignore", invalid="ignore"):
             scales = self.frozen.std()
         return np.where(np.isnan(scales), np.inf, scales)
+
+    @property
+    def has_infinite_crps(self):
+        """Whether the tails of each distribution are too heavy for a CRPS."""
+        if self.family is stats.t:
+            return self.parameters["df"] <= 0.5
+        return np.zeros(self.shape, dtype=bool)

@@ -469,7 +469,10 @@ class MixtureDistribution:
             for node, weight in zip(nodes, node_weights):
                 t = middle + node * half
                 score += weight * half * (self.cdf(t) - (t >= y)) ** 2
-        return score
+        endless = [block.has_infinite_crps for block in self.components]
+        positive = self._aligned_weights() > 0
+        infinite = np.any(np.concatenate(endless, axis=-1) & positive, axis=-1)
+        return np.where(infinite, np.inf, score)
 
     def _count_crps(self, y):
         """Sum over all counts, by quadrature where there are many between two knots."""
