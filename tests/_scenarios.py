@@ -4,13 +4,17 @@ What is drawn may be refused, but only in words; see `_laws.py`.
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from scipy import sparse
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     LinearRegression,
@@ -26,6 +30,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from xgboost import XGBClassifier
 
 from sklearn_moe import (
     GaussianGate,
@@ -144,10 +149,14 @@ def draw(number):
         "max_iter": int(rng.integers(1, 8)),
         "random_state": number,
     }
-    params["assignment"] = one_of("assignment", ("soft", "soft", "hard"))
+    params["assignment"] = one_of(
+        "assignment", ("soft", "soft", "hard", "expert_choice")
+    )
     if params["assignment"] == "hard":
         params["capacity_factor"] = one_of("capacity", (None, 1.0, 0.5))
         params["overflow"] = one_of("overflow", ("drop", "reroute"))
+    elif params["assignment"] == "expert_choice":
+        params["capacity_factor"] = one_of("capacity", (None, 1.0, 0.5))
     elif not streams:
         params["acceleration"] = one_of("acceleration", (None, "squarem"))
     if regresses:
@@ -170,9 +179,11 @@ def _tables(numbers, rng):
         X[rng.random(X.shape) < 0.2] = np.nan
         return X
 
+    def frame(values=numbers):
+        return pd.DataFrame(values, columns=names)
+
     def mixed(**more):
-        frame = pd.DataFrame(numbers, columns=names)
-        return frame.assign(word=rng.choice(["red", "green", "blue"], n_rows), **more)
+        return frame().assign(word=rng.choice(["red", "green", "blue"], n_rows), **more)
 
     def duplicated():
         return numbers[rng.integers(0, max(2, n_rows // 8), n_rows)]
@@ -189,8 +200,15 @@ def _tables(numbers, rng):
         "an outlier": lambda: np.vstack([numbers[1:], np.full_like(numbers[:1], 1e6)]),
         "missing values": missing,
         "sparse": lambda: sparse.csr_array(np.where(numbers > 0, numbers, 0)),
-        "frame": lambda: pd.DataFrame(numbers, columns=names),
-        "frame of objects": lambda: pd.DataFrame(numbers, columns=names).astype(object),
+        "flags": lambda: numbers > 0,
+        "half precision": lambda: numbers.astype(np.float16),
+        "frame": frame,
+        "frame of objects": lambda: frame().astype(object),
+        "frame of objects and None": lambda: frame(
+            np.where(rng.random(numbers.shape) < 0.2, None, numbers)
+        ),
+        "frame of nullable numbers": lambda: frame(missing()).convert_dtypes(),
+        "frame of decimals": lambda: frame().map(lambda x: Decimal(repr(float(x)))),
         "frame of words": mixed,
         "frame of dates": lambda: mixed(day=pd.date_range("2020", periods=n_rows)),
     }
@@ -294,6 +312,7 @@ def _regressors(noise):
         "tree": lambda: DecisionTreeRegressor(max_depth=2),
         "neighbours": lambda: KNeighborsRegressor(3),
         "mean": DummyRegressor,
+        "selection": lambda: make_pipeline(SelectKBest(f_regression, k=1), Ridge()),
         "pipeline": lambda: make_pipeline(StandardScaler(with_mean=False), Ridge()),
         "a list": lambda: [
             ("ridge", Ridge()),
@@ -310,6 +329,10 @@ def _classifiers():
         "tree": lambda: DecisionTreeClassifier(max_depth=2),
         "neighbours": lambda: KNeighborsClassifier(3),
         "prior": DummyClassifier,
+        "codes alone": lambda: XGBClassifier(n_estimators=2, n_jobs=1),
+        "sampler": lambda: make_sampling_pipeline(
+            RandomOverSampler(random_state=0), LogisticRegression()
+        ),
         "votes": Perceptron,
         "a list": lambda: [
             ("logistic", LogisticRegression()),
