@@ -437,9 +437,9 @@ class MixtureDistribution:
 
         They are those of gamma distributions of the same mean and variance.
         """
-        means, variances = self.means, self.scales**2
         inverse = gammainccinv if upper_tail else gammaincinv
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            means, variances = self.means, self.scales**2
             rough = inverse(means**2 / variances, q) * (variances / means)
         # Means that are lost to rounding are those of counts that are all zero.
         return np.floor(np.nan_to_num(rough, nan=0.0))

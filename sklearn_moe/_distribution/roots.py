@@ -48,8 +48,10 @@ def smallest_integers(condition, lower, upper):
         width = 2 * width
     width = 1 + (upper - lower) / 4
     while not np.all(holds := condition(upper)):
-        upper = np.where(holds, upper, upper + width)
-        width = 2 * width
+        # In the end it is infinite, where the condition holds.
+        with np.errstate(over="ignore"):
+            upper = np.where(holds, upper, upper + width)
+            width = 2 * width
     while np.any(lower < upper):
         # Beyond 2**53 the next whole number is not one more.
         middle = np.floor(lower + (upper - lower) / 2)
