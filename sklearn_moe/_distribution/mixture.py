@@ -328,6 +328,7 @@ class MixtureDistribution:
         is the absolute error. For gaussians there is a closed form; otherwise the
         integral is computed numerically, to about 1e-6 of the scale, and that of counts
         as a sum where they are few.
+        With a Student t of up to half a degree of freedom it is infinite.
 
         Parameters
         ----------
