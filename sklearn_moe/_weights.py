@@ -15,6 +15,10 @@ from sklearn_moe._sklearn import check_sample_weight
 # a mixture weighs the rows of an inner one, is above it.
 LEAST_COUNT = 0.5
 
+# Nor are those of which the mean, weighted by themselves, is below this: a few that are
+# larger make no numbers of rows of all others.
+LEAST_MEAN = 0.1
+
 # Nor are weights whose sum is beyond what floating point numbers can count.
 MOST_ROWS = 2.0**53
 
@@ -84,7 +88,7 @@ def count_rows_of_batch(sample_weight, X, unit, n_rows_before):
         If the batch, or what was before it, counts for nothing.
     """
     weights = check_weights(sample_weight, X)
-    largest, shares, _ = weight_sums(weights)
+    largest, shares, *_ = weight_sums(weights)
     with np.errstate(over="ignore"):
         weight, before = largest * shares, n_rows_before * unit
         growth = largest / unit * (shares / n_rows_before)
@@ -109,30 +113,33 @@ def weight_sums(weights):
     largest : float
     shares : float
         Their sum, as a multiple of the largest, so that it cannot overflow.
+    squares : float
+        The sum of their squares, as a multiple of the largest square.
     n_rows : int
         Number of positive ones.
     """
     largest = weights.max(initial=0.0)
-    shares = (weights / largest).sum() if largest else 0.0
-    return largest, shares, np.count_nonzero(weights)
+    relative = weights / largest if largest else weights
+    return largest, relative.sum(), np.sum(relative**2), np.count_nonzero(weights)
 
 
-def weight_of_one_row(largest, shares, n_rows):
+def weight_of_one_row(largest, shares, squares, n_rows):
     """The weight that counts as one row.
 
     It is 1 for weights that are numbers of rows, and else their mean.
 
     Parameters
     ----------
-    largest, shares, n_rows : float
+    largest, shares, squares, n_rows : float
         See `weight_sums`.
 
     Returns
     -------
     unit : float
     """
+    count = largest >= LEAST_COUNT and largest * (squares / shares) >= LEAST_MEAN
     # Together they are more than one row, but for rounding.
-    if largest >= LEAST_COUNT and (1 + 1e-9) / largest < shares <= MOST_ROWS / largest:
+    if count and (1 + 1e-9) / largest < shares <= MOST_ROWS / largest:
         return 1.0
     # Of numbers that are nearly zero the mean may round to it.
     return max(largest * (shares / n_rows), np.nextafter(0, 1))

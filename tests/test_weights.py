@@ -58,6 +58,12 @@ def test_of_weights_that_are_no_numbers_of_rows_the_ratios_count(total):
     assert_allclose(counts, UNEQUAL / UNEQUAL.mean())
 
 
+def test_one_larger_weight_makes_no_numbers_of_rows_of_the_others():
+    weights = np.r_[0.6, np.full(399, 0.01)]
+    counts, _ = count_rows(weights, np.zeros((400, 1)))
+    assert_allclose(counts, weights / weights.mean())
+
+
 def test_rows_of_weight_zero_are_not_counted():
     counts, _ = count_rows([0, 0.25, 0.75], np.zeros((3, 1)))
     assert_allclose(counts, [0, 0.5, 1.5])
@@ -70,8 +76,10 @@ def test_no_row_of_positive_weight_is_lost():
 
 def test_the_unit_of_parts_is_that_of_the_whole():
     weights = np.array([1e-320, 1e300, 2.0, 1e307, 0])
-    largest, shares, n_rows = np.transpose([weight_sums(weights[i::2]) for i in (0, 1)])
-    parts = largest.max(), shares @ (largest / largest.max()), n_rows.sum()
+    sums = [weight_sums(weights[i::2]) for i in (0, 1)]
+    largest, shares, squares, n_rows = np.transpose(sums)
+    relative = largest / largest.max()
+    parts = largest.max(), shares @ relative, squares @ relative**2, n_rows.sum()
     assert weight_of_one_row(*parts) == weight_of_one_row(*weight_sums(weights))
 
 

@@ -326,8 +326,11 @@ def _reports(reports, n_experts, cluster):
 def _unit_and_total(reports):
     """The weight that counts as one row, and the sum of all weights in such rows."""
     largest = max(report.largest_weight for report in reports)
-    shares = sum(r.weight_shares * (r.largest_weight / largest) for r in reports)
-    unit = weight_of_one_row(largest, shares, sum(r.n_rows for r in reports))
+    relative = [report.largest_weight / largest for report in reports]
+    shares = sum(r.weight_shares * own for r, own in zip(reports, relative))
+    squares = sum(r.weight_squares * own**2 for r, own in zip(reports, relative))
+    n_rows = sum(report.n_rows for report in reports)
+    unit = weight_of_one_row(largest, shares, squares, n_rows)
     return unit, shares * (largest / unit)
 
 

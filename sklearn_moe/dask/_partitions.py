@@ -24,6 +24,7 @@ class Report:
     # Those of `weight_sums`.
     largest_weight: float = 0.0
     weight_shares: float = 0.0
+    weight_squares: float = 0.0
     n_rows: int = 0
     classes: Any = None
 
