@@ -21,6 +21,7 @@ from sklearn_moe.dask import (  # noqa: E402
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
+from sklearn_moe.dask._cluster import Cluster  # noqa: E402
 
 N_ROWS, CHUNK = 400, 100
 RNG = np.random.default_rng(0)
@@ -149,9 +150,46 @@ def _one_death_is_enough(client):
 @pytest.mark.usefixtures("_one_death_is_enough")
 def test_an_expert_that_kills_every_worker_is_named():
     failing = mixture([("good", Ridge()), ("deadly", AlwaysDeadly())])
-    with pytest.raises(RuntimeError, match=r"had expert 'deadly' to do.*more memory"):
+    with pytest.raises(RuntimeError, match=r"had .*expert 'deadly' to do.*more memory"):
         failing.fit(*collections())
     assert not hasattr(failing, "experts_")
+
+
+class Failed:
+    """A future of which the scheduler says that a worker died of a task."""
+
+    status = "error"
+
+    def __init__(self, task):
+        self.task = task
+
+    def exception(self):
+        return distributed.KilledWorker(self.task, None, 0)
+
+
+class GivesUp:
+    """A client all of whose tasks have failed; it raises the error of the first."""
+
+    def compute(self, tasks):
+        return [Failed(task) for task in tasks]
+
+    def gather(self, futures):
+        raise futures[0].exception()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "named"),
+    [
+        (["rows of good", "fit deadly"], "expert 'deadly'"),
+        (["fit deadly", "rows of good"], "expert 'deadly'"),
+        (["fit good", "fit deadly"], "expert 'good' or expert 'deadly'"),
+        (["rows of good", "rows of deadly"], "task 'rows of good'"),
+    ],
+)
+def test_a_task_that_waited_at_a_dead_worker_hides_no_expert(tasks, named):
+    names = {"fit good": "expert 'good'", "fit deadly": "expert 'deadly'"}
+    with pytest.raises(RuntimeError, match=f"while they had {named} to do"):
+        Cluster(GivesUp(), persist=True).fetch(tasks, names)
 
 
 # Partitions that are not like the others

@@ -109,7 +109,12 @@ class Cluster:
         try:
             return self.client.gather(futures)
         except KilledWorker as error:
-            task = (names or {}).get(error.task, f"task {error.task!r}")
+            # A task that only waited at a worker is blamed with the one that ended it,
+            # and may be met first.
+            blamed = [own.exception() for own in futures if own.status == "error"]
+            tasks = [own.task for own in blamed if isinstance(own, KilledWorker)]
+            named = [names[task] for task in tasks if task in (names or {})]
+            task = " or ".join(named) or f"task {error.task!r}"
             raise RuntimeError(
                 f"Workers died again and again while they had {task} to do. Either it "
                 "ends its process, or it needs more memory than a worker has: give "
