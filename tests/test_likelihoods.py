@@ -282,7 +282,7 @@ def test_an_expert_without_rows_keeps_its_noise():
 
 
 def test_only_noise_that_reweights_rows_has_working_weights():
-    having = [LaplaceNoise(), StudentTNoise()]
+    having = [LaplaceNoise(), StudentTNoise(), NegativeBinomialNoise()]
     without = [
         LaplaceNoise(reweight=False),
         StudentTNoise(reweight=False),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -230,6 +230,7 @@ def test_every_name_fits_a_mixture_with_the_experts_that_suit_it(name):
         (StudentTNoise(), LinearRegression()),
         (StudentTNoise(df=2.5), LinearRegression()),
         ("poisson", PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-10)),
+        ("negative_binomial", PoissonRegressor(alpha=0, solver="newton-cholesky")),
         ("lognormal", None),
         ("gamma", None),
     ],
@@ -243,6 +244,27 @@ def test_the_objective_never_decreases(noise, expert, sharing):
     path = mixture.fit(X, y).objective_path_
     assert len(path) > 2
     assert np.diff(path).min() > -1e-3
+
+
+def test_an_expert_of_negative_binomial_noise_is_that_of_maximum_likelihood():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, 150)
+    y = rng.negative_binomial(0.8, 0.8 / (0.8 + np.exp(1 + x)))
+
+    def loss(parameters):
+        intercept, slope, log_size = parameters
+        size, mean = np.exp(log_size), np.exp(intercept + slope * x)
+        return -stats.nbinom.logpmf(y, size, size / (size + mean)).sum()
+
+    best = optimize.minimize(loss, [1.0, 1.0, 0.0])
+    expert = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
+    mixture = MixtureOfExpertsRegressor(
+        expert, n_experts=1, noise="negative_binomial", sharing=0, tol=1e-9
+    ).fit(x.reshape(-1, 1), y)
+    assert mixture.log_likelihood_ == pytest.approx(-best.fun, abs=1e-4)
+    (expert,) = mixture.experts_
+    found = [expert.intercept_, expert.coef_[0], np.log(mixture.noise_.size_[0])]
+    np.testing.assert_allclose(found, best.x, atol=1e-3)
 
 
 @pytest.mark.parametrize("noise", ["poisson", "negative_binomial", "gamma"])

@@ -77,6 +77,15 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
 class NegativeBinomialNoise(CountNoise):
     r"""Counts that vary more than Poisson's: variance :math:`\mu + \mu^2 / \theta`.
 
+    An expert that minimises the Poisson deviance (the default one,
+    :class:`~sklearn.linear_model.PoissonRegressor`, and boosting with
+    ``loss="poisson"``) is fitted to rows of the working weights :math:`\theta / (\theta
+    + \mu)`, the ratio of the two variances, where :math:`\mu` is its prediction of the
+    iteration before. Where that comes to rest the likelihood is at its maximum [1]_.
+    Experts of another loss get the same weights: one of squared errors still estimates
+    the mean, but not by maximum likelihood. Of several outputs a row has the mean
+    weight.
+
     Attributes
     ----------
     size_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
@@ -87,6 +96,11 @@ class NegativeBinomialNoise(CountNoise):
     See Also
     --------
     PoissonNoise : Counts with the variance of their mean.
+
+    References
+    ----------
+    .. [1] W. N. Venables and B. D. Ripley (2002). Modern applied statistics with S, 4th
+       edition, section 7.4.
 
     Examples
     --------
@@ -116,6 +130,10 @@ class NegativeBinomialNoise(CountNoise):
                 weights[:, index[0]],
             )
         return self
+
+    def working_weights(self, y, location):
+        factor = self.size_ / (self.size_ + self._positive(location))
+        return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
 
     def parameters(self, location, X):
         return {

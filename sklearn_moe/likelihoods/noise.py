@@ -215,7 +215,8 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         factor : float or ndarray of shape (n_samples, n_experts)
-            1 unless the model has tails so heavy that outliers must count less.
+            1 unless the experts' own loss gives some rows more than the likelihood has,
+            such as outliers where tails are heavy.
         """
         return 1.0
 
