@@ -40,6 +40,7 @@ from sklearn_moe._estimators import (
 )
 from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._fitting import (
+    Reached,
     check_routing,
     check_training_set,
     fitted_attributes,
@@ -72,21 +73,27 @@ from sklearn_moe._sklearn import (
 from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
     STARTS,
+    Estimates,
+    Iteration,
     Learners,
+    Posterior,
     Router,
     RowsSeen,
     Shared,
     Stream,
     best_run,
+    e_step,
     expectation_maximization,
     initial_responsibilities,
     kept_fraction,
+    log_prob_of_block,
+    objective_of,
     online_step,
     rows_of_start,
     starting_points,
     working_weights_of,
 )
-from sklearn_moe.experts import ExpertPool, find_interpolating
+from sklearn_moe.experts import ExpertPool, FittedExpert, find_interpolating
 
 
 def learns_from_batches(mixture):
@@ -130,6 +137,8 @@ class Begin:
         What the gate goes on from.
     working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the experts' first fit.
+    model : Iteration, default=None
+        The model that EM goes on from, where its objective is known.
     """
 
     starts: Any
@@ -137,6 +146,7 @@ class Begin:
     n_jobs: int | None
     gate: Any = None
     working_weights: Any = 1.0
+    model: Iteration | None = None
 
 
 class BaseMixtureOfExperts(
@@ -299,11 +309,12 @@ class BaseMixtureOfExperts(
                 ),
             )
             learners = self._learners(pool, gate, targets, gate_splits, random_state)
+            reached = Reached.begun(self, training.block)
             if previous is None:
                 starts = self._starts(learners, targets, drawn, random_state, training)
                 begin = Begin(starts, n_starts, starts_jobs)
             else:
-                begin = self._begin_warm(previous, learners, training.block)
+                begin = self._begin_warm(previous, learners, training.block, reached)
             with scatter(
                 rows.n_jobs, rows.block, *(expert_splits or gate_splits or ())
             ):
@@ -314,10 +325,15 @@ class BaseMixtureOfExperts(
                     acceleration=self.acceleration,
                     after=partial(self._calibrate, training, learners, random_state),
                 )
-            order = self._order(learners, run)
-            interpolates = find_interpolating(
-                pool, run.best.estimates.experts, learners.likelihood, random_state
+            best, order = run.best, self._order(learners, run)
+            self._reached_ = replace(
+                reached, objective=best.objective, penalty=best.penalty
             )
+            interpolates = np.zeros(len(order), dtype=bool)
+            if best.n_iter:
+                interpolates = find_interpolating(
+                    pool, best.estimates.experts, learners.likelihood, random_state
+                )
             for message, category in warnings_of(self, run, interpolates[order]):
                 warnings.warn(message, category, stacklevel=3)
         return self
@@ -430,6 +446,7 @@ class BaseMixtureOfExperts(
             router=self._router(rows, n_experts),
             first_gate=begin.gate,
             first_working_weights=begin.working_weights,
+            first_objective=-np.inf if begin.model is None else begin.model.objective,
             acceleration=acceleration,
         )
         attributes_of = partial(fitted_attributes, learners, self._keeps_order())
@@ -445,6 +462,7 @@ class BaseMixtureOfExperts(
                     hooks,
                     attributes_of,
                     type(self).__name__ if self.verbose else None,
+                    begin.model,
                 ),
                 max_iter=self.max_iter,
                 n_jobs=begin.n_jobs,
@@ -456,7 +474,7 @@ class BaseMixtureOfExperts(
                 rows.n_jobs = begin.n_jobs
             attributes = attributes_of(run)
             vars(self).update(attributes)
-            if after is not None:
+            if after is not None and run.best.n_iter:
                 after(run)
         run.fit_warnings = fit_warnings
         attributes["_likelihood_"] = self._likelihood_
@@ -500,8 +518,11 @@ class BaseMixtureOfExperts(
             return None
         return self._fitted(), self.n_features_in_
 
-    def _begin_warm(self, previous, learners, block):
-        """Begin EM at the fit before."""
+    def _begin_warm(self, previous, learners, block, reached):
+        """Begin EM at the fit before.
+
+        `reached` is what begins to be fitted.
+        """
         fitted, n_features = previous
         classes = [
             np.asarray([] if targets.classes is None else targets.classes).tolist()
@@ -523,14 +544,59 @@ class BaseMixtureOfExperts(
                     f"{name} was {old} and is {new} now. Set warm_start=False to begin "
                     "anew."
                 )
-        outputs = fitted.outputs(block.X, block.y)
-        responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
+        rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
+        posterior = e_step(
+            rows,
+            fitted.log_gate(block.X),
+            log_prob_of_block(block, outputs, fitted.likelihood),
+            fitted.active,
+            sums=True,
+        )
         return Begin(
-            [[responsibilities]],
+            [[posterior.responsibilities]],
             1,
             1,
             learners.gate.recall(fitted.gate),
-            working_weights_of(learners.experts.rows, fitted.likelihood, outputs),
+            working_weights_of(rows, fitted.likelihood, outputs),
+            self._model_before(fitted, posterior, learners, reached),
+        )
+
+    def _model_before(self, fitted, posterior, learners, reached):
+        """The fit before as an iteration of EM, or None if its objective is unknown."""
+        before = getattr(self, "_reached_", None)
+        # EM gives retired experts another chance, and counts them again.
+        if not (before and before.has_params_of(reached) and fitted.active.all()):
+            return None
+        pool, objective = learners.experts, before.objective
+        share, log_likelihood = self.expert_share_, self.log_likelihood_
+        if before.rows is None or before.rows != reached.rows:
+            if pool.splits is not None or learners.gate.recall(fitted.gate) is None:
+                # What was fitted to all rows is not out-of-fold, and a gate that is
+                # fitted from nowhere has a term that is about its own rows.
+                return None
+            share, log_likelihood = posterior.share, posterior.log_likelihood
+            rows, n_experts = pool.rows, len(pool.names)
+            objective = objective_of(
+                posterior,
+                before.penalty,
+                fitted.active,
+                self._router(rows, n_experts).shared(
+                    self._sharing(n_experts, rows.total_weight)
+                ),
+                rows.total_weight,
+            )
+        return Iteration(
+            n_iter=0,
+            estimates=Estimates(
+                [FittedExpert(expert) for expert in fitted.named_experts.values()],
+                fitted.likelihood,
+                fitted.gate,
+            ),
+            posterior=Posterior(None, share, log_likelihood),
+            active=fitted.active,
+            objective=objective,
+            penalty=before.penalty,
+            load=self.expert_load_,
         )
 
     # Streams
@@ -690,6 +756,8 @@ class BaseMixtureOfExperts(
             sharing=self._sharing(len(pool.names), seen.n_rows + weight),
             router=self._router(rows, len(pool.names)),
         )
+        # It is no fit to rows that could come again.
+        self._reached_ = None
         self.experts_ = stream.experts
         self.named_experts_ = Bunch(**dict(zip(pool.names, stream.experts)))
         self.gate_ = stream.gate

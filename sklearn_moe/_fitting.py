@@ -1,7 +1,9 @@
 """What a fit of a mixture is given, and what it leaves in the mixture."""
 
 from dataclasses import dataclass
+from numbers import Number
 
+import joblib
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
@@ -137,6 +139,64 @@ def sharing_strength(sharing, n_experts, n_features, total_weight):
     return min(n_experts * (n_features + 1) / total_weight, LARGEST_SHARING)
 
 
+# Parameters that say how a mixture is fitted, or predicts, and not what is fitted.
+NOT_OF_THE_MODEL = {
+    "init",
+    "n_init",
+    "max_iter",
+    "tol",
+    "acceleration",
+    "warm_start",
+    "n_jobs",
+    "random_state",
+    "verbose",
+    "combination",
+    "top_k",
+    "learning_decay",
+    "half_life",
+}
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What has been fitted to which rows, and how far it has come.
+
+    Attributes
+    ----------
+    params : dict
+        Parameters of the mixture and its parts that say what is fitted.
+    rows : str or None
+        Hash of the training rows; None where no warm start is asked for.
+    objective, penalty : float
+        Of the model that is kept; see `Iteration`.
+    """
+
+    params: dict
+    rows: str | None
+    objective: float = -np.inf
+    penalty: float = 0.0
+
+    @classmethod
+    def begun(cls, mixture, block):
+        """What a mixture begins to fit to a block of rows."""
+        params = mixture.get_params()
+        for name in NOT_OF_THE_MODEL:
+            params.pop(name, None)
+        rows = (block.X, block.y, block.sample_weight)
+        return cls(params, joblib.hash(rows) if mixture.warm_start else None)
+
+    def has_params_of(self, other):
+        """Whether objectives of the two compare, where the rows are the same.
+
+        A part, or an array, that is not the same object counts as another.
+        """
+        return self.params.keys() == other.params.keys() and all(
+            value is other.params[name]
+            or (isinstance(value, (str, Number)) and value == other.params[name])
+            for name, value in self.params.items()
+        )
+
+
 def fitted_attributes(learners, keeps_order, run):
     """What makes a fitted mixture of the best iteration of a `Run`.
 
@@ -146,21 +206,23 @@ def fitted_attributes(learners, keeps_order, run):
     best, pool = run.best, learners.experts
     weight = pool.rows.total_weight
     order = order_of_experts(learners, keeps_order, run)
-    experts = pool.estimators(best.estimates.experts, order)
+    experts, gate = pool.estimators(best.estimates.experts, order), best.estimates.gate
+    # The objective of a model that a warm start keeps is that of no iteration.
+    first = [] if best.n_iter else [best.objective]
     return {
         "experts_": experts,
         "named_experts_": Bunch(**dict(zip(pool.names, experts))),
-        "gate_": learners.gate.estimator(best.estimates.gate, order),
+        "gate_": learners.gate.estimator(gate, order) if best.n_iter else gate,
         "_likelihood_": best.estimates.likelihood.take(order),
         "_active_": best.active[order],
         "expert_share_": best.posterior.share[order],
         "expert_load_": best.load[order],
         "overflow_fraction_": np.array(run.overflow_path),
         "log_likelihood_": float(best.posterior.log_likelihood),
-        "objective_path_": np.array(run.path),
-        "objective_paths_": [np.array(path) for path in run.paths],
+        "objective_path_": np.array(first + run.path),
+        "objective_paths_": [np.array(first + path) for path in run.paths],
         "n_iter_": run.last.n_iter,
-        "converged_": bool(run.last.converged),
+        "converged_": run.converged,
         "_rows_seen_": RowsSeen(weight, weight),
     }
 
@@ -168,10 +230,11 @@ def fitted_attributes(learners, keeps_order, run):
 def order_of_experts(learners, keeps_order, run):
     """Numbers of the experts in their order: the one with most rows comes first.
 
-    Ties are settled by the mean prediction. See `fitted_attributes`.
+    Ties are settled by the mean prediction. See `fitted_attributes`. A model that a
+    warm start keeps stays as it is.
     """
     share = np.round(run.best.posterior.share, 8)
-    if keeps_order:
+    if keeps_order or not run.best.n_iter:
         return np.arange(len(share))
     means = np.zeros(len(share))
     if len(np.unique(share)) < len(share):
@@ -218,7 +281,7 @@ def warnings_of(mixture, run, interpolates):
         )
     last = run.last
     # A callback that stops EM earlier knows that it does.
-    if not last.converged and last.n_iter == mixture.max_iter:
+    if not run.converged and last.n_iter == mixture.max_iter:
         # A first iteration, or a new start of an expert, has no change to tell.
         change = (
             f": the objective still changed by {last.change:.2g} a row"

@@ -131,7 +131,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         `learning_decay` says so, ever more slowly. Experts that learn by steps forget
         by the size of these, which is theirs to choose.
     warm_start : bool, default=False
-        Whether `fit` goes on from the model of the previous fit.
+        Whether `fit` goes on from the model of the previous fit. Where the parameters
+        of the mixture and its parts are as they were, and no iteration is as good, that
+        model is kept. (If experts are cross-fitted it can be judged on its own training
+        rows alone.)
     n_jobs : int, default=None
         Number of fits at the same time: of starts where there are several, else of
         experts and folds. The result does not depend on it. None means 1 unless in a
@@ -166,13 +169,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Weighted log-likelihood of the training rows in EM; with `cv`, under experts
         that have not seen them. After `partial_fit`, of the batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
-        Penalised log-likelihood after each iteration of the best start.
+        Penalised log-likelihood after each iteration of the best start. Where a warm
+        start keeps its model, that of the model comes first, as one more.
     objective_paths_ : list of ndarray
         The same for each start, in their order.
     n_iter_ : int
         Number of iterations of the best start.
     converged_ : bool
-        Whether the best start converged.
+        Whether the best start converged, or a warm start kept its model.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

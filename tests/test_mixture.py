@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import warnings
+from copy import deepcopy
 
 import joblib
 import numpy as np
@@ -420,8 +422,104 @@ def test_a_warm_start_of_a_converged_mixture_stops_at_once(Mixture):
     X, y = PROBLEMS[Mixture]()
     mixture = Mixture(n_experts=2, warm_start=True).fit(X, y)
     before = clone(mixture).fit(X, y)
-    assert mixture.fit(X, y).n_iter_ == 2
+    assert mixture.fit(X, y).n_iter_ == 1
+    assert mixture.converged_
     assert_same_model(mixture, before, X, atol=0.05)
+
+
+@both
+@pytest.mark.parametrize("changed", [{}, {"cv": 3}, {"acceleration": "squarem"}])
+def test_warm_starts_of_one_iteration_each_converge(Mixture, changed):
+    X, y = PROBLEMS[Mixture]()
+    mixture = Mixture(n_experts=2, max_iter=1, tol=1e-3, warm_start=True, **changed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        objectives = [mixture.fit(X, y).objective_path_.max()]
+        while not mixture.converged_ and len(objectives) < 50:
+            objectives.append(mixture.fit(X, y).objective_path_.max())
+    assert mixture.converged_
+    assert len(objectives) > 2
+    assert np.diff(objectives).min() >= 0
+
+
+# EM with trees does not climb from each of its iterations to the next.
+TREES = {
+    MixtureOfExpertsRegressor: DecisionTreeRegressor(max_depth=2),
+    MixtureOfExpertsClassifier: DecisionTreeClassifier(max_depth=2),
+}
+
+
+@both
+@pytest.mark.parametrize(
+    "changed",
+    [{"sharing": 0}, {"sharing": 0.2, "gate": SoftmaxGate(alpha=0.1)}, {"cv": 3}],
+    ids=["plain", "penalised", "cross-fitted"],
+)
+def test_a_warm_start_never_ends_below_its_model(Mixture, changed):
+    X, y = PROBLEMS[Mixture](seed=1)
+    mixture = Mixture(
+        TREES[Mixture], n_experts=2, warm_start=True, random_state=0, **changed
+    )
+    weights = np.linspace(0.5, 1.5, len(y))
+    objectives = [mixture.fit(X, y, weights).objective_path_.max() for _ in range(4)]
+    assert np.diff(objectives).min() >= 0
+
+
+@both
+def test_a_warm_start_keeps_its_model_where_no_iteration_is_as_good(Mixture):
+    X, y = PROBLEMS[Mixture](seed=1)
+    mixture = Mixture(
+        TREES[Mixture], n_experts=2, sharing=0, warm_start=True, random_state=0
+    ).fit(X, y)
+    before = deepcopy(mixture)
+    mixture.fit(X, y)
+    assert mixture.converged_
+    assert mixture.objective_path_[0] == before.objective_path_.max()
+    assert mixture.objective_path_[1:].max() < mixture.objective_path_[0]
+    assert len(mixture.objective_path_) == mixture.n_iter_ + 1
+    for name in ("log_likelihood_", "expert_share_", "expert_load_"):
+        np.testing.assert_array_equal(getattr(mixture, name), getattr(before, name))
+    assert_same_model(mixture, before, X, rtol=0)
+
+
+def test_on_other_rows_a_warm_start_ends_no_lower_than_its_model_does_there():
+    X, y = regression()
+    mixture = MixtureOfExpertsRegressor(
+        DecisionTreeRegressor(max_depth=2),
+        n_experts=2,
+        sharing=0,
+        gate=SoftmaxGate(alpha=1e-12),
+        warm_start=True,
+        random_state=0,
+    ).fit(X, y)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        rows = rng.choice(len(y), len(y))
+        there = mixture.score_samples(X[rows], y[rows]).sum()
+        mixture.fit(X[rows], y[rows])
+        again = mixture.score_samples(X[rows], y[rows]).sum()
+        assert again == pytest.approx(mixture.log_likelihood_)
+        assert again >= there - 1e-6
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"experts__max_depth": 1}, {"gate__alpha": 1.0}, {"noise": "laplace"}],
+    ids=str,
+)
+@may_stop_early
+def test_a_warm_start_with_other_parameters_keeps_no_model_of_the_old_ones(changed):
+    X, y = regression()
+    mixture = MixtureOfExpertsRegressor(
+        DecisionTreeRegressor(max_depth=3),
+        n_experts=2,
+        gate=SoftmaxGate(alpha=0.01),
+        warm_start=True,
+        random_state=0,
+    ).fit(X, y)
+    mixture.set_params(**changed).fit(X, y)
+    assert len(mixture.objective_path_) == mixture.n_iter_
+    assert {e.max_depth for e in mixture.experts_} == {mixture.experts.max_depth}
 
 
 @both

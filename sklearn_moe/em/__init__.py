@@ -11,10 +11,21 @@ from sklearn_moe.em.starts import (
     rows_of_start,
     starting_points,
 )
-from sklearn_moe.em.step import Learners, Posterior, working_weights_of
+from sklearn_moe.em.step import (
+    Estimates,
+    Iteration,
+    Learners,
+    Posterior,
+    e_step,
+    log_prob_of_block,
+    objective_of,
+    working_weights_of,
+)
 
 __all__ = [
     "STARTS",
+    "Estimates",
+    "Iteration",
     "Learners",
     "Posterior",
     "Router",
@@ -23,10 +34,13 @@ __all__ = [
     "Stream",
     "best_run",
     "calibrate_likelihood",
+    "e_step",
     "exclude",
     "expectation_maximization",
     "initial_responsibilities",
     "kept_fraction",
+    "log_prob_of_block",
+    "objective_of",
     "online_step",
     "rows_of_init",
     "rows_of_start",

@@ -28,6 +28,7 @@ def expectation_maximization(
     router=BY_RESPONSIBILITY,
     first_gate=None,
     first_working_weights=1.0,
+    first_objective=-np.inf,
     acceleration=None,
 ):
     r"""Iterate EM until it converges.
@@ -62,6 +63,9 @@ def expectation_maximization(
         The `previous` of the gate's first fit.
     first_working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the experts' first fit.
+    first_objective : float, default=-inf
+        That of the model with which EM begins, where it is known: the first change is
+        the growth since then.
     acceleration : {"squarem"}, default=None
         How to need fewer iterations; see `squarem`. None means EM as it is.
 
@@ -72,12 +76,21 @@ def expectation_maximization(
     """
     posterior = Posterior.given(rows, responsibilities)
     n_experts = len(posterior.share)
-    step = EMStep(rows, learners, router, n_experts, sharing=sharing, tol=tol)
+    step = EMStep(
+        rows,
+        learners,
+        router,
+        n_experts,
+        sharing=sharing,
+        tol=tol,
+        first_objective=first_objective,
+    )
     start = Iteration(
         n_iter=0,
         estimates=Estimates(gate=first_gate, working_weights=first_working_weights),
         posterior=posterior,
         active=np.ones(n_experts, dtype=bool),
+        objective=first_objective,
     )
     iterations = (squarem if acceleration == "squarem" else plain)(step, start)
     # These are large, and of no use after the first iteration.

@@ -143,8 +143,7 @@ def online_step(
     stream : Stream
     """
     past, batch_weight = kept * stream.weight, rows.total_weight
-    if router.assignment != "soft":
-        sharing = 0.0
+    sharing = router.shared(sharing)
 
     # E-step
     outputs = learners.experts.outputs(stream.experts)

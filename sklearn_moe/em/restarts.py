@@ -9,6 +9,7 @@ from joblib import effective_n_jobs
 
 from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._parallel import run_parallel, scatter
+from sklearn_moe.em.step import Iteration
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,25 @@ class Shared:
         ``fitted_attributes(run)`` is what a callback needs to rebuild the estimator.
     printed_name : str or None
         The name with which each iteration is printed; None prints nothing.
+    model : Iteration, default=None
+        The model with which a warm start begins, where its objective is known; it is
+        kept unless an iteration is as good.
     """
 
     iterate: Callable
     hooks: dict
     fitted_attributes: Callable
     printed_name: str | None
+    model: Iteration | None = None
 
 
 class Run:
     """What is kept of one start of EM.
+
+    Parameters
+    ----------
+    model : Iteration or None
+        See `Shared`.
 
     Attributes
     ----------
@@ -50,18 +60,23 @@ class Run:
     best : Iteration
         The iteration with the best objective. It is the last, unless the experts do not
         maximise the likelihood exactly (trees, penalties) or a dead one was
-        reinitialised on the way.
+        reinitialised on the way. Its number is 0 where it is that model.
     fit_warnings : list
         Those of all fits up to the best iteration; see `collect_fit_warnings`.
     """
 
-    def __init__(self):
+    def __init__(self, model=None):
         self.path = []
         self.paths = [self.path]
         self.overflow_path = []
         self.last = None
-        self.best = None
-        self.fit_warnings = None
+        self.best = model
+        self.fit_warnings = []
+
+    @property
+    def converged(self):
+        """Whether EM has, or has found nothing better than the model it began with."""
+        return bool(self.last.converged) or not self.best.n_iter
 
     def record(self, iteration, fit_warnings):
         """Take note of an iteration, and of the warnings of the fits so far."""
@@ -134,7 +149,7 @@ def run_start(start, responsibilities, shared):
     stop : bool
         Whether a callback wants no further start.
     """
-    run, begin = Run(), time.perf_counter()
+    run, begin = Run(shared.model), time.perf_counter()
     hooks = shared.hooks
     start.call_on_fit_task_begin(**hooks)
 

@@ -103,6 +103,10 @@ class Router:
     capacity_factor: float | None = None
     overflow: str = "drop"
 
+    def shared(self, sharing):
+        """What is shared of each row: nothing where an expert has its own rows only."""
+        return sharing if self.assignment == "soft" else 0.0
+
     def route(self, rows, posterior):
         """Route all rows by the responsibilities of a `Posterior`."""
         responsibilities = posterior.responsibilities

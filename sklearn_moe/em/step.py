@@ -104,9 +104,12 @@ class Iteration:
         False for the experts that were retired.
     objective : float
         The penalised log-likelihood that EM climbs.
+    penalty : float
+        The gate's term in it, per unit of weight.
     change : float
         Growth of the objective since the iteration that this one went on from, per unit
-        of weight; infinite in the first one and where an expert was reinitialised.
+        of weight; infinite where that is not known, and where an expert was
+        reinitialised.
     converged : bool
         Whether the change is below the tolerance, or the objective has stopped rising.
     load : ndarray of shape (n_experts,)
@@ -122,6 +125,7 @@ class Iteration:
     posterior: Posterior
     active: np.ndarray
     objective: float = -np.inf
+    penalty: float = 0.0
     change: float = np.inf
     converged: bool = False
     load: Any = None
@@ -138,19 +142,28 @@ class EMStep:
     learners : Learners
     router : Router
     n_experts : int
-    sharing, tol : float
+    sharing, tol, first_objective : float
         See `expectation_maximization`.
     """
 
-    def __init__(self, rows, learners, router, n_experts, *, sharing, tol):
+    def __init__(
+        self,
+        rows,
+        learners,
+        router,
+        n_experts,
+        *,
+        sharing,
+        tol,
+        first_objective=-np.inf,
+    ):
         self.rows = rows
         self.learners = learners
         self.router = router
-        # An expert that is given its own rows only has no share of the others.
-        self.sharing = sharing if router.assignment == "soft" else 0.0
+        self.sharing = router.shared(sharing)
         self.tol = tol
         self.dead_experts = DeadExperts(rows, n_experts)
-        self._n_iter, self._n_stale, self._best = 0, 0, -np.inf
+        self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 
     def __call__(self, previous, ahead=None):
         """Iterate once.
@@ -202,7 +215,10 @@ class EMStep:
         interrupted = ahead is None and posterior is not previous.posterior
         posterior = e_step(rows, log_gate, log_prob, active, sums=bool(self.sharing))
 
-        objective = self._objective(posterior, gate, active)
+        penalty = learners.gate.penalty(gate)
+        objective = objective_of(
+            posterior, penalty, active, self.sharing, rows.total_weight
+        )
         before = -np.inf if reinitialised else previous.objective
         change = (objective - before) / rows.total_weight
         stale = self._is_stale(objective, anew=reinitialised)
@@ -213,6 +229,7 @@ class EMStep:
             posterior=posterior,
             active=active,
             objective=objective,
+            penalty=penalty,
             change=change,
             converged=stale or (ahead is None and abs(change) < self.tol),
             load=routed.load,
@@ -227,15 +244,6 @@ class EMStep:
             return posterior, False
         return Posterior.given(self.rows, responsibilities), reinitialised
 
-    def _objective(self, posterior, gate, active):
-        """The penalised log-likelihood; see `expectation_maximization`."""
-        penalty = self.learners.gate.penalty(gate)
-        objective = posterior.log_likelihood - self.rows.total_weight * penalty
-        if self.sharing:
-            strength = self.sharing / (len(active) * (1 - self.sharing))
-            objective += strength * posterior.log_prob[active].sum()
-        return objective
-
     def _is_stale(self, objective, *, anew):
         """Whether the objective has had no new best for a while."""
         if anew:
@@ -244,6 +252,29 @@ class EMStep:
         self._n_stale = 0 if improves else self._n_stale + 1
         self._best = max(self._best, objective)
         return self._n_stale >= PATIENCE
+
+
+def objective_of(posterior, penalty, active, sharing, total_weight):
+    """The penalised log-likelihood; see `expectation_maximization`.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        With the sums of log densities, if there is `sharing`.
+    penalty : float
+        The gate's term, per unit of weight.
+    active : ndarray of shape (n_experts,), bool
+    sharing, total_weight : float
+
+    Returns
+    -------
+    objective : float
+    """
+    objective = posterior.log_likelihood - total_weight * penalty
+    if sharing:
+        strength = sharing / (len(active) * (1 - sharing))
+        objective += strength * posterior.log_prob[active].sum()
+    return objective
 
 
 def fit_likelihood(rows, likelihood, outputs, weights):

@@ -11,10 +11,11 @@ from sklearn_moe.experts.outputs import (
     Probabilities,
     outputs_of_experts,
 )
-from sklearn_moe.experts.pool import ExpertPool
+from sklearn_moe.experts.pool import ExpertPool, FittedExpert
 
 __all__ = [
     "ExpertPool",
+    "FittedExpert",
     "Predictions",
     "Probabilities",
     "find_interpolating",
