@@ -13,7 +13,7 @@ from sklearn_moe._folds import out_of_fold_splits
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import count_rows, count_rows_of_batch
-from sklearn_moe.em import RowsSeen, rows_of_init
+from sklearn_moe.em import RowsSeen, rows_of_init, starting_points
 
 # The largest fraction of a row that is shared automatically.
 LARGEST_SHARING = 0.5
@@ -258,6 +258,15 @@ def warnings_of(mixture, run, interpolates):
     category : type
     """
     yield from summaries(run.fit_warnings)
+    for number, error in run.failures.items():
+        init = starting_points(mixture.init, mixture.n_init)[number]
+        kind = f"init={init!r}" if isinstance(init, str) else "the given 'init'"
+        notes = " ".join(getattr(error, "__notes__", ()))
+        yield (
+            f"Start {number + 1} of {mixture.n_init}, {kind}, failed and is left out: "
+            f"{type(error).__name__}: {error} {notes}".rstrip(),
+            UserWarning,
+        )
 
     def names(chosen):
         return ", ".join(np.array(list(mixture.named_experts_))[chosen])

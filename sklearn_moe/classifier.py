@@ -90,7 +90,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         - a clusterer, which sees what the gate sees.
     n_init : int, default=1
         Number of starts. The first is `init`, the others are of the other kinds, then
-        random. The fit with the best objective is kept.
+        random. The fit with the best objective is kept. One that fails is left out with
+        a warning.
     max_iter : int, default=100
         Largest number of EM iterations of a start.
     tol : float, default=1e-4
@@ -112,8 +113,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     warm_start : bool, default=False
         Whether `fit` goes on from the model of the previous fit. Where the parameters
         of the mixture and its parts are as they were, and no iteration is as good, that
-        model is kept. (If experts are cross-fitted it can be judged on its own training
-        rows alone.)
+        model is kept. One of cross-fitted experts can be judged only on the rows that
+        it was fitted to.
     n_jobs : int, default=None
         Number of fits at the same time: of starts where there are several, else of
         experts and folds. The result does not depend on it. None means 1 unless in a
@@ -149,7 +150,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Penalised log-likelihood after each iteration of the best start. Where a warm
         start keeps its model, that of the model comes first, as one more.
     objective_paths_ : list of ndarray
-        The same for each start, in their order.
+        The same for each start that has not failed, in their order.
     n_iter_ : int
         Number of iterations of the best start.
     converged_ : bool

@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV
 
@@ -141,6 +143,73 @@ def test_a_warm_start_is_one_start(Mixture):
     watcher = Watcher()
     mixture.set_callbacks(watcher).fit(X, y)
     assert watcher.ended("EM start") == [0]
+
+
+def kind_of(X):
+    """A kind of rows that no start finds by itself."""
+    return np.floor(50 * X[:, 0]) % 2
+
+
+class Choosy(LinearRegression):
+    """Fails where all rows that it is to be fitted to are of one kind."""
+
+    def fit(self, X, y, sample_weight=None):
+        if np.ptp(kind_of(X)) == 0:
+            raise ZeroDivisionError("all rows are alike")
+        return super().fit(X, y, sample_weight)
+
+
+def choosy(**params):
+    params = {"n_experts": 2, "sharing": 0, "random_state": 0} | params
+    return MixtureOfExpertsRegressor(Choosy(), **params)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_start_that_fails_is_left_out_with_a_warning(n_jobs):
+    X, y = regression()
+    mixture = choosy(n_init=3, n_jobs=n_jobs, init=kind_of(X))
+    message = "Start 1 of 3, the given 'init', failed .*: ZeroDivisionError: all rows"
+    with parallel_config("threading"), pytest.warns(UserWarning, match=message) as told:
+        mixture.fit(X, y)
+    assert len(told) == 1
+    assert "This is about expert 'expert0'" in str(told[0].message)
+    assert len(mixture.objective_paths_) == 2
+    alone = choosy(init="tree").fit(X, y).objective_path_
+    np.testing.assert_allclose(mixture.objective_paths_[0], alone, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Start 1 of 3")
+def test_the_tasks_of_a_start_that_fails_end():
+    X, y = regression()
+    watcher, mixture = Watcher(), choosy(n_init=3, init=kind_of(X), tol=1e9)
+    mixture.set_callbacks(watcher).fit(X, y)
+    assert watcher.events[2:6] == [
+        ("begin", "EM start", 0),
+        ("begin", "EM iteration", 0),
+        ("end", "EM iteration", 0),
+        ("end", "EM start", 0),
+    ]
+    assert watcher.ended("EM start") == [0, 1, 2]
+    assert [fitted is None for _, fitted in watcher.fitted[:3]] == [True, True, False]
+
+
+def test_where_all_starts_fail_the_error_of_the_first_is_raised():
+    X, y = regression()
+    alike = kind_of(X) == 0
+    mixture = choosy(n_init=3)
+    with pytest.raises(ZeroDivisionError, match="all rows are alike") as caught:
+        mixture.fit(X[alike], y[alike])
+    assert "This is about expert 'expert0'." in caught.value.__notes__
+    assert not hasattr(mixture, "experts_")
+
+
+def test_an_interrupt_ends_all_starts():
+    class Interrupted(LinearRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        MixtureOfExpertsRegressor(Interrupted(), n_init=3).fit(*regression())
 
 
 # Stopping

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from joblib import effective_n_jobs
 
@@ -63,6 +64,10 @@ class Run:
         reinitialised on the way. Its number is 0 where it is that model.
     fit_warnings : list
         Those of all fits up to the best iteration; see `collect_fit_warnings`.
+    error : Exception or None
+        What a fit has raised: the start has failed.
+    failures : dict of {int: Exception}
+        Errors of the starts that have failed, by their number; see `paths`.
     """
 
     def __init__(self, model=None):
@@ -72,6 +77,8 @@ class Run:
         self.last = None
         self.best = model
         self.fit_warnings = []
+        self.error = None
+        self.failures = {}
 
     @property
     def converged(self):
@@ -108,6 +115,11 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
     run : Run
         The one with the best objective, the first of equals. Where a callback stops the
         starts, those after it do not count, even if they ran at the same time.
+
+    Raises
+    ------
+    Exception
+        That of the first start, if all have failed.
     """
     begun = (
         (context.subcontext("EM start", max_subtasks=max_iter), responsibilities)
@@ -120,14 +132,19 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
         with scatter(n_jobs, shared):
             arguments = [(*start, shared) for start in begun]
             results = run_parallel(n_jobs, run_start, arguments)
-    winner, paths = None, []
-    for run, stop in results:
-        paths.append(run.path)
-        if winner is None or run.best.objective > winner.best.objective:
-            winner = run
+    winner, paths, failures = None, [], {}
+    for number, (run, stop) in enumerate(results):
+        if run.error is not None:
+            failures[number] = run.error
+        else:
+            paths.append(run.path)
+            if winner is None or run.best.objective > winner.best.objective:
+                winner = run
         if stop:
             break
-    winner.paths = paths
+    if winner is None:
+        raise failures[0]
+    winner.paths, winner.failures = paths, failures
     return winner
 
 
@@ -146,6 +163,8 @@ def run_start(start, responsibilities, shared):
     Returns
     -------
     run : Run
+        Where an expert, the gate or the noise could not be fitted it has the error.
+        What a callback raises is raised.
     stop : bool
         Whether a callback wants no further start.
     """
@@ -154,13 +173,21 @@ def run_start(start, responsibilities, shared):
     start.call_on_fit_task_begin(**hooks)
 
     def end(task):
+        attributes = partial(shared.fitted_attributes, run)
         return task.call_on_fit_task_end(
-            **hooks, reconstruction_attributes=lambda: shared.fitted_attributes(run)
+            **hooks,
+            reconstruction_attributes=attributes if run.error is None else None,
         )
 
     iterations = shared.iterate(responsibilities=responsibilities.pop())
     with collect_fit_warnings() as fit_warnings:
-        for task, iteration in zip(_tasks(start, hooks), iterations):
+        for task in _tasks(start, hooks):
+            try:
+                iteration = next(iterations)
+            except Exception as error:
+                run.error = error
+                end(task)
+                break
             run.record(iteration, fit_warnings)
             if shared.printed_name is not None:
                 seconds = time.perf_counter() - begin
