@@ -380,9 +380,9 @@ class BaseMixtureOfExperts(
     def _learners(self, pool, gate, targets, gate_splits, random_state):
         """Experts, likelihood and gate, bound to the training rows."""
         pool.check_frozen()
-        likelihood = targets.likelihood(
-            targets.summarize(pool.rows), pool.unfitted, random_state
-        )
+        moments = targets.summarize(pool.rows)
+        self._target_range_ = targets.range_of(moments)
+        likelihood = targets.likelihood(moments, pool.unfitted, random_state)
         with error_note("the gate"):
             bound = gates.bind_gate(
                 gate,
@@ -713,6 +713,7 @@ class BaseMixtureOfExperts(
         moments = targets.summarize(rows)
         if moments is not None:
             moments = kept * seen.target + moments
+            self._target_range_ = targets.range_of(moments, self._target_range_)
         offset = random_state.uniform()
         pool = ExpertPool(
             named_experts,
@@ -884,8 +885,11 @@ class BaseMixtureOfExperts(
         outputs = fitted.outputs(X, targets.decode(encoded_y))
         return fitted.posterior(X, encoded_y, outputs)
 
+    # Parameters that predictions ask, not fits.
+    _of_predictions = ("combination", "top_k")
+
     def _fitted(self):
-        used = {name: getattr(self, name) for name in ("combination", "top_k")}
+        used = {name: getattr(self, name) for name in self._of_predictions}
         # They may have been set since the fit.
         validate_parameter_constraints(
             {name: self._parameter_constraints[name] for name in used},
@@ -898,6 +902,7 @@ class BaseMixtureOfExperts(
             self._likelihood_,
             self._active_,
             self._targets_,
+            self._target_range_,
             **used,
         )
 

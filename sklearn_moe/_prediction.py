@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from sklearn_moe import gates, kernels
+from sklearn_moe._extrapolation import believed, beyond, hold
 from sklearn_moe._missing_values import rows_not_finite
 from sklearn_moe._pooling import dispatch, dispatch_to_one, keep_largest
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.em import exclude
-from sklearn_moe.experts import outputs_of_experts
+from sklearn_moe.experts import Outputs, has_density, outputs_of_experts
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,11 @@ class FittedMixture:
     active : ndarray of shape (n_experts,), bool
         False for the experts that were retired.
     targets : NumberTargets or ClassTargets
+    target_range : ndarray of shape (2, ...) or None
+        Least and largest target of the fit; None of classes.
     combination : {"weighted", "argmax"}
     top_k : int or None
+    extrapolation : {"agreed", "free"}, default="free"
         See the parameters of the mixture.
     """
 
@@ -35,8 +39,10 @@ class FittedMixture:
     likelihood: Any
     active: np.ndarray
     targets: Any
+    target_range: Any
     combination: str
     top_k: int | None
+    extrapolation: str = "free"
 
     def log_gate(self, X):
         """Logarithm of the gate's weights, shape (n_samples, n_experts)."""
@@ -61,12 +67,61 @@ class FittedMixture:
         """What the experts predict; see `outputs_of_experts`."""
         return outputs_of_experts(self.named_experts, X, y, self.targets.output_of)
 
+    def held(self, outputs, weights):
+        """Outputs, those of predictions beyond the targets held to their range.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
+        weights : ndarray of shape (n_samples, n_experts)
+            With which the experts are pooled.
+
+        Returns
+        -------
+        outputs : ndarray of the same shape, or Outputs
+        """
+        if self.extrapolation == "free":
+            return outputs
+        nested = isinstance(outputs, Outputs)
+        values = outputs.values if nested else outputs
+        least, largest = believed(self.target_range)
+        out = beyond(_pooled(weights, values), least, largest)
+        if not out.any():
+            return outputs
+        # A mixture that is an expert holds what it predicts itself.
+        own = [has_density(expert) for expert in self.named_experts.values()]
+        own = np.reshape(own, (-1, *[1] * (values.ndim - 2)))
+        held = hold(values, least, largest, self.active)
+        values = np.where(out[:, np.newaxis] & ~own, held, values)
+        return outputs._replace(values=values) if nested else values
+
     def expectations(self, X):
         """What each expert expects, shape (n_samples, n_experts, ...)."""
         return self.likelihood.predictive(self.outputs(X))
 
     def pool(self, X):
         """What the experts expect, combined (n_samples, ...).
+
+        Where that is beyond the targets, it is held to their range.
+        """
+        pooled = self._pool_as_answered(X)
+        if self.extrapolation == "free":
+            return pooled
+        # Some noise expects more than it is around.
+        edges = np.stack(believed(self.target_range))[:, np.newaxis]
+        edges = np.repeat(edges, len(self.active), axis=1)
+        least, largest = self.likelihood.predictive(edges)
+        out = beyond(pooled, least.max(axis=0), largest.min(axis=0))
+        rows = np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
+        if len(rows):
+            X = safe_indexing(X, rows)
+            weights = self.pooling_weights(X)
+            outputs = self.held(self.outputs(X), weights)
+            pooled[rows] = _pooled(weights, self.likelihood.predictive(outputs))
+        return pooled
+
+    def _pool_as_answered(self, X):
+        """The same, whatever the experts answer.
 
         Each expert predicts its own rows only, and some of the rows with missing or
         infinite values: whether those are refused must not depend on their route.
@@ -99,6 +154,13 @@ class FittedMixture:
 
         The targets are such as the likelihood wants them.
         """
+        log_gate = self.log_gate(X)
+        outputs = self.held(outputs, np.exp(log_gate))
         log_prob = self.likelihood.log_prob(encoded_y, outputs, X)
         weights = np.ones(len(encoded_y))
-        return kernels.responsibilities(self.log_gate(X), log_prob, weights)[:2]
+        return kernels.responsibilities(log_gate, log_prob, weights)[:2]
+
+
+def _pooled(weights, expectations):
+    """Mean (n_samples, ...) of what experts expect (n_samples, n_experts, ...)."""
+    return np.einsum("nk,nk...->n...", weights, expectations)

@@ -101,3 +101,39 @@ class Moments:
             self.mean + share * distance,
             variance + share * (1 - share) * distance**2,
         )
+
+
+@dataclass(frozen=True)
+class TargetMoments(Moments):
+    """Moments of targets, and their range.
+
+    Attributes
+    ----------
+    least, largest : float or ndarray
+    """
+
+    least: Any
+    largest: Any
+
+    @classmethod
+    def of(cls, values, sample_weight):
+        """Compute the moments and the range of some rows; see `Moments.of`."""
+        moments = Moments.of(values, sample_weight)
+        return cls(
+            moments.weight,
+            moments.mean,
+            moments.variance,
+            values.min(axis=0),
+            values.max(axis=0),
+        )
+
+    def __add__(self, other):
+        """Moments and range of the rows of both."""
+        moments = super().__add__(other)
+        return TargetMoments(
+            moments.weight,
+            moments.mean,
+            moments.variance,
+            np.minimum(self.least, other.least),
+            np.maximum(self.largest, other.largest),
+        )

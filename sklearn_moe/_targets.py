@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_moe._estimators import seeded_clone
 from sklearn_moe._in_memory import check_in_memory
-from sklearn_moe._statistics import Moments
+from sklearn_moe._statistics import TargetMoments
 from sklearn_moe.experts import Predictions, Probabilities, has_density
 from sklearn_moe.gates import sorted_labels
 from sklearn_moe.likelihoods import (
@@ -138,8 +138,15 @@ class NumberTargets:
         return noise.default_expert()
 
     def summarize(self, rows):
-        """Moments of all targets, which the likelihood must know."""
+        """Moments and range of all targets, which the likelihood must know."""
         return rows.total(_moments_of_block)
+
+    def range_of(self, moments, before=None):
+        """Least and largest of all targets (2, ...), and of those before."""
+        found = np.stack([moments.least, moments.largest]).astype(np.float64)
+        if before is None:
+            return found
+        return np.stack([np.minimum(before, found)[0], np.maximum(before, found)[1]])
 
     def likelihood(self, moments, experts, random_state):
         """Make the likelihood that EM learns, for targets of these moments."""
@@ -233,6 +240,9 @@ class ClassTargets:
         """The estimator that ``experts=None`` stands for."""
         return LogisticRegression()
 
+    def range_of(self, moments, before=None):
+        """No range: classes have none."""
+
     def summarize(self, rows):
         """Nothing: the likelihood need not know all labels."""
 
@@ -265,9 +275,9 @@ def _with_nested(likelihood, experts):
 
 def _moments_of_block(block):
     y = block.encoded_y
-    moments = Moments.of(y, block.sample_weight)
+    moments = TargetMoments.of(y, block.sample_weight)
     # A spread whose square underflows is not none.
-    varies = (moments.variance == 0) & (y.min(axis=0) < y.max(axis=0))
+    varies = (moments.variance == 0) & (moments.least < moments.largest)
     return replace(moments, variance=np.where(varies, 1e-300, moments.variance))
 
 

@@ -53,6 +53,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Number of experts that answer for a row: those with the largest weights, which
         are renormalised. Each expert is asked about its own rows only, so that a
         prediction costs less. None means all.
+    extrapolation : {"agreed", "free"}, default="agreed"
+        What becomes of a prediction that is beyond all training targets by more than a
+        tenth of their range. "agreed": where the experts disagree, what each says is
+        held there. They agree where none is more than twice as far from the middle of
+        the targets as another, so that a line that all have learnt goes on. "free":
+        experts are believed, however far a row lies from those they have learnt from.
     noise : str or noise model, default="gaussian"
         The density of the target around the prediction of an expert: a name, one of
         "gaussian", "laplace", "student_t", "poisson", "negative_binomial", "gamma" and
@@ -217,9 +223,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     _parameter_constraints: dict = {
         **BaseMixtureOfExperts._parameter_constraints,
+        "extrapolation": [StrOptions({"agreed", "free"})],
         "calibrate": ["boolean", StrOptions({"auto"})],
         "noise": [StrOptions(set(NOISES)), Noise],
     }
+
+    _of_predictions = (*BaseMixtureOfExperts._of_predictions, "extrapolation")
 
     def __init__(
         self,
@@ -229,6 +238,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         gate=None,
         combination="weighted",
         top_k=None,
+        extrapolation="agreed",
         noise="gaussian",
         assignment="soft",
         capacity_factor=None,
@@ -254,6 +264,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.gate = gate
         self.combination = combination
         self.top_k = top_k
+        self.extrapolation = extrapolation
         self.noise = noise
         self.assignment = assignment
         self.capacity_factor = capacity_factor
@@ -352,7 +363,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         X, fitted = self._checked_X(X), self._fitted()
         # Weights of a gate in single precision are off by 1e-7.
         weights = distributions(fitted.pooling_weights(X).astype(np.float64))
-        components = Components.of(self.noise_, fitted.outputs(X), X)
+        outputs = fitted.held(fitted.outputs(X), weights)
+        components = Components.of(self.noise_, outputs, X)
         inner = {
             k: nested_distribution(expert, X)
             for k, expert in enumerate(self.experts_)

@@ -21,7 +21,7 @@ LAYERS = [
     {"_base"},
     {"_composition", "_criteria", "_fitting", "_prediction"},
     {"_targets"},
-    {"_pooling", "em"},
+    {"_extrapolation", "_pooling", "em"},
     {"_distribution", "experts", "gates", "likelihoods"},
     {"_folds", "_rows"},
     {"_contracts"},

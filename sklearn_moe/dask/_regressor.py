@@ -27,6 +27,7 @@ class MixtureOfExpertsRegressor(DaskMixture, Local):
         gate=None,
         combination="weighted",
         top_k=None,
+        extrapolation="agreed",
         noise="gaussian",
         assignment="soft",
         capacity_factor=None,
@@ -47,6 +48,7 @@ class MixtureOfExpertsRegressor(DaskMixture, Local):
         self.gate = gate
         self.combination = combination
         self.top_k = top_k
+        self.extrapolation = extrapolation
         self.noise = noise
         self.assignment = assignment
         self.capacity_factor = capacity_factor

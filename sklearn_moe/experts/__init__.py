@@ -7,6 +7,7 @@ from sklearn_moe.experts.nested import (
     nested_distribution,
 )
 from sklearn_moe.experts.outputs import (
+    Outputs,
     Predictions,
     Probabilities,
     outputs_of_experts,
@@ -16,6 +17,7 @@ from sklearn_moe.experts.pool import ExpertPool, FittedExpert
 __all__ = [
     "ExpertPool",
     "FittedExpert",
+    "Outputs",
     "Predictions",
     "Probabilities",
     "find_interpolating",
