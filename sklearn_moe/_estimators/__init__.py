@@ -1,6 +1,7 @@
 """Tools for any scikit-learn estimator: weights, batches and nested estimators."""
 
 from sklearn_moe._estimators.error_notes import error_note
+from sklearn_moe._estimators.flexible import isolates_rows
 from sklearn_moe._estimators.incremental import (
     IncrementalFit,
     OnlineFit,
@@ -49,6 +50,7 @@ __all__ = [
     "distributions",
     "error_note",
     "holds_itself",
+    "isolates_rows",
     "last_step",
     "learn_batch",
     "predict_probabilities",
