@@ -34,6 +34,7 @@ from sklearn_moe._estimators import (
     IncrementalFit,
     OnlineFit,
     WarmStartError,
+    WeightedFit,
     error_note,
     seeded_clone,
     supports_batches,
@@ -93,7 +94,12 @@ from sklearn_moe.em import (
     starting_points,
     working_weights_of,
 )
-from sklearn_moe.experts import ExpertPool, FittedExpert, find_interpolating
+from sklearn_moe.experts import (
+    ExpertPool,
+    FittedExpert,
+    find_interpolating,
+    fitter_of,
+)
 
 
 def learns_from_batches(mixture):
@@ -301,6 +307,7 @@ class BaseMixtureOfExperts(
                 named_experts,
                 rows,
                 targets.output_of,
+                fitter=self._fitter(named_experts, fit_params),
                 random_state=random_state,
                 splits=expert_splits,
                 specialize=composition.specializes,
@@ -342,6 +349,14 @@ class BaseMixtureOfExperts(
         self._targets_ = targets
         if targets.classes is not None:
             self.classes_ = targets.classes
+
+    def _fitter(self, named_experts, fit_params):
+        """How an expert is fitted; ``fitter(estimator, random_state)``."""
+        anew = len(named_experts) == 1 or not self._composition().specializes
+        if anew or fit_params:
+            # Further arguments, such as rows for early stopping, are about whole fits.
+            return WeightedFit
+        return partial(fitter_of, max_iter=self.max_iter)
 
     def _jobs(self, n_starts):
         """Number of jobs of each start, and of the starts: one level of parallelism."""

@@ -127,6 +127,14 @@ class Experts(Protocol):
             What the experts predict for the training rows.
         """
 
+    def grows(self, fitted: list, active: np.ndarray) -> bool:
+        """Whether the next `fit` goes on building what this one has returned."""
+        return False
+
+    def begin_anew(self, fitted: list, chosen: list) -> list:
+        """What `fit` is to go on from where the chosen experts are given other rows."""
+        return fitted
+
     def train(self, weights: Column, active: np.ndarray, estimators: list) -> list:
         """Have fitted experts learn a batch as well; the M-step of a stream."""
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, kernels
+from sklearn_moe._contracts import Experts
 from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe._statistics import Moments
 from sklearn_moe.em import Learners, Posterior, expectation_maximization
@@ -154,7 +155,7 @@ def test_iterates_before_and_after_a_new_start_are_not_on_one_path():
 # --------------------------------
 
 
-class Lines:
+class Lines(Experts):
     """Experts that are least-squares fits, exact maximisers."""
 
     def __init__(self, X, y):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sklearn_moe._contracts import Experts
 from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe._statistics import Moments
 from sklearn_moe.em import Learners, expectation_maximization
@@ -15,7 +16,7 @@ from sklearn_moe.gates import SoftmaxGate, bind_gate
 from sklearn_moe.likelihoods import GaussianNoise, NoiseLikelihood
 
 
-class Lines:
+class Lines(Experts):
     """Experts that are least-squares fits to the columns of X, exact maximisers."""
 
     def __init__(self, X, y):

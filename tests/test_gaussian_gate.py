@@ -21,6 +21,7 @@ from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
+from sklearn_moe._contracts import Experts
 from sklearn_moe._statistics import Moments
 from sklearn_moe.em import Learners, expectation_maximization
 from sklearn_moe.gates import bind_gate
@@ -287,7 +288,7 @@ def test_a_failed_fit_leaves_a_fitted_gate_as_it_was(iris):
     np.testing.assert_array_equal(gate.predict_proba(X), before)
 
 
-class Lines:
+class Lines(Experts):
     """Experts that are least-squares fits, exact maximisers."""
 
     def __init__(self, X, y):

@@ -2,6 +2,7 @@
 
 from sklearn_moe._estimators.error_notes import error_note
 from sklearn_moe._estimators.flexible import isolates_rows
+from sklearn_moe._estimators.growing import GrowingFit, growth_of
 from sklearn_moe._estimators.incremental import (
     IncrementalFit,
     OnlineFit,
@@ -38,6 +39,7 @@ __all__ = [
     "MIN_ROWS",
     "MIN_ROWS_OF_CLASS",
     "NEGLIGIBLE",
+    "GrowingFit",
     "IncrementalFit",
     "LabelEncodedClassifier",
     "OnlineFit",
@@ -49,6 +51,7 @@ __all__ = [
     "decay_counts",
     "distributions",
     "error_note",
+    "growth_of",
     "holds_itself",
     "isolates_rows",
     "last_step",

@@ -108,11 +108,14 @@ class WeightedFit:
         # Some estimators that take weights directly refuse them if routing is enabled.
         routed = self.weighting == "routed" or bool(fit_params and routing_enabled())
         with config_context(enable_metadata_routing=routed):
-            if previous is not None:
-                return _fit_warm(previous, self.estimator, X, y, arguments)
-            if labels is not None:
-                return _fit_classifier(self.estimator, X, y, arguments)
-            return clone(self.estimator).fit(X, y, **arguments)
+            return self._fit(X, y, arguments, previous)
+
+    def _fit(self, X, y, arguments, previous):
+        if previous is not None:
+            return _fit_warm(previous, self.estimator, X, y, arguments)
+        if is_classifier(self.estimator):
+            return _fit_classifier(self.estimator, X, y, arguments)
+        return clone(self.estimator).fit(X, y, **arguments)
 
     def learnt_weights(self, y, weights, unit):
         """Weights as a fit to all rows knows them: of a resample, the draws of each."""

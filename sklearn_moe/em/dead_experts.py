@@ -55,12 +55,12 @@ class DeadExperts:
         -------
         responsibilities : column of shape (n_samples, n_experts)
             A new one where something changed.
-        reinitialised : bool
-            Whether an expert was given rows, so that the objective may have fallen.
+        reinitialised : list of int
+            Experts that were given rows, so that the objective may have fallen.
         """
         dead = self.dead(posterior.share)
         if not dead.any():
-            return posterior.responsibilities, False
+            return posterior.responsibilities, []
         given = {}
         bounds = self._bounds(dead.sum(), posterior.row_log_likelihood)
         for k, (lower, upper) in zip(np.flatnonzero(dead), bounds):
@@ -77,7 +77,7 @@ class DeadExperts:
             given,
             self.active,
         )
-        return self._rows.keep(responsibilities), bool(given)
+        return self._rows.keep(responsibilities), list(given)
 
     def _bounds(self, n_dead, row_log_likelihood):
         """A range of log-likelihoods for each dead expert, with half an even share.

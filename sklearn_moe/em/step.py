@@ -181,13 +181,16 @@ class EMStep:
         iteration : Iteration
         """
         rows, learners = self.rows, self.learners
-        posterior, reinitialised = previous.posterior, False
+        posterior, reinitialised = previous.posterior, []
         if ahead is not None:
             posterior = ahead
         elif previous.n_iter:
             # Not before every expert has been fitted once.
             posterior, reinitialised = self._without_dead_experts(previous.posterior)
         active = self.dead_experts.active
+        experts = previous.estimates.experts
+        if reinitialised:
+            experts = learners.experts.begin_anew(experts, reinitialised)
 
         # M-step
         routed = self.router.route(rows, posterior)
@@ -199,7 +202,7 @@ class EMStep:
                 previous.estimates.working_weights,
             ),
             active,
-            previous.estimates.experts,
+            experts,
         )
         weights = rows.map(TrainingWeights.of_block, routed.weights, self.sharing)
         likelihood, log_prob = fit_likelihood(
@@ -221,7 +224,8 @@ class EMStep:
         )
         before = -np.inf if reinitialised else previous.objective
         change = (objective - before) / rows.total_weight
-        stale = self._is_stale(objective, anew=reinitialised)
+        stale = self._is_stale(objective, anew=bool(reinitialised))
+        settled = stale or (ahead is None and abs(change) < self.tol)
         self._n_iter += 1
         return Iteration(
             n_iter=self._n_iter,
@@ -231,17 +235,18 @@ class EMStep:
             objective=objective,
             penalty=penalty,
             change=change,
-            converged=stale or (ahead is None and abs(change) < self.tol),
+            # A step of what is being built may change little.
+            converged=settled and not learners.experts.grows(experts, active),
             load=routed.load,
             overflow_fraction=routed.overflow_fraction,
             interrupted=interrupted,
         )
 
     def _without_dead_experts(self, posterior):
-        """The posterior to go on with, and whether an expert was reinitialised."""
+        """The posterior to go on with, and the experts that were reinitialised."""
         responsibilities, reinitialised = self.dead_experts.reinitialise(posterior)
         if responsibilities is posterior.responsibilities:
-            return posterior, False
+            return posterior, []
         return Posterior.given(self.rows, responsibilities), reinitialised
 
     def _is_stale(self, objective, *, anew):

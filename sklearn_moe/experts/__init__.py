@@ -1,5 +1,6 @@
 """Any scikit-learn estimator as an expert."""
 
+from sklearn_moe.experts.growing import fitter_of
 from sklearn_moe.experts.interpolation import find_interpolating
 from sklearn_moe.experts.nested import (
     has_density,
@@ -21,6 +22,7 @@ __all__ = [
     "Predictions",
     "Probabilities",
     "find_interpolating",
+    "fitter_of",
     "has_density",
     "mixture_within",
     "nested_distribution",

@@ -64,7 +64,7 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         # They would be about an expert that nobody will have.
         with without_warnings():
-            refitted = pool.refit(k, given, seen)
+            refitted = pool.refit(k, expert, given, seen)
             interpolates[k] = error(refitted, unseen, weights) > REVEALING
     return interpolates
 

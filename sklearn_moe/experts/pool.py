@@ -11,6 +11,7 @@ from sklearn_moe._estimators import WeightedFit, error_note
 from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe.experts.growing import at_once, can_grow, is_growing
 from sklearn_moe.experts.least_squares import LeastSquares, is_least_squares
 from sklearn_moe.experts.nested import has_density
 from sklearn_moe.experts.outputs import (
@@ -36,11 +37,17 @@ class FittedExpert:
     output : Output or None
         What it predicts for the training rows, where they lie in one block and the
         expert does not learn any more or is cross-fitted.
+    folds : list of estimator or None
+        Where it is cross-fitted and can grow: what was fitted without each fold.
+    n_fits : int
+        Number of fits in which it has grown.
     """
 
     estimator: Any
     weights: Any = None
     output: Any = None
+    folds: Any = None
+    n_fits: int = 0
 
 
 class ExpertPool:
@@ -126,13 +133,13 @@ class ExpertPool:
         settled = {
             k: self._remember_output(k, expert) for k, expert in self._settled.items()
         }
-        retired = {
+        left = {
             k: self._remember_output(k, previous[k])
-            for k in np.flatnonzero(~active)
-            if k not in settled
+            for k in range(len(self.names))
+            if k not in settled and (not active[k] or self._is_grown(k, previous))
         }
         fitted, outputs = self._train(
-            weights, settled | retired, previous, predict=self.rows.in_one_block
+            weights, settled | left, previous, predict=self.rows.in_one_block
         )
         if not self._specialize:
             fitted = [replace(f, output=outputs[k]) for k, f in enumerate(fitted)]
@@ -176,9 +183,10 @@ class ExpertPool:
         gathered = self._gather(
             dict.fromkeys(rest, weights), previous, self.splits, predict=predict
         )
-        for k, (estimator, output) in gathered.items():
+        for k, (estimator, output, folds) in gathered.items():
             kept = output if self.splits is not None else None
-            fitted[k] = FittedExpert(estimator, weights, kept)
+            n_fits = 1 if previous is None else previous[k].n_fits + 1
+            fitted[k] = FittedExpert(estimator, weights, kept, folds, n_fits)
             outputs[k] = output
         numbers = range(len(self.names))
         return [fitted[k] for k in numbers], [outputs.get(k) for k in numbers]
@@ -230,32 +238,39 @@ class ExpertPool:
     # All others: from the rows of each, which are gathered
     # -----------------------------------------------------
 
-    def _gather(self, weights, previous, splits, *, predict):
+    def _gather(self, weights, previous, splits, *, predict, fitters=None):
         """Fit the experts that have weights, the folds of each as well, in parallel.
 
-        Each has its estimator, None where it is cross-fitted, and its Output, None if
-        it is not to predict in the same task.
+        Each has its estimator, None where it is cross-fitted; its Output, None if it is
+        not to predict in the same task; and its folds, see `FittedExpert`.
         """
         folds = splits or [None]
         tasks = [
-            self._task(k, previous if splits is None else None, fold)
+            self._task(k, fitters[k] if fitters else self._fitters[k], last, fold)
             for k in weights
-            for fold in folds
+            for last, fold in zip(self._last_fits(k, previous, splits), folds)
         ]
         function = partial(fit_expert, output_of=self._output_of if predict else None)
         results = iter(self.rows.gather(function, weights, tasks))
         fitted = {}
         for k in weights:
             found = [next(results) for _ in folds]
-            fitted[k] = found[0]
+            fitted[k] = *found[0], None
             if splits is not None:
-                outputs = [output for _, output in found]
-                fitted[k] = None, self._join(k, outputs, splits)
+                estimators, outputs = zip(*found)
+                kept = estimators if can_grow(self._fitters[k]) else None
+                fitted[k] = None, self._join(k, outputs, splits), kept
         return fitted
 
-    def _task(self, k, previous, fold=None):
-        last = None if previous is None else previous[k].estimator
-        fitter, name = self._fitters[k], self.names[k]
+    def _last_fits(self, k, previous, splits):
+        """What the fits of an expert may go on from, one for each fold."""
+        if splits is None:
+            return [None if previous is None else previous[k].estimator]
+        last = None if previous is None else previous[k].folds
+        return last or [None] * len(splits)
+
+    def _task(self, k, fitter, last=None, fold=None):
+        name = self.names[k]
         return FitTask(
             k,
             name,
@@ -271,14 +286,42 @@ class ExpertPool:
         with_density = has_density(self._fitters[k].estimator)
         return join_folds(outputs, order, with_density=with_density)
 
+    # Experts that grow
+    # -----------------
+
+    def grows(self, fitted, active):
+        """Return whether the next M-step goes on building what this one has fitted."""
+        return any(
+            can_grow(self._fitters[k]) and is_growing(self._fitters[k], fitted[k])
+            for k in np.flatnonzero(active)
+        )
+
+    def begin_anew(self, fitted, chosen):
+        """Have the chosen experts learn their next rows from the beginning."""
+        return [
+            replace(expert, estimator=None, folds=None, n_fits=0)
+            if k in chosen and can_grow(self._fitters[k])
+            else expert
+            for k, expert in enumerate(fitted)
+        ]
+
+    def _is_grown(self, k, previous):
+        """Whether there is all of an expert that grows."""
+        if previous is None or not previous[k].n_fits:
+            return False
+        fitter = self._fitters[k]
+        return can_grow(fitter) and not is_growing(fitter, previous[k])
+
     # After EM
     # --------
 
     def estimators(self, fitted, order):
         """The estimators of an M-step, fitted to all rows and in this order."""
         pending = {k: fitted[k].weights for k in order if fitted[k].estimator is None}
-        found = self._gather(pending, None, None, predict=False)
-        estimators = {k: estimator for k, (estimator, _) in found.items()}
+        found = self._gather(
+            pending, None, None, predict=False, fitters=self._at_once(fitted)
+        )
+        estimators = {k: estimator for k, (estimator, *_) in found.items()}
         # A start in another process sends copies of the frozen ones back.
         estimators.update((k, self._fitters[k]) for k in order if self.frozen[k])
         return [estimators.get(k, fitted[k].estimator) for k in order]
@@ -304,8 +347,10 @@ class ExpertPool:
             weights = {k: fitted[k].weights for k in order if not self.frozen[k]}
             # They are only about fits that nobody will have.
             with collect_fit_warnings():
-                found = self._gather(weights, None, splits, predict=True)
-            outputs.update((k, output) for k, (_, output) in found.items())
+                found = self._gather(
+                    weights, None, splits, predict=True, fitters=self._at_once(fitted)
+                )
+            outputs.update((k, output) for k, (_, output, _) in found.items())
         names = [self.names[k] for k in order]
         return stack_outputs([outputs[k] for k in order], names)
 
@@ -317,11 +362,16 @@ class ExpertPool:
         first = output.values.reshape(len(output.values), -1)[:, 0]
         return np.average(first, weights=sample.sample_weight)
 
-    def refit(self, k, weights, rows):
+    def _at_once(self, fitted):
+        """How experts are fitted after EM: as much at once as has grown."""
+        return list(map(at_once, self._fitters, fitted))
+
+    def refit(self, k, expert, weights, rows):
         """Fit one expert anew to some of the rows, which lie in one block."""
         block = self.rows.block
         unit = block.sample_weight.mean()
-        return fit_expert(block, weights, unit, self._task(k, None), (rows, None))[0]
+        task = self._task(k, at_once(self._fitters[k], expert))
+        return fit_expert(block, weights, unit, task, (rows, None))[0]
 
     def learnt_weights(self, k, weights):
         """Weights of the rows, in one block, as the fit of an expert knows them."""
@@ -337,8 +387,8 @@ class ExpertPool:
 def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     """Fit an expert to a block of its rows, and predict them if `output_of` is given.
 
-    Where a fold is held out, its rows are predicted, and the estimator is not returned,
-    since it is not needed after that. `unit` is the weight of one row.
+    Where a fold is held out, its rows are predicted, and the estimator is returned only
+    if it grows, since it is not needed after that else. `unit` is the weight of a row.
     """
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
@@ -357,7 +407,8 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
         if test is None:
             return estimator, _output_of_block(block, estimator, output_of)
         held_out = safe_indexing(block.X, test), block.y[test]
-        return None, output_of_expert(estimator, *held_out, output_of)
+        output = output_of_expert(estimator, *held_out, output_of)
+        return estimator if can_grow(task.fitter) else None, output
 
 
 def _output_of_block(block, estimator, output_of):

@@ -1,0 +1,169 @@
+"""Boosted trees that get a few trees more in each fit, instead of all anew."""
+
+from collections.abc import Callable
+from copy import copy, deepcopy
+from dataclasses import dataclass
+from inspect import signature
+from operator import attrgetter
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.pipeline import Pipeline
+
+from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
+from sklearn_moe._estimators.nested import last_step, rows_of_last_step
+from sklearn_moe._estimators.weight_routing import changes_rows
+from sklearn_moe._estimators.weighted import WeightedFit
+
+# Kinds of boosting in which earlier trees stay as they are when others are added.
+ADDITIVE = {None, "gbdt", "gbtree"}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How boosted trees of some library go on from a fit.
+
+    Attributes
+    ----------
+    size : str
+        Parameter that says how many trees there are to be.
+    count : callable
+        ``count(fitted)`` says how many there are.
+    argument : str, default=None
+        Argument of `fit` that takes the model to go on from, where `size` is the number
+        of further trees. None means that they have a `warm_start`, with which it is
+        that of all trees.
+    """
+
+    size: str
+    count: Callable
+    argument: str | None = None
+
+
+def growth_of(estimator):
+    """Return how an estimator, or the last step of a pipeline, gets more trees.
+
+    It is None for all others, and for boosted trees that count on being fitted as a
+    whole: those of GradientBoosting with early stopping, which begins to count again in
+    each fit, and kinds of boosting that change trees which are there already.
+    """
+    booster = last_step(estimator)
+    if not hasattr(booster, "fit") or changes_rows(estimator):
+        return None
+    if isinstance(
+        booster, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+    ):
+        return Growth("max_iter", attrgetter("n_iter_"))
+    if isinstance(booster, (GradientBoostingClassifier, GradientBoostingRegressor)):
+        stops = booster.n_iter_no_change is not None
+        return None if stops else Growth("n_estimators", attrgetter("n_estimators_"))
+    taken = signature(booster.fit).parameters
+    if "xgb_model" in taken and booster.booster in ADDITIVE:
+        return Growth("n_estimators", _rounds_of_xgboost, "xgb_model")
+    if "init_model" in taken and getattr(booster, "boosting_type", "") in ADDITIVE:
+        return Growth("n_estimators", attrgetter("n_estimators_"), "init_model")
+    return None
+
+
+def _rounds_of_xgboost(fitted):
+    return fitted.get_booster().num_boosted_rounds()
+
+
+class GrowingFit(WeightedFit):
+    """Fit boosted trees, or a pipeline that ends in them, a few trees at a time.
+
+    The first fit has a part of the trees that the estimator asks for. Each further one
+    adds as many under its own weights, until there are all. What was fitted before is
+    left as it is, and each result has the parameters that the estimator was given. A
+    pipeline prepares rows as its first fit has learnt to.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It has a `growth_of`.
+    random_state : RandomState instance
+    n_steps : int
+        Number of fits after which there are all trees.
+    """
+
+    def __init__(self, estimator, random_state, *, n_steps):
+        super().__init__(estimator, random_state)
+        self._growth = growth_of(estimator)
+        self._size = self._size_of(last_step(estimator))
+        self._step = -(-self._size // n_steps)
+
+    def _size_of(self, booster):
+        size = booster.get_params(deep=False)[self._growth.size]
+        # XGBoost has a default that is not among its parameters.
+        return booster.get_num_boosting_rounds() if size is None else size
+
+    def goes_on_from(self, last):
+        """Return whether a fit adds trees to the last one.
+
+        The only class of some rows was learnt by something else.
+        """
+        return type(last_step(last)) is type(last_step(self.estimator))
+
+    def grows(self, last, n_fits):
+        """Return whether there are trees to add to the result of so many fits.
+
+        There are none where early stopping of the estimator itself has ended a fit.
+        """
+        if not self.goes_on_from(last):
+            return False
+        booster = last_step(last)
+        stops = getattr(booster, "do_early_stopping_", False)
+        ended = stops and self._growth.count(booster) < n_fits * self._step
+        return n_fits * self._step < self._size and not ended
+
+    def at_once(self, n_fits):
+        """Return a fitter that builds in one fit what so many fits build."""
+        other = copy(self)
+        other._step = min(n_fits * self._step, self._size)
+        return other
+
+    def _fit(self, X, y, arguments, previous):
+        if previous is not None:
+            # Under whatever name, there are weights or nothing.
+            weights = next(iter(arguments.values()), None)
+            return self._add_trees(previous, X, y, weights)
+        begun = copy(self)
+        begun.estimator = clone(self.estimator)
+        last_step(begun.estimator).set_params(**{self._growth.size: self._step})
+        fitted = super(GrowingFit, begun)._fit(X, y, arguments, None)
+        last_step(fitted).set_params(**{self._growth.size: self._size})
+        return fitted
+
+    def _add_trees(self, fitted, X, y, weights):
+        if isinstance(fitted, LabelEncodedClassifier):
+            codes = np.searchsorted(fitted.classes_, y)
+            grown = self._add_trees(fitted.classifier_, X, codes, weights)
+            return LabelEncodedClassifier(fitted.classifier).take(
+                grown, fitted.classes_
+            )
+        if isinstance(fitted, Pipeline):
+            X = rows_of_last_step(fitted, X)
+            name, booster = fitted.steps[-1]
+            grown = copy(fitted)
+            booster = self._add_trees(booster, X, y, weights)
+            grown.steps = [*fitted.steps[:-1], (name, booster)]
+            return grown
+        growth, given = self._growth, fitted.get_params(deep=False)
+        n_trees = growth.count(fitted)
+        n_more = min(self._step, self._size - n_trees)
+        if growth.argument is None:
+            grown, arguments = deepcopy(fitted), {}
+            changed = {"warm_start": True, growth.size: n_trees + n_more}
+        else:
+            grown, arguments = clone(fitted), {growth.argument: fitted}
+            # The same seed again would draw the same rows and columns for all steps.
+            seed = given["random_state"] + n_trees
+            changed = {"random_state": seed, growth.size: n_more}
+        grown.set_params(**changed).fit(X, y, sample_weight=weights, **arguments)
+        return grown.set_params(**{name: given[name] for name in changed})
