@@ -1,0 +1,159 @@
+"""Compare mixtures with one expert on data that have regimes, and on data that do not.
+
+Two rules hold on the two sides of a plane, with sharp differences between them; states
+of a hidden chain can be told from the features in part only, so that there is little to
+gain. Both tables, and the figures that were published for them, are those of the README
+of LightGBM-MoE. Run it by `python -m benchmarks.quality.regimes`.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+from lightgbm import LGBMRegressor
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
+
+from benchmarks.common.report import header, verdict, write
+from sklearn_moe import MixtureOfExpertsRegressor
+
+SEEDS = (42, 43, 44)
+LIGHTGBM = LGBMRegressor(n_jobs=1, verbose=-1, random_state=0)
+HISTOGRAMS = HistGradientBoostingRegressor(random_state=0)
+ALONE = "LightGBM"
+GROWN = "2 LightGBM, grown"
+CROSS_FITTED = "2 LightGBM, cv=3"
+CONTESTANTS = {
+    ALONE: LIGHTGBM,
+    "histograms": HISTOGRAMS,
+    "ridge": Ridge(),
+    "mixture": MixtureOfExpertsRegressor(random_state=0),
+    "mixture of 2": MixtureOfExpertsRegressor(n_experts=2, random_state=0),
+    GROWN: MixtureOfExpertsRegressor(LIGHTGBM, 2, random_state=0),
+    "2 LightGBM, cv=None": MixtureOfExpertsRegressor(
+        LIGHTGBM, 2, cv=None, random_state=0
+    ),
+    CROSS_FITTED: MixtureOfExpertsRegressor(LIGHTGBM, 2, cv=3, random_state=0),
+    "2 histograms, grown": MixtureOfExpertsRegressor(HISTOGRAMS, 2, random_state=0),
+}
+# RMSE of LightGBM alone, and of LightGBM-MoE after 500 trials of tuning.
+PUBLISHED = {"two rules": (4.840, 3.792), "hidden chain": (2.216, 2.255)}
+
+
+def two_rules(seed, n_rows=2000):
+    """Draw rows of which one rule holds on one side of a plane, one on the other."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, 5))
+    second = 0.5 * X[:, 1] + 0.3 * X[:, 2] - 0.2 * X[:, 3] > 0
+    y = np.where(
+        second,
+        -5 * X[:, 0] - 2 * X[:, 1] ** 2 + 3 * np.cos(2 * X[:, 4]) - 10,
+        5 * X[:, 0] + 3 * X[:, 0] * X[:, 2] + 2 * np.sin(2 * X[:, 3]) + 10,
+    )
+    return X, y + 0.5 * rng.standard_normal(n_rows)
+
+
+def hidden_chain(seed, n_rows=2000, n_states=3):
+    """Draw targets by the state of a chain, at which two features hint."""
+    rng = np.random.default_rng(seed)
+    change = np.full((n_states, n_states), 0.05 / (n_states - 1))
+    np.fill_diagonal(change, 0.95)
+    mean, sd = np.linspace(-3, 3, n_states), np.linspace(0.4, 1, n_states)
+    state = rng.integers(0, n_states)
+    states, y = np.empty(n_rows, int), np.empty(n_rows)
+    for t in range(n_rows):
+        states[t], y[t] = state, rng.normal(mean[state], sd[state])
+        state = rng.choice(n_states, p=change[state])
+    X = rng.standard_normal((n_rows, 5))
+    signal = (states - states.mean()) / states.std()
+    X[:, 0] += 0.6 * signal
+    X[:, 1] += 0.4 * signal
+    return X, y
+
+
+DRAWS = {"two rules": two_rules, "hidden chain": hidden_chain}
+
+
+def measure(draw, model, n_rows):
+    """Return the mean RMSE on the last fifth of the rows, and the seconds of a fit."""
+    errors, seconds = [], []
+    for seed in SEEDS:
+        X, y = draw(seed, n_rows)
+        n_train = 4 * n_rows // 5
+        begin = time.process_time()
+        fitted = clone(model).fit(X[:n_train], y[:n_train])
+        seconds.append(time.process_time() - begin)
+        missed = y[n_train:] - fitted.predict(X[n_train:])
+        errors.append(np.sqrt(np.mean(missed**2)))
+    return np.mean(errors), np.median(seconds)
+
+
+def report(title, results):
+    """Return the table of one way to draw rows, as text."""
+    alone, tuned = PUBLISHED[title]
+    return "\n".join(
+        [
+            title,
+            "=" * len(title),
+            results.round(3).to_string(),
+            f"published: LightGBM {alone:.3f}, LightGBM-MoE, tuned, {tuned:.3f}",
+            "",
+        ]
+    )
+
+
+def verdicts(rules, chain):
+    """Yield a line for each bar."""
+    for name, bar in (("mixture", 2.8), (CROSS_FITTED, 2.2), (GROWN, 2.2)):
+        error = rules.loc[name, "RMSE"]
+        yield f"two rules, {name}: {error:.2f}, bar {bar}: {verdict(error <= bar)}"
+    ratio = rules.loc[GROWN, "times LightGBM"]
+    yield f"two rules, {GROWN}: time {ratio:.1f}, bar 10: {verdict(ratio <= 10)}"
+    for name, rival in (("mixture", "ridge"), (GROWN, ALONE), (CROSS_FITTED, ALONE)):
+        ratio = chain.loc[name, "RMSE"] / chain.loc[rival, "RMSE"]
+        yield (
+            f"hidden chain, {name} / {rival}: {ratio:.3f}, bar 1.01: "
+            f"{verdict(ratio <= 1.01)}"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2000)
+    arguments = parser.parse_args()
+    # What is compiled or imported by a first fit counts for nobody.
+    X, y = two_rules(0, 100)
+    for model in CONTESTANTS.values():
+        clone(model).fit(X, y)
+    tables = {}
+    for title, draw in DRAWS.items():
+        with threadpool_limits(1):
+            measured = {
+                name: measure(draw, model, arguments.rows)
+                for name, model in CONTESTANTS.items()
+            }
+        table = pd.DataFrame(measured, index=["RMSE", "seconds"]).T
+        table["times LightGBM"] = table["seconds"] / table.loc[ALONE, "seconds"]
+        tables[title] = table
+    write(
+        "quality/regimes",
+        [
+            header("scikit-learn", "lightgbm", "numpy") + ", one thread",
+            "",
+            f"{arguments.rows} rows, the last fifth held out. The error is the mean of "
+            f"{len(SEEDS)} draws, the time of the processor that of the median fit.",
+            "",
+            *(report(title, table) for title, table in tables.items()),
+            *verdicts(*tables.values()),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        main()
