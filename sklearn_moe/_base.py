@@ -366,17 +366,18 @@ class BaseMixtureOfExperts(
 
     def _splits(self, gate, training, random_state):
         """The folds of the experts and of the gate; None means in-sample outputs."""
-        composition = self._composition()
-        for_experts = (
-            self.cv != "auto" or composition.unlike or not composition.specializes
-        )
-        for_gate = gates.learns_labels(gate)
-        if self.cv is None or not (for_experts or for_gate):
+        cv = self.cv
+        if cv == "auto":
+            cv = self._composition().folds_unasked(len(training.kept))
+        for_gate = self.cv is not None and gates.learns_labels(gate)
+        if cv is None and not for_gate:
             return None, None
         splits = training.folds(
-            self.cv, random_state, classification=is_classifier(self)
+            "auto" if cv is None else cv,
+            random_state,
+            classification=is_classifier(self),
         )
-        return splits if for_experts else None, splits if for_gate else None
+        return splits if cv is not None else None, splits if for_gate else None
 
     def _expert_params(self, named_experts, fit_params, X, kept, method="fit"):
         """Further arguments of each expert's fit, by name, for the rows kept."""

@@ -12,6 +12,7 @@ from sklearn_moe._estimators import (
     changes_rows,
     error_note,
     holds_itself,
+    isolates_rows,
     last_step,
     unwrap_frozen,
 )
@@ -19,6 +20,11 @@ from sklearn_moe.gates import SoftmaxGate, learns_labels
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
+
+# Folds of clones that are cross-fitted unasked, and how many rows there have to be for
+# each of them.
+FOLDS_OF_CLONES = 2
+FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,22 @@ class Composition:
     def specializes(self):
         """Whether EM fits the experts to their own rows."""
         return not self.unlike if self.specialize == "auto" else self.specialize
+
+    def folds_unasked(self, n_rows):
+        """Folds by which EM judges the experts unless it is told: `cv`, but "auto".
+
+        Unlike experts are given a fair trial. So are those of one kind that learn rows
+        by heart: what they say of their own rows does not tell which of them is right.
+        These are fitted in each iteration, so that folds are dear, and with few rows
+        they would hardly have any without those of a fold.
+        """
+        if self.unlike or not self.specializes:
+            return "auto"
+        n_experts = len(self.experts) if self.named else self.n_experts
+        if n_experts == 1 or n_rows < FEW_ROWS * n_experts:
+            return None
+        isolating = any(isolates_rows(expert) for _, expert in self.expert_parts())
+        return FOLDS_OF_CLONES if isolating else None
 
     @property
     def gate_is_frozen(self):

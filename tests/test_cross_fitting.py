@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import (
@@ -91,6 +92,71 @@ def assert_same_model(one, other, X):
 
 def assert_another_model(one, other):
     assert abs(one.log_likelihood_ - other.log_likelihood_) > 0.1
+
+
+# When it is done unasked
+# -----------------------
+
+TREES = {
+    MixtureOfExpertsRegressor: DecisionTreeRegressor(max_depth=3),
+    MixtureOfExpertsClassifier: DecisionTreeClassifier(max_depth=2),
+}
+
+
+def trees(Mixture, experts=None, **params):
+    params = {"n_experts": 2, "max_iter": 10, "random_state": 0, **params}
+    return Mixture(TREES[Mixture] if experts is None else experts, **params)
+
+
+@both
+@may_stop_early
+def test_clones_that_learn_rows_by_heart_are_judged_by_halves(Mixture):
+    X, y = PROBLEMS[Mixture]()
+    unasked = trees(Mixture).fit(X, y)
+    assert_same_model(unasked, trees(Mixture, cv=2).fit(X, y), X)
+    assert_another_model(unasked, trees(Mixture, cv=None).fit(X, y))
+
+
+@both
+@may_stop_early
+def test_so_are_named_experts_of_one_such_kind_in_pipelines(Mixture):
+    X, y = PROBLEMS[Mixture]()
+    deep = make_pipeline(
+        StandardScaler(), clone(TREES[Mixture]).set_params(max_depth=4)
+    )
+    named = [("shallow", TREES[Mixture]), ("deep", deep)]
+    unasked = trees(Mixture, named).fit(X, y)
+    assert_same_model(unasked, trees(Mixture, named, cv=2).fit(X, y), X)
+
+
+@both
+@may_stop_early
+def test_few_rows_are_not_divided_unasked(Mixture):
+    X, y = PROBLEMS[Mixture](39)
+    unasked = trees(Mixture).fit(X, y)
+    assert_same_model(unasked, trees(Mixture, cv=None).fit(X, y), X)
+
+
+@both
+def test_one_expert_alone_is_not_cross_fitted_unasked(Mixture):
+    X, y = PROBLEMS[Mixture]()
+    unasked = trees(Mixture, n_experts=1).fit(X, y)
+    assert_same_model(unasked, trees(Mixture, n_experts=1, cv=None).fit(X, y), X)
+
+
+def test_two_forests_are_hardly_worse_than_one():
+    X, y = regression(300)
+    rng = np.random.default_rng(1)
+    y = y + rng.standard_normal(300)
+    test, truth = regression(300, seed=2)
+    forest = RandomForestRegressor(20, random_state=0)
+
+    def error(model):
+        return np.mean((model.fit(X, y).predict(test) - truth) ** 2)
+
+    alone = error(clone(forest))
+    assert error(trees(MixtureOfExpertsRegressor, forest, tol=0.01)) < 1.1 * alone
+    assert error(trees(MixtureOfExpertsRegressor, forest, cv=None)) > 1.1 * alone
 
 
 # What cv may be

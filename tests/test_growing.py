@@ -24,6 +24,8 @@ from sklearn_moe import (
     SoftmaxGate,
 )
 from sklearn_moe._estimators import GrowingFit, growth_of
+from sklearn_moe._estimators.growing import growing_sizes
+from sklearn_moe.experts.growing import N_FITS
 
 SIZE = 12
 LIGHTGBM = {"n_estimators": SIZE, "n_jobs": 1, "verbose": -1}
@@ -83,7 +85,8 @@ def fits(fitter, X, y, weights):
     """Estimators of all fits, each of which goes on from the last."""
     found = [fitter.fit(X, y, weights)]
     while fitter.grows(found[-1], len(found)):
-        found.append(fitter.fit(X, y, weights, previous=found[-1]))
+        further = fitter.after(len(found))
+        found.append(further.fit(X, y, weights, previous=found[-1]))
     return found
 
 
@@ -95,7 +98,7 @@ def fits(fitter, X, y, weights):
 def test_trees_that_are_added_are_those_of_one_fit(booster):
     X, y = data(booster)
     weights = np.random.default_rng(1).uniform(0.1, 1, len(y))
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=4)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=4)
     *_, grown = fits(fitter, X, y, weights)
     whole = fitter.at_once(4).fit(X, y, weights)
     assert n_trees(grown) == n_trees(whole) == SIZE
@@ -105,20 +108,20 @@ def test_trees_that_are_added_are_those_of_one_fit(booster):
 @EVERY_BOOSTER
 def test_each_fit_adds_trees_until_there_are_all(booster):
     X, y = data(booster)
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=3)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=3)
     found = fits(fitter, X, y, np.ones(len(y)))
-    assert [n_trees(fitted) for fitted in found] == [4, 8, 12]
+    assert [n_trees(fitted) for fitted in found] == [3, 6, 12]
 
 
 @EVERY_BOOSTER
 def test_what_was_fitted_before_stays_as_it_was(booster):
     X, y = data(booster)
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=3)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=3)
     first = fitter.fit(X, y, np.ones(len(y)))
     before = answers(first, X)
-    second = fitter.fit(X, y, np.linspace(0, 1, len(y)), previous=first)
+    second = fitter.after(1).fit(X, y, np.linspace(0, 1, len(y)), previous=first)
     assert np.abs(answers(second, X) - before).max() > 1e-3
-    assert n_trees(first) == 4
+    assert n_trees(first) == 3
     np.testing.assert_array_equal(answers(first, X), before)
 
 
@@ -127,9 +130,9 @@ def test_the_last_trees_are_learnt_under_the_last_weights(booster):
     X, y = data()
     booster = clone(booster).set_params(learning_rate=0.5)
     right = (X[:, 0] > 0).astype(float)
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=2)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=2)
     first = fitter.fit(X, y, 1 - right)
-    second = fitter.fit(X, y, right, previous=first)
+    second = fitter.after(1).fit(X, y, right, previous=first)
     own = right == 1
     assert np.abs(first.predict(X[own]) - y[own]).mean() > 3
     assert np.abs(second.predict(X[own]) - y[own]).mean() < 1
@@ -147,7 +150,7 @@ def test_the_last_trees_are_learnt_under_the_last_weights(booster):
 )
 def test_steps_draw_other_rows_and_columns(booster):
     X, y = data()
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=SIZE)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=SIZE)
     found = [fitted.predict(X) for fitted in fits(fitter, X, y, np.ones(len(y)))]
     changes = np.diff(found, axis=0)
     # The same draw each time would give the same tree, but for its size.
@@ -156,17 +159,19 @@ def test_steps_draw_other_rows_and_columns(booster):
 
 
 def test_the_rounds_of_xgboost_need_not_be_given():
-    fitter = GrowingFit(XGBRegressor(), np.random.RandomState(0), n_steps=10)
     X, y = data()
-    assert n_trees(fitter.fit(X, y, np.ones(len(y)))) == 10
+    fitter = GrowingFit(XGBRegressor(n_jobs=1), np.random.RandomState(0), n_fits=2)
+    assert [n_trees(e) for e in fits(fitter, X, y, np.ones(len(y)))] == [10, 100]
 
 
-def test_a_number_of_trees_that_is_no_multiple_is_reached():
-    X, y = data()
-    booster = GradientBoostingRegressor(n_estimators=10)
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=4)
-    sizes = [n_trees(e) for e in fits(fitter, X, y, np.ones(len(y)))]
-    assert sizes == [3, 6, 9, 10]
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 1000])
+@pytest.mark.parametrize("n_fits", [1, 2, 10, 300])
+def test_each_fit_adds_a_larger_part_until_there_is_all(size, n_fits):
+    sizes = growing_sizes(size, n_fits)
+    assert 1 <= len(sizes) <= n_fits
+    assert sizes[0] >= 1
+    assert sizes[-1] == size
+    assert np.all(np.diff(sizes) > 0)
 
 
 def test_early_stopping_of_the_estimator_ends_its_growth():
@@ -174,7 +179,7 @@ def test_early_stopping_of_the_estimator_ends_its_growth():
     booster = HistGradientBoostingRegressor(
         max_iter=100, learning_rate=1, early_stopping=True, n_iter_no_change=3
     )
-    fitter = GrowingFit(booster, np.random.RandomState(0), n_steps=10)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=10)
     *_, last = fits(fitter, X, y, np.ones(len(y)))
     assert n_trees(last) < 100
 
@@ -182,12 +187,12 @@ def test_early_stopping_of_the_estimator_ends_its_growth():
 def test_a_pipeline_prepares_rows_as_its_first_fit_has_learnt():
     X, y = data()
     pipeline = make_pipeline(StandardScaler(), LGBMRegressor(**LIGHTGBM))
-    fitter = GrowingFit(pipeline, np.random.RandomState(0), n_steps=3)
+    fitter = GrowingFit(pipeline, np.random.RandomState(0), n_fits=3)
     weights = np.where(X[:, 0] > 0, 1.0, 0.0)
     first = fitter.fit(X, y, weights)
-    second = fitter.fit(X, y, 1 - weights, previous=first)
+    second = fitter.after(1).fit(X, y, 1 - weights, previous=first)
     assert second[0] is first[0]
-    assert [n_trees(fitted[-1]) for fitted in (first, second)] == [4, 8]
+    assert [n_trees(fitted[-1]) for fitted in (first, second)] == [3, 6]
     assert second[-1].get_params()["n_estimators"] == SIZE
 
 
@@ -240,7 +245,7 @@ def test_em_does_not_converge_before_all_trees_are_there():
     X, y = data()
     mixture = mixture_of(REGRESSORS[0], cv=None, tol=10.0).fit(X, y)
     assert mixture.converged_
-    assert mixture.n_iter_ == SIZE
+    assert mixture.n_iter_ == len(growing_sizes(SIZE, N_FITS))
 
 
 def test_what_is_held_out_says_how_many_trees_are_best():
@@ -248,9 +253,10 @@ def test_what_is_held_out_says_how_many_trees_are_best():
     X, y = rng.standard_normal((200, 3)), rng.standard_normal(200)
     booster = HistGradientBoostingRegressor(max_iter=60, min_samples_leaf=2)
     mixture = mixture_of(booster, cv=2).fit(X, y)
-    best = np.argmax(mixture.objective_path_) + 1
-    assert best < 20
-    assert {n_trees(expert) for expert in mixture.experts_} == {3 * best}
+    best = np.argmax(mixture.objective_path_)
+    assert best < 5
+    size = growing_sizes(60, N_FITS)[best]
+    assert {n_trees(expert) for expert in mixture.experts_} == {size}
 
 
 def test_one_expert_is_fitted_at_once():

@@ -162,8 +162,10 @@ def test_each_inner_mixture_warns_once_of_retired_experts():
 
 
 def test_each_mixture_warns_once_of_experts_that_memorize():
-    inner = MixtureOfExpertsRegressor(DecisionTreeRegressor(), n_experts=2)
-    mixture = MixtureOfExpertsRegressor(inner, n_experts=2, random_state=0, max_iter=4)
+    inner = MixtureOfExpertsRegressor(DecisionTreeRegressor(), n_experts=2, cv=None)
+    mixture = MixtureOfExpertsRegressor(
+        inner, n_experts=2, cv=None, random_state=0, max_iter=4
+    )
     y = TARGETS[MixtureOfExpertsRegressor]
     told = warnings_of(mixture, ROWS, y, "reproduce their training targets")
     # Two inner mixtures and the one around them.

@@ -78,30 +78,32 @@ def _rounds_of_xgboost(fitted):
 class GrowingFit(WeightedFit):
     """Fit boosted trees, or a pipeline that ends in them, a few trees at a time.
 
-    The first fit has a part of the trees that the estimator asks for. Each further one
-    adds as many under its own weights, until there are all. What was fitted before is
-    left as it is, and each result has the parameters that the estimator was given. A
-    pipeline prepares rows as its first fit has learnt to.
+    Each fit adds trees under its own weights, until there are as many as the estimator
+    asks for. What was fitted before is left as it is, and each result has the
+    parameters that the estimator was given. A pipeline prepares rows as its first fit
+    has learnt to.
 
     Parameters
     ----------
     estimator : estimator
         It has a `growth_of`.
     random_state : RandomState instance
-    n_steps : int
+    n_fits : int
         Number of fits after which there are all trees.
     """
 
-    def __init__(self, estimator, random_state, *, n_steps):
+    def __init__(self, estimator, random_state, *, n_fits):
         super().__init__(estimator, random_state)
         self._growth = growth_of(estimator)
-        self._size = self._size_of(last_step(estimator))
-        self._step = -(-self._size // n_steps)
-
-    def _size_of(self, booster):
-        size = booster.get_params(deep=False)[self._growth.size]
-        # XGBoost has a default that is not among its parameters.
-        return booster.get_num_boosting_rounds() if size is None else size
+        booster = last_step(self.estimator)
+        params = booster.get_params(deep=False)
+        self._seed = params["random_state"]
+        self._size = params[self._growth.size]
+        if self._size is None:
+            # XGBoost has a default that is not among its parameters.
+            self._size = booster.get_num_boosting_rounds()
+        self._sizes = growing_sizes(self._size, n_fits)
+        self._n_trees = self._sizes[0]
 
     def goes_on_from(self, last):
         """Return whether a fit adds trees to the last one.
@@ -115,55 +117,71 @@ class GrowingFit(WeightedFit):
 
         There are none where early stopping of the estimator itself has ended a fit.
         """
-        if not self.goes_on_from(last):
+        if not self.goes_on_from(last) or n_fits == len(self._sizes):
             return False
         booster = last_step(last)
         stops = getattr(booster, "do_early_stopping_", False)
-        ended = stops and self._growth.count(booster) < n_fits * self._step
-        return n_fits * self._step < self._size and not ended
+        return not stops or self._growth.count(booster) == self._sizes[n_fits - 1]
+
+    def after(self, n_fits):
+        """Return a fitter that adds trees to the result of so many fits."""
+        sizes = [0, *self._sizes]
+        return self._of_trees(sizes[n_fits + 1] - sizes[n_fits])
 
     def at_once(self, n_fits):
         """Return a fitter that builds in one fit what so many fits build."""
+        return self._of_trees(self._sizes[n_fits - 1])
+
+    def _of_trees(self, n_trees):
         other = copy(self)
-        other._step = min(n_fits * self._step, self._size)
+        other._n_trees = n_trees
         return other
 
     def _fit(self, X, y, arguments, previous):
         if previous is not None:
             # Under whatever name, there are weights or nothing.
             weights = next(iter(arguments.values()), None)
-            return self._add_trees(previous, X, y, weights)
+            return self._add_trees(previous, self.estimator, X, y, weights)
         begun = copy(self)
         begun.estimator = clone(self.estimator)
-        last_step(begun.estimator).set_params(**{self._growth.size: self._step})
+        last_step(begun.estimator).set_params(**{self._growth.size: self._n_trees})
         fitted = super(GrowingFit, begun)._fit(X, y, arguments, None)
-        last_step(fitted).set_params(**{self._growth.size: self._size})
+        if self.goes_on_from(fitted):
+            last_step(fitted).set_params(**{self._growth.size: self._size})
         return fitted
 
-    def _add_trees(self, fitted, X, y, weights):
+    def _add_trees(self, fitted, unfitted, X, y, weights):
         if isinstance(fitted, LabelEncodedClassifier):
-            codes = np.searchsorted(fitted.classes_, y)
-            grown = self._add_trees(fitted.classifier_, X, codes, weights)
-            return LabelEncodedClassifier(fitted.classifier).take(
-                grown, fitted.classes_
-            )
+            unfitted, codes = fitted.classifier, np.searchsorted(fitted.classes_, y)
+            grown = self._add_trees(fitted.classifier_, unfitted, X, codes, weights)
+            return LabelEncodedClassifier(unfitted).take(grown, fitted.classes_)
         if isinstance(fitted, Pipeline):
             X = rows_of_last_step(fitted, X)
             name, booster = fitted.steps[-1]
+            booster = self._add_trees(booster, unfitted[-1], X, y, weights)
             grown = copy(fitted)
-            booster = self._add_trees(booster, X, y, weights)
             grown.steps = [*fitted.steps[:-1], (name, booster)]
             return grown
-        growth, given = self._growth, fitted.get_params(deep=False)
-        n_trees = growth.count(fitted)
-        n_more = min(self._step, self._size - n_trees)
+        growth, n_before = self._growth, self._growth.count(fitted)
         if growth.argument is None:
             grown, arguments = deepcopy(fitted), {}
-            changed = {"warm_start": True, growth.size: n_trees + n_more}
+            size, kept = n_before + self._n_trees, {"warm_start": unfitted.warm_start}
+            grown.set_params(warm_start=True)
         else:
-            grown, arguments = clone(fitted), {growth.argument: fitted}
+            grown, arguments = deepcopy(unfitted), {growth.argument: fitted}
+            size, kept = self._n_trees, {"random_state": self._seed}
             # The same seed again would draw the same rows and columns for all steps.
-            seed = given["random_state"] + n_trees
-            changed = {"random_state": seed, growth.size: n_more}
-        grown.set_params(**changed).fit(X, y, sample_weight=weights, **arguments)
-        return grown.set_params(**{name: given[name] for name in changed})
+            grown.set_params(random_state=self._seed + n_before)
+        grown.set_params(**{growth.size: size})
+        grown.fit(X, y, sample_weight=weights, **arguments)
+        return grown.set_params(**kept, **{growth.size: self._size})
+
+
+def growing_sizes(size, n_fits):
+    """Return how many trees there are after each fit.
+
+    Each adds the same part of those that are there already, so that few are built while
+    little is known of the borders between experts.
+    """
+    sizes = np.geomspace(np.sqrt(size), size, n_fits) if n_fits > 1 else [size]
+    return np.unique(np.round(sizes).astype(int)).tolist()

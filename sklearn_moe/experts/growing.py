@@ -9,7 +9,7 @@ their own rows by heart when these are judged by them.
 from sklearn_moe._estimators import GrowingFit, WeightedFit, growth_of
 
 # All trees are there after this many iterations.
-N_STEPS = 20
+N_FITS = 10
 
 
 def fitter_of(estimator, random_state, *, max_iter):
@@ -28,13 +28,20 @@ def fitter_of(estimator, random_state, *, max_iter):
     """
     if growth_of(estimator) is None:
         return WeightedFit(estimator, random_state)
-    return GrowingFit(estimator, random_state, n_steps=min(N_STEPS, max_iter))
+    return GrowingFit(estimator, random_state, n_fits=min(N_FITS, max_iter))
 
 
 def is_growing(fitter, expert):
     """Return whether the next M-step goes on building a `FittedExpert`."""
     fits = expert.folds or [expert.estimator]
     return any(fitter.grows(fitted, expert.n_fits) for fitted in fits)
+
+
+def next_step(fitter, expert):
+    """Return the fitter that goes on building a `FittedExpert`, or builds it anew."""
+    if expert is None or not can_grow(fitter):
+        return fitter
+    return fitter.after(expert.n_fits)
 
 
 def at_once(fitter, expert):

@@ -11,7 +11,7 @@ from sklearn_moe._estimators import WeightedFit, error_note
 from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
-from sklearn_moe.experts.growing import at_once, can_grow, is_growing
+from sklearn_moe.experts.growing import at_once, can_grow, is_growing, next_step
 from sklearn_moe.experts.least_squares import LeastSquares, is_least_squares
 from sklearn_moe.experts.nested import has_density
 from sklearn_moe.experts.outputs import (
@@ -245,8 +245,13 @@ class ExpertPool:
         not to predict in the same task; and its folds, see `FittedExpert`.
         """
         folds = splits or [None]
+        if fitters is None:
+            fitters = {
+                k: next_step(self._fitters[k], previous and previous[k])
+                for k in weights
+            }
         tasks = [
-            self._task(k, fitters[k] if fitters else self._fitters[k], last, fold)
+            self._task(k, fitters[k], last, fold)
             for k in weights
             for last, fold in zip(self._last_fits(k, previous, splits), folds)
         ]
