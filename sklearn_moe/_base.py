@@ -44,9 +44,10 @@ from sklearn_moe._fitting import (
     Reached,
     check_routing,
     check_training_set,
+    count_coefficients,
+    diluted,
     fitted_attributes,
     order_of_experts,
-    sharing_strength,
     warnings_of,
 )
 from sklearn_moe._frames import (
@@ -57,6 +58,7 @@ from sklearn_moe._frames import (
     named,
     native,
 )
+from sklearn_moe._number_of_experts import try_numbers
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._prediction import FittedMixture
@@ -74,9 +76,9 @@ from sklearn_moe._sklearn import (
 from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
     STARTS,
-    Estimates,
     Iteration,
     Learners,
+    LearntSharing,
     Posterior,
     Router,
     RowsSeen,
@@ -145,6 +147,9 @@ class Begin:
         Factor on the weights of the experts' first fit.
     model : Iteration, default=None
         The model that EM goes on from, where its objective is known.
+    sharing : float, default=None
+        What experts share at first, where that is learnt; None means that it is learnt
+        from nothing.
     """
 
     starts: Any
@@ -153,6 +158,7 @@ class Begin:
     gate: Any = None
     working_weights: Any = 1.0
     model: Iteration | None = None
+    sharing: float | None = None
 
 
 class BaseMixtureOfExperts(
@@ -162,7 +168,7 @@ class BaseMixtureOfExperts(
 
     _parameter_constraints: dict = {
         "experts": [list, HasMethods(["fit"]), None],
-        "n_experts": [Interval(Integral, 1, None, closed="left")],
+        "n_experts": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "gate": [HasMethods(["fit"]), None],
         "combination": [StrOptions({"weighted", "argmax"})],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
@@ -190,9 +196,13 @@ class BaseMixtureOfExperts(
         """NumberTargets or ClassTargets, before they have seen any."""
 
     def _composition(self):
+        n_experts = self.n_experts
+        if n_experts == "auto":
+            # Until it is chosen, whatever is said of one expert holds.
+            n_experts = getattr(self, "n_experts_", 1)
         return Composition(
             self.experts,
-            self.n_experts,
+            n_experts,
             self.gate,
             self.specialize,
             self._targets(),
@@ -286,11 +296,14 @@ class BaseMixtureOfExperts(
         """
         raise_for_params(fit_params, self, "fit")
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
-        composition = self._composition()
-        named_experts = composition.checked_experts(self.get_params(deep=False))
-        gate = composition.checked_gate()
         with all_or_nothing(self):
             previous = self._warm_start() if self.warm_start else None
+            if previous is None:
+                for name in ("n_experts_", "n_experts_path_"):
+                    vars(self).pop(name, None)
+            composition = self._composition()
+            named_experts = composition.checked_experts(self.get_params(deep=False))
+            gate = composition.checked_gate()
             X = self._check_X(X, y, reset=True)
             training, targets = check_training_set(
                 X, y, sample_weight, composition.targets, named_experts
@@ -298,6 +311,15 @@ class BaseMixtureOfExperts(
             self._set_targets(targets)
             self._weight_unit_ = training.unit
             random_state = check_random_state(self.random_state)
+            told = []
+            if previous is None and self._chooses_n_experts:
+                own = check_method_params(X, fit_params, training.kept)
+                named_experts, told = self._choose_n_experts(
+                    training,
+                    random_state,
+                    fit_params=own,
+                    given_folds=self._given_folds(training),
+                )
             drawn = rows_of_start(len(training.block.y), random_state)
             n_starts = self.n_init if previous is None else 1
             jobs, starts_jobs = self._jobs(n_starts)
@@ -333,17 +355,45 @@ class BaseMixtureOfExperts(
                     after=partial(self._calibrate, training, learners, random_state),
                 )
             best, order = run.best, self._order(learners, run)
-            self._reached_ = replace(
-                reached, objective=best.objective, penalty=best.penalty
-            )
+            self._reached_ = reached.at(best)
             interpolates = np.zeros(len(order), dtype=bool)
             if best.n_iter:
                 interpolates = find_interpolating(
                     pool, best.estimates.experts, learners.likelihood, random_state
                 )
-            for message, category in warnings_of(self, run, interpolates[order]):
+            for message, category in (
+                *told,
+                *warnings_of(self, run, interpolates[order]),
+            ):
                 warnings.warn(message, category, stacklevel=3)
         return self
+
+    @property
+    def _chooses_n_experts(self):
+        return self.n_experts == "auto" and not self._composition().named
+
+    def _choose_n_experts(self, training, random_state, **how):
+        """Choose the number of experts by trials; see `try_numbers`.
+
+        Returns
+        -------
+        named_experts : list of (str, estimator)
+        warnings : list of (message, category)
+        """
+        for name, given in (
+            ("init", not isinstance(self.init, str)),
+            ("gate", self._composition().gate_is_frozen),
+        ):
+            if given:
+                raise ValueError(
+                    f"n_experts='auto' tries several numbers of experts, but the "
+                    f"{name!r} that is given is for one of them. Set n_experts to it, "
+                    f"or another {name!r}."
+                )
+        trials = try_numbers(self, training, random_state, **how)
+        self.n_experts_, self.n_experts_path_ = trials.chosen(), trials.table()
+        named = self._composition().checked_experts(self.get_params(deep=False))
+        return named, list(trials.warnings())
 
     def _set_targets(self, targets):
         self._targets_ = targets
@@ -363,6 +413,12 @@ class BaseMixtureOfExperts(
         # Given experts are fitted once, for all starts.
         starts_apart = n_starts > 1 and self._composition().specializes
         return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
+
+    def _given_folds(self, training):
+        """The folds of a `cv` that is a splitter or an iterable; else None."""
+        if self.cv is None or isinstance(self.cv, (str, Integral)):
+            return None
+        return training.folds(self.cv, None, classification=is_classifier(self))
 
     def _splits(self, gate, training, random_state):
         """The folds of the experts and of the gate; None means in-sample outputs."""
@@ -452,24 +508,27 @@ class BaseMixtureOfExperts(
         run : Run
         """
         rows, n_experts = learners.experts.rows, len(learners.experts.names)
+        vars(self).setdefault("n_experts_path_", None)
+        # What this warns of is not about a fit.
+        kernels.load()
+        sharing, learnt_sharing = self._sharing(learners.experts, begin.sharing)
         # No closures: both must be such that they can be sent to other processes.
         iterate = partial(
             expectation_maximization,
             rows,
             learners,
-            sharing=self._sharing(n_experts, rows.total_weight),
+            sharing=sharing,
+            learnt_sharing=learnt_sharing,
             tol=self.tol,
             router=self._router(rows, n_experts),
             first_gate=begin.gate,
             first_working_weights=begin.working_weights,
-            first_objective=-np.inf if begin.model is None else begin.model.objective,
+            model=begin.model,
             acceleration=acceleration,
         )
         attributes_of = partial(fitted_attributes, learners, self._keeps_order())
         context = self._init_callback_context(max_subtasks=begin.n_starts)
         context.call_on_fit_task_begin(**hooks)
-        # What this warns of is not about a fit.
-        kernels.load()
         with collect_fit_warnings() as fit_warnings:
             run = best_run(
                 begin.starts,
@@ -493,7 +552,7 @@ class BaseMixtureOfExperts(
             if after is not None and run.best.n_iter:
                 after(run)
         run.fit_warnings = fit_warnings
-        attributes["_likelihood_"] = self._likelihood_
+        attributes.update(gate_=self.gate_, _likelihood_=self._likelihood_)
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         return run
 
@@ -503,10 +562,16 @@ class BaseMixtureOfExperts(
         metadata = {"sample_weight": block.sample_weight} if training.weighted else None
         return {"estimator": self, "X": block.X, "y": block.y, "metadata": metadata}
 
-    def _sharing(self, n_experts, total_weight):
-        return sharing_strength(
-            self.sharing, n_experts, self.n_features_in_, total_weight
-        )
+    def _sharing(self, pool, first=None):
+        """What experts share at first, and what learns it, or None."""
+        if self.sharing != "auto":
+            return self.sharing, None
+        if self.assignment != "soft" or not self._composition().shares_rows:
+            return 0.0, None
+        estimators, outputs = pool.fit_to_all()
+        n_coefficients = count_coefficients(estimators, self.n_features_in_)
+        learnt = LearntSharing(pool.rows, n_coefficients, outputs)
+        return first or learnt.largest, learnt
 
     def _router(self, rows, n_experts):
         return Router(self.assignment, self.capacity_factor, self.overflow)
@@ -575,6 +640,7 @@ class BaseMixtureOfExperts(
             learners.gate.recall(fitted.gate),
             working_weights_of(rows, fitted.likelihood, outputs),
             self._model_before(fitted, posterior, learners, reached),
+            self._next_sharing(),
         )
 
     def _model_before(self, fitted, posterior, learners, reached):
@@ -583,7 +649,7 @@ class BaseMixtureOfExperts(
         # EM gives retired experts another chance, and counts them again.
         if not (before and before.has_params_of(reached) and fitted.active.all()):
             return None
-        pool, objective = learners.experts, before.objective
+        pool, model = learners.experts, before.model
         share, log_likelihood = self.expert_share_, self.log_likelihood_
         if before.rows is None or before.rows != reached.rows:
             if pool.splits is not None or learners.gate.recall(fitted.gate) is None:
@@ -591,29 +657,37 @@ class BaseMixtureOfExperts(
                 # fitted from nowhere has a term that is about its own rows.
                 return None
             share, log_likelihood = posterior.share, posterior.log_likelihood
-            rows, n_experts = pool.rows, len(pool.names)
-            objective = objective_of(
-                posterior,
-                before.penalty,
-                fitted.active,
-                self._router(rows, n_experts).shared(
-                    self._sharing(n_experts, rows.total_weight)
-                ),
-                rows.total_weight,
+            estimates = model.estimates
+            objective, ahead = (
+                objective_of(
+                    posterior, penalty, fitted.active, sharing, pool.rows.total_weight
+                )
+                for penalty, sharing in (
+                    (model.penalty, estimates.sharing),
+                    (model.next_penalty, estimates.next_sharing),
+                )
             )
-        return Iteration(
+            model = replace(
+                model, objective=objective, drift=0.0, next_drift=ahead - objective
+            )
+        return replace(
+            model,
             n_iter=0,
-            estimates=Estimates(
-                [FittedExpert(expert) for expert in fitted.named_experts.values()],
-                fitted.likelihood,
-                fitted.gate,
+            estimates=replace(
+                model.estimates,
+                experts=[FittedExpert(e) for e in fitted.named_experts.values()],
+                likelihood=fitted.likelihood,
+                gate=fitted.gate,
             ),
             posterior=Posterior(None, share, log_likelihood),
             active=fitted.active,
-            objective=objective,
-            penalty=before.penalty,
             load=self.expert_load_,
         )
+
+    def _next_sharing(self):
+        """What the experts would have shared next, had EM gone on."""
+        before = getattr(self, "_reached_", None)
+        return self.sharing_ if before is None else before.model.estimates.next_sharing
 
     # Streams
     # -------
@@ -662,7 +736,20 @@ class BaseMixtureOfExperts(
         )
         random_state = check_random_state(self.random_state)
         if begins:
-            return self._begin_stream(
+            told = []
+            if self._chooses_n_experts:
+                classes = targets.classes
+                named_experts, told = self._choose_n_experts(
+                    training,
+                    random_state,
+                    fit="partial_fit",
+                    fit_params=check_method_params(X, fit_params, training.kept),
+                    **({} if classes is None else {"classes": classes}),
+                )
+                params = self._expert_params(
+                    named_experts, fit_params, X, training.kept, "partial_fit"
+                )
+            return told + self._begin_stream(
                 named_experts, gate, training, params, random_state
             )
         self._go_on(named_experts, training, params, random_state)
@@ -711,7 +798,6 @@ class BaseMixtureOfExperts(
                 rows,
                 len(self.experts_),
                 weight=seen.weight,
-                n_rows=seen.n_rows,
             )
             seen = replace(seen, gate=memory)
         if seen.target is None:
@@ -751,10 +837,12 @@ class BaseMixtureOfExperts(
                 len(pool.names),
                 memory=seen.gate,
                 kept=kept,
-                n_rows=seen.n_rows,
                 offset=offset,
             ),
         )
+        sharing = self.sharing
+        if sharing == "auto":
+            sharing = diluted(self.sharing_, (seen.n_rows + weight) / seen.n_rows)
         stream = online_step(
             Stream(
                 weight=seen.weight,
@@ -770,7 +858,7 @@ class BaseMixtureOfExperts(
             learners,
             gates.log_weights(self.gate_, training.block.X, len(pool.names)),
             kept=kept,
-            sharing=self._sharing(len(pool.names), seen.n_rows + weight),
+            sharing=sharing,
             router=self._router(rows, len(pool.names)),
         )
         # It is no fit to rows that could come again.
@@ -780,6 +868,7 @@ class BaseMixtureOfExperts(
         self.gate_ = stream.gate
         self._likelihood_ = stream.likelihood
         self.expert_share_, self.expert_load_ = stream.share, stream.load
+        self.sharing_ = sharing
         self.log_likelihood_ = float(stream.log_likelihood)
         self._rows_seen_ = RowsSeen(
             seen.n_rows + weight, stream.weight, moments, stream.gate_memory
@@ -1111,12 +1200,20 @@ class BaseMixtureOfExperts(
         named_parts = self._composition().parts()
         if hasattr(self, "experts_"):
             shares = zip(self.named_experts_.items(), self.expert_share_)
-            named_parts = [("gate", self.gate_)] + [
+            named_parts = [(f"gate{self._choice_in_words()}", self.gate_)] + [
                 (f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}", expert)
                 for k, ((name, expert), share) in enumerate(shares)
             ]
         names, parts = [list(column) for column in zip(*named_parts)] or ([], [])
         return VisualBlock("parallel", parts, names=names)
+
+    def _choice_in_words(self):
+        """What is said of a number of experts that was chosen."""
+        if self.n_experts_path_ is None:
+            return ""
+        tried = ", ".join(map(str, self.n_experts_path_["n_experts"]))
+        experts = "expert" if self.n_experts_ == 1 else "experts"
+        return f": {self.n_experts_} {experts}, chosen among {tried}"
 
     def _noise_in_words(self, k):
         """What is said of the noise of an expert where the mixture is shown."""

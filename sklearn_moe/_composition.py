@@ -76,11 +76,23 @@ class Composition:
         """
         if self.unlike or not self.specializes:
             return "auto"
-        n_experts = len(self.experts) if self.named else self.n_experts
+        n_experts = self._n_experts
         if n_experts == 1 or n_rows < FEW_ROWS * n_experts:
             return None
-        isolating = any(isolates_rows(expert) for _, expert in self.expert_parts())
-        return FOLDS_OF_CLONES if isolating else None
+        return FOLDS_OF_CLONES if self._isolates_rows else None
+
+    @property
+    def shares_rows(self):
+        """Whether rows of others can hold experts back, so that they are to share."""
+        return self.specializes and self._n_experts > 1 and not self._isolates_rows
+
+    @property
+    def _n_experts(self):
+        return len(self.experts) if self.named else self.n_experts
+
+    @property
+    def _isolates_rows(self):
+        return any(isolates_rows(expert) for _, expert in self.expert_parts())
 
     @property
     def gate_is_frozen(self):
@@ -124,7 +136,8 @@ class Composition:
             _check_named(self.experts, taken_names)
             named = self.experts
         else:
-            named = [(f"expert{k}", self._expert()) for k in range(self.n_experts)]
+            expert = self._expert()
+            named = [(f"expert{k}", expert) for k in range(self.n_experts)]
         for name, expert in named:
             self._check_expert(name, expert)
         return named

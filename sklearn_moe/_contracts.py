@@ -200,12 +200,17 @@ class Gate(Protocol):
         What the gate sees, standardised and without missing values.
     sample_features : {ndarray, CSR} of shape (n_sample, n_gate_features)
         The same of ``rows.sample``.
+    learns_penalty : bool
+        Whether the strength of a penalty is learnt.
     """
 
     features: Column
     sample_features: Any
+    learns_penalty: bool
 
-    def fit(self, targets: Column, previous: Any) -> tuple[Any, Column]:
+    def fit(
+        self, targets: Column, previous: Any, learn_penalty: bool = True
+    ) -> tuple[Any, Column]:
         """M-step of the gate.
 
         Parameters
@@ -214,6 +219,8 @@ class Gate(Protocol):
             Rows sum to one.
         previous : object or None
             What the last M-step returned, or `recall`.
+        learn_penalty : bool, default=True
+            Whether the strength of a penalty may change for the next M-step.
 
         Returns
         -------
@@ -222,8 +229,11 @@ class Gate(Protocol):
             Logarithm of the gate's weights on the training rows; a new array.
         """
 
-    def penalty(self, fitted: Any) -> float:
-        """The gate's term in the objective, per unit of sample weight."""
+    def penalty(self, fitted: Any, ahead: bool = False) -> float:
+        """The gate's term in the objective, per unit of sample weight.
+
+        `ahead` asks for what it is with the strength of the next M-step.
+        """
 
     def estimator(self, fitted: Any, order: np.ndarray) -> Any:
         """The fitted gate, an estimator, for the experts in this order."""

@@ -1,7 +1,8 @@
 """What a fit of a mixture is given, and what it leaves in the mixture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
+from typing import Any
 
 import joblib
 import numpy as np
@@ -10,13 +11,11 @@ from sklearn.utils import Bunch, check_consistent_length
 
 from sklearn_moe._fit_warnings import summaries
 from sklearn_moe._folds import out_of_fold_splits
+from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import count_rows, count_rows_of_batch
 from sklearn_moe.em import RowsSeen, rows_of_init, starting_points
-
-# The largest fraction of a row that is shared automatically.
-LARGEST_SHARING = 0.5
 
 
 @dataclass(frozen=True)
@@ -129,14 +128,21 @@ def check_routing(assignment, capacity_factor, acceleration):
         )
 
 
-def sharing_strength(sharing, n_experts, n_features, total_weight):
-    """The fraction of each row that all experts share equally.
+def count_coefficients(estimators, n_features):
+    """How many coefficients each fitted expert has, or as many as a plane has."""
+    counts = []
+    for estimator in estimators:
+        try:
+            counts.append(count_parameters(estimator))
+        except CannotCountError:
+            counts.append(n_features + 1)
+    return np.array(counts)
 
-    Automatically each gets as much as so many rows as a plane has coefficients.
-    """
-    if sharing != "auto":
-        return sharing
-    return min(n_experts * (n_features + 1) / total_weight, LARGEST_SHARING)
+
+def diluted(sharing, factor):
+    """What is shared where so many times as many rows share as much as before."""
+    odds = sharing / (1 - sharing) / factor
+    return odds / (1 + odds)
 
 
 # Parameters that say how a mixture is fitted, or predicts, and not what is fitted.
@@ -167,14 +173,13 @@ class Reached:
         Parameters of the mixture and its parts that say what is fitted.
     rows : str or None
         Hash of the training rows; None where no warm start is asked for.
-    objective, penalty : float
-        Of the model that is kept; see `Iteration`.
+    model : Iteration or None
+        The one that is kept, without what is of the size of the rows or of the experts.
     """
 
     params: dict
     rows: str | None
-    objective: float = -np.inf
-    penalty: float = 0.0
+    model: Any = None
 
     @classmethod
     def begun(cls, mixture, block):
@@ -184,6 +189,18 @@ class Reached:
             params.pop(name, None)
         rows = (block.X, block.y, block.sample_weight)
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
+
+    def at(self, iteration):
+        """The same when EM has reached an iteration."""
+        estimates = replace(
+            iteration.estimates,
+            experts=None,
+            likelihood=None,
+            gate=None,
+            working_weights=1.0,
+        )
+        model = replace(iteration, estimates=estimates, posterior=None)
+        return replace(self, model=model)
 
     def has_params_of(self, other):
         """Whether objectives of the two compare, where the rows are the same.
@@ -211,12 +228,14 @@ def fitted_attributes(learners, keeps_order, run):
     first = [] if best.n_iter else [best.objective]
     return {
         "experts_": experts,
+        "n_experts_": len(experts),
         "named_experts_": Bunch(**dict(zip(pool.names, experts))),
         "gate_": learners.gate.estimator(gate, order) if best.n_iter else gate,
         "_likelihood_": best.estimates.likelihood.take(order),
         "_active_": best.active[order],
         "expert_share_": best.posterior.share[order],
         "expert_load_": best.load[order],
+        "sharing_": best.estimates.sharing,
         "overflow_fraction_": np.array(run.overflow_path),
         "log_likelihood_": float(best.posterior.log_likelihood),
         "objective_path_": np.array(first + run.path),

@@ -11,7 +11,12 @@ from sklearn_moe._missing_values import rows_not_finite
 from sklearn_moe._pooling import dispatch, dispatch_to_one, keep_largest
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.em import exclude
-from sklearn_moe.experts import Outputs, has_density, outputs_of_experts
+from sklearn_moe.experts import (
+    Outputs,
+    has_density,
+    outputs_of_experts,
+    values_of,
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,7 @@ class FittedMixture:
         """
         if self.extrapolation == "free":
             return outputs
-        nested = isinstance(outputs, Outputs)
-        values = outputs.values if nested else outputs
+        values = values_of(outputs)
         least, largest = believed(self.target_range)
         out = beyond(_pooled(weights, values), least, largest)
         if not out.any():
@@ -93,7 +97,9 @@ class FittedMixture:
         own = np.reshape(own, (-1, *[1] * (values.ndim - 2)))
         held = hold(values, least, largest, self.active)
         values = np.where(out[:, np.newaxis] & ~own, held, values)
-        return outputs._replace(values=values) if nested else values
+        if isinstance(outputs, Outputs):
+            return outputs._replace(values=values)
+        return values
 
     def expectations(self, X):
         """What each expert expects, shape (n_samples, n_experts, ...)."""

@@ -178,7 +178,7 @@ class ClassTargets:
 
     estimator_type = "classifier"
     shape = ()
-    given_experts_alpha = 0.1
+    given_experts_alpha = "auto"
 
     @property
     def column_labels(self):

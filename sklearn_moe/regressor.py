@@ -1,6 +1,7 @@
 """Mixture of experts for regression."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -8,6 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_moe import gates
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
 from sklearn_moe._distribution import Components, MixtureDistribution
@@ -15,8 +17,14 @@ from sklearn_moe._estimators import distributions
 from sklearn_moe._sklearn import StrOptions, fit_context
 from sklearn_moe._targets import NumberTargets, without_nested
 from sklearn_moe.em import calibrate_likelihood
-from sklearn_moe.experts import has_density, nested_distribution
-from sklearn_moe.likelihoods import NOISES, Noise, noise_model
+from sklearn_moe.experts import has_density, nested_distribution, values_of
+from sklearn_moe.likelihoods import (
+    NOISES,
+    GaussianNoise,
+    HeteroscedasticGaussian,
+    Noise,
+    noise_model,
+)
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
@@ -39,13 +47,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         rows; a :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all; a mixture
         is an expert with its own density. None means
         :class:`~sklearn.linear_model.Ridge`, or what suits the noise.
-    n_experts : int, default=4
-        Number of experts. Not used where `experts` is a list.
+    n_experts : int or "auto", default=4
+        Number of experts. Not used where `experts` is a list. "auto" tries 1, 2, 4, 8,
+        ... up to 32, and no more than leave 20 rows to each, until rows held out are
+        predicted no better by their mean log density, and takes the smallest number
+        within one standard error of the best; see `n_experts_path_`. A third of the
+        rows is held out; of fewer than 400 rows each third in turn, and each fold
+        of a `cv` that is a splitter or an iterable. `partial_fit` chooses by the first
+        batch, and a warm start keeps the number. `init` has to be a name.
     gate : estimator, default=None
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
         one, or any classifier with `predict_proba`, which learns the experts as labels,
         rows repeated and weighted. None means ``SoftmaxGate()``, and
-        ``SoftmaxGate(alpha=0.3, clip=3.5)`` where the experts do not specialise.
+        ``SoftmaxGate(alpha=0.3, clip=3.5)`` where the experts do not specialise; see
+        `calibrate` for what is learnt of the latter after EM.
     combination : {"weighted", "argmax"}, default="weighted"
         Whether a prediction is the mean of the experts' under the gate's weights, or
         that of the expert with the largest weight alone.
@@ -81,14 +96,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     sharing : float or "auto", default="auto"
         Fraction of the weight of each row that is shared equally by all experts, in
         [0, 1). It keeps experts from fitting few rows too closely; 0 is textbook EM.
-        Only for ``assignment="soft"``. "auto" means ``n_experts * (n_features + 1) /
-        sum(sample_weight)``, and no more than 0.5: each expert is held to the rest by
-        as many rows as a linear one has coefficients, which matters less the more rows
-        there are.
+        Only for ``assignment="soft"``. "auto" means that it is learnt, like the penalty
+        of the gate: at most so much that all rows count like one row for each
+        coefficient of an expert, and no more than 0.5; less where the experts
+        contradict each other; 0 for experts that learn rows apart from all others, such
+        as trees, ensembles of them and neighbours, which it cannot hold back.
     specialize : bool or "auto", default="auto"
         Whether EM fits the experts, each to its own rows. If not, they are fitted once,
-        to all rows, and only the gate and the noise are learnt by EM, which then tells
-        which of the given experts is good where. "auto" means False for a list of
+        to all rows, and only the gate and the noise are learnt, which then tell which
+        of the given experts is good where. "auto" means False for a list of
         experts of different kinds, which differ enough as they are, and True else.
     cv : "auto", int, splitter, iterable or None, default="auto"
         How experts are judged in the E-step. None: on the rows that they were fitted
@@ -96,15 +112,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         each row by experts that have not seen it; the final experts are fitted to all
         rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
-        classifier, and None else.
+        classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
+        boosting, nearest neighbours, and what ends in them), where there are 20 rows
+        for each; and None else.
     calibrate : bool or "auto", default="auto"
         Whether the noise is fitted anew after EM, around experts that have not seen the
         row, in five folds or those of `cv`, and with the responsibilities alone. In EM
         it is that of the training rows, which experts know too well, and that of the
         rows that `sharing` gives to an expert, which it knows too little: intervals may
         be too narrow or too wide. It costs as many fits of each expert as there are
-        folds; points are predicted as without. "auto" means True where it costs
-        nothing, since the experts are cross-fitted by `cv` already.
+        folds. Points are predicted as without, but for experts that do not specialise,
+        whose default gate goes on from that of EM to the least squared error: EM seeks
+        the best density, and the mean has other weights. Only for gaussian noise.
+        "auto" means True where it costs nothing, since the experts are cross-fitted by
+        `cv` already.
     init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
@@ -117,8 +138,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         - a clusterer, which sees what the gate sees.
     n_init : int, default=1
         Number of starts. The first is `init`, the others are of the other kinds, then
-        random. The fit with the best objective is kept. One that fails is left out with
-        a warning.
+        random. The fit with the best penalised log-likelihood is kept. One that fails
+        is left out with a warning.
     max_iter : int, default=100
         Largest number of EM iterations of a start.
     tol : float, default=1e-4
@@ -157,6 +178,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         The fitted experts. Clones of one estimator stand in the order of their share,
         the largest first, unless `init` assigns rows to them; named experts stand as
         they were given.
+    n_experts_ : int
+        The number of experts.
+    n_experts_path_ : dict of ndarray or None
+        What ``n_experts="auto"`` has tried, for each number: "n_experts";
+        "log_likelihood", the mean log density of the targets of rows held out, NaN
+        where there were too few rows to try any; "difference", how far that is below
+        the best; and "standard_error" of this difference, from those of the rows. None
+        where the number was given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
     gate_ : estimator
@@ -169,6 +198,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Mean responsibility of each expert for the training rows.
     expert_load_ : ndarray of shape (n_experts,)
         Fraction of the weight of all rows that each expert was trained on.
+    sharing_ : float
+        Fraction of each row that the experts share: given, or learnt.
     overflow_fraction_ : ndarray of shape (`n_iter_`,)
         Fraction of the weight of all rows that trained no expert, in each iteration of
         the best start.
@@ -443,24 +474,45 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return np.round(y) if self.noise_.discrete else y
 
     def _calibrate(self, training, learners, random_state, run):
-        pool = learners.experts
+        pool, block = learners.experts, training.block
         cross_fitted = pool.splits is not None
         if not (cross_fitted if self.calibrate == "auto" else self.calibrate):
             return
         cv = "auto" if self.cv is None else self.cv
         splits = training.folds(cv, random_state, classification=False)
-        block, fitted = training.block, self._fitted()
+        order, best = self._order(learners, run), run.best.estimates
+        out_of_fold = pool.out_of_fold(best.experts, order, splits)
+        if self._pools_for_squared_error():
+            self.gate_ = gates.squared_error_gate(
+                learners.gate,
+                replace(best.gate, parameters=best.gate.parameters[order]),
+                block,
+                values_of(out_of_fold),
+                self._active_,
+                splits,
+            )
+        fitted = self._fitted()
         outputs = fitted.outputs(block.X, block.y)
         self._likelihood_ = calibrate_likelihood(
             pool.rows,
             learners.likelihood,
-            pool.out_of_fold(
-                run.best.estimates.experts, self._order(learners, run), splits
-            ),
+            out_of_fold,
             fitted.log_gate(block.X),
             fitted.posterior(block.X, block.encoded_y, outputs)[0],
             self.tol,
         )
+
+    def _pools_for_squared_error(self):
+        """Whether the experts and nothing else are given.
+
+        A gate of the user is as EM fits it. The squared error belongs to gaussian
+        noise.
+        """
+        gaussian = isinstance(
+            noise_model(self.noise), (GaussianNoise, HeteroscedasticGaussian)
+        )
+        given = not self._composition().specializes
+        return given and gaussian and self.gate is None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

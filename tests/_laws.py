@@ -18,6 +18,7 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sklearn_moe
+from sklearn_moe._estimators import isolates_rows
 
 PACKAGE = Path(sklearn_moe.__file__).parent
 LEVELS = (0.01, 0.3, 0.5, 0.9, 0.999)
@@ -280,6 +281,8 @@ def a_fit_over_partitions_says_the_same(scenario, fitted):
         or (mixture.cv, mixture.assignment, mixture.init) != ("auto", "soft", "tree")
         or mixture.n_init > 1
         or mixture.acceleration is not None
+        # One machine judges such experts by rows that they have not seen.
+        or isolates_rows(mixture.experts)
     ):
         return
     parts = getattr(sklearn_moe.dask, type(mixture).__name__)()

@@ -16,7 +16,7 @@ hypothesis.settings.register_profile(
     "sklearn-moe",
     derandomize=True,
     deadline=None,
-    max_examples=20,
+    max_examples=10,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("sklearn-moe")

@@ -305,7 +305,7 @@ def test_a_weight_of_two_equals_the_row_twice(Mixture):
     ids=lambda value: type(value).__name__,
 )
 def test_experts_that_do_not_climb_keep_the_best_iterate(Mixture, expert):
-    mixture = fitted(Mixture, expert, max_iter=20, sharing=0.05)
+    mixture = fitted(Mixture, expert, max_iter=20, sharing=0.05, cv=None)
     log_density = mixture.score_samples(ROWS, TARGETS[Mixture])
     np.testing.assert_allclose(log_density.sum(), mixture.log_likelihood_)
     assert mixture.objective_path_.max() >= mixture.objective_path_[0]
@@ -347,10 +347,12 @@ def test_an_expert_that_dies_again_and_again_is_retired():
     class OneSidedGate:
         """A gate that never trusts its last expert."""
 
-        def fit(self, responsibilities, previous):
+        learns_penalty = False
+
+        def fit(self, responsibilities, previous, learn_penalty=True):
             return None, np.tile([-0.7, -0.7, -200.0], (len(responsibilities), 1))
 
-        def penalty(self, fitted):
+        def penalty(self, fitted, ahead=False):
             return 0.0
 
     X, y, weights = ROWS, TARGETS[MixtureOfExpertsRegressor], np.ones(200)

@@ -12,7 +12,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from sklearn_moe import (
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    SoftmaxGate,
+)
 
 
 def regression():
@@ -88,7 +92,15 @@ class Interrupt(Watcher):
 @both
 def test_a_fit_is_starts_of_iterations(Mixture):
     watcher = Watcher()
-    mixture = Mixture(n_experts=2, max_iter=2, tol=1e9, n_init=2, random_state=0)
+    mixture = Mixture(
+        n_experts=2,
+        gate=SoftmaxGate(alpha=0.01),
+        sharing=0.05,
+        max_iter=2,
+        tol=1e9,
+        n_init=2,
+        random_state=0,
+    )
     mixture.set_callbacks(watcher).fit(*PROBLEMS[Mixture]())
     assert watcher.events == [
         "setup",
@@ -123,7 +135,10 @@ def test_callbacks_change_nothing_in_the_fit(Mixture):
 def test_the_mixture_of_each_iteration_is_kept_apart(Mixture):
     X, y = PROBLEMS[Mixture]()
     watcher = Watcher()
-    mixture = Mixture(n_experts=2, random_state=0).set_callbacks(watcher).fit(X, y)
+    mixture = Mixture(
+        n_experts=2, gate=SoftmaxGate(alpha=0.01), sharing=0.05, random_state=0
+    )
+    mixture.set_callbacks(watcher).fit(X, y)
     log_likelihoods = [
         fitted.score_samples(X, y).sum()
         for task_name, fitted in watcher.fitted

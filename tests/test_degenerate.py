@@ -81,12 +81,15 @@ def assert_sound(moe, X, y):
     assert np.isfinite(moe.log_likelihood_)
 
 
+# What is sound after some iterations is so after many.
 def regressor(n_experts=2, **params):
-    return MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0, **params)
+    params = {"max_iter": 20, "random_state": 0, **params}
+    return MixtureOfExpertsRegressor(n_experts=n_experts, **params)
 
 
 def classifier(n_experts=2, **params):
-    return MixtureOfExpertsClassifier(n_experts=n_experts, random_state=0, **params)
+    params = {"max_iter": 20, "random_state": 0, **params}
+    return MixtureOfExpertsClassifier(n_experts=n_experts, **params)
 
 
 X = features()
@@ -145,7 +148,7 @@ WEIGHTS = {
     "all 1e12": np.full(60, 1e12),
     "all 1e300": np.full(60, 1e300),
 }
-HOW_MANY = pytest.mark.parametrize("n_experts", [1, 2, 4])
+HOW_MANY = pytest.mark.parametrize("n_experts", [1, 4])
 ONE_AND_MANY = pytest.mark.parametrize("n_experts", [1, 3])
 
 
@@ -382,7 +385,7 @@ def test_an_outlier_in_the_target_gets_an_expert_of_its_own():
 def test_experts_without_work_are_retired_with_a_warning():
     told = rf"Experts expert\d.* {RETIRED}: predictions do without them"
     with pytest.warns(UserWarning, match=told):
-        regressor(5).fit(X, 2 * X[:, 0] + 1)
+        regressor(5, max_iter=100).fit(X, 2 * X[:, 0] + 1)
 
 
 @pytest.mark.parametrize(

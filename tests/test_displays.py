@@ -595,7 +595,8 @@ def test_a_star_marks_the_iteration_that_was_kept():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_iteration_that_is_marked_is_that_of_the_fitted_mixture():
     # Trees do not climb all the way, so that the best iteration is not the last.
-    params = {"experts": DecisionTreeRegressor(max_depth=2, random_state=0)}
+    tree = DecisionTreeRegressor(max_depth=2, random_state=0)
+    params = {"experts": tree, "cv": None, "gate": SoftmaxGate(alpha=1e-3)}
     moe = fitted(**params)
     kept = ConvergenceDisplay.from_estimator(moe).best_iteration_
     assert 1 < kept < moe.n_iter_

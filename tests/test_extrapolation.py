@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge, SGDRegressor
 
 from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate
 from sklearn_moe._extrapolation import hold
+from sklearn_moe._statistics import TargetMoments
 
 FAR = np.array([[-50.0], [50.0]])
 
@@ -181,6 +182,17 @@ def test_a_row_without_weight_does_not_widen_the_range():
     assert (mixture.predict(FAR) < 1.2).all()
 
 
+def test_the_range_of_rows_in_many_places_is_that_of_all():
+    y = np.random.default_rng(0).normal(size=(100, 2))
+    weights = np.ones(100)
+    parts = [
+        TargetMoments.of(y[rows], weights[rows]) for rows in (slice(60), slice(60, 100))
+    ]
+    both = 0.5 * parts[0] + parts[1]
+    np.testing.assert_array_equal(both.least, y.min(axis=0))
+    np.testing.assert_array_equal(both.largest, y.max(axis=0))
+
+
 def test_a_stream_widens_the_range():
     X = rows()
     mixture = MixtureOfExpertsRegressor(
@@ -214,3 +226,10 @@ def test_an_impossible_row_does_not_ruin_the_score():
     assert mixture.score(impossible, y[1500:]) > 0.95
     mixture.set_params(extrapolation="free")
     assert mixture.score(impossible, y[1500:]) < 0.9
+
+
+def test_an_unknown_rule_is_refused_after_the_fit_too(disagreeing):
+    disagreeing.set_params(extrapolation="never")
+    with pytest.raises(ValueError, match=r"extrapolation.*'agreed'.*'never'"):
+        disagreeing.predict(FAR)
+    disagreeing.set_params(extrapolation="agreed")

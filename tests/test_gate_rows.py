@@ -199,13 +199,11 @@ def test_moments_of_classes_add_up(covariance_type, seed):
 
 def resumed(gate, batches, n_experts, kept=1.0):
     """A gate fitted to the first batch, and taught the others; a column of weights."""
-    weight = n_rows = batches[0].total_weight
+    weight = batches[0].total_weight
     targets = [weights_and_targets(b.n_samples, n_experts)[1] for b in batches]
     first = bound(gate, batches[0], n_experts)
     estimator = first.estimator(first.fit(targets[0], None)[0], np.arange(n_experts))
-    memory = remember_gate(
-        estimator, batches[0], n_experts, weight=weight, n_rows=n_rows
-    )
+    memory = remember_gate(estimator, batches[0], n_experts, weight=weight)
     for rows, wanted in zip(batches[1:], targets[1:]):
         online = resume_gate(
             estimator,
@@ -213,13 +211,11 @@ def resumed(gate, batches, n_experts, kept=1.0):
             n_experts,
             memory=memory,
             kept=kept,
-            n_rows=n_rows,
             offset=0.5,
         )
         fitted, found = online.fit(wanted, None)
         estimator = online.estimator(fitted, np.arange(n_experts))
         memory = online.memory(fitted)
-        n_rows += rows.total_weight
     return estimator, found
 
 
@@ -254,11 +250,9 @@ def test_frozen_gates_and_gates_of_one_expert_stay_as_they_are_in_a_stream():
     alone = bound(SoftmaxGate(), rows, 1)
     alone = alone.estimator(alone.fit(np.ones((60, 1)), None)[0], np.arange(1))
     for gate, n_experts in ((frozen, 2), (alone, 1)):
-        memory = remember_gate(gate, rows, n_experts, weight=60.0, n_rows=60.0)
+        memory = remember_gate(gate, rows, n_experts, weight=60.0)
         assert memory is None
-        online = resume_gate(
-            gate, rows, n_experts, memory=memory, kept=0.5, n_rows=60.0, offset=0.5
-        )
+        online = resume_gate(gate, rows, n_experts, memory=memory, kept=0.5, offset=0.5)
         _, targets = weights_and_targets(60, n_experts)
         fitted, _ = online.fit(targets, None)
         assert online.estimator(fitted, np.arange(n_experts)) is gate

@@ -346,8 +346,9 @@ def test_em_climbs_the_joint_likelihood_of_rows_and_targets(
 
 def test_the_objective_is_the_joint_likelihood_of_rows_and_targets(iris):
     X, y = iris
-    mixture = MixtureOfExpertsRegressor(n_experts=2, gate=GaussianGate(), sharing=0)
-    mixture.fit(X, y)
+    mixture = MixtureOfExpertsRegressor(
+        n_experts=2, gate=GaussianGate(), sharing=0, extrapolation="free"
+    ).fit(X, y)
     gate = mixture.gate_
     density = [
         prior * stats.norm(mean, np.sqrt(variance)).pdf(X).prod(axis=1)

@@ -1,11 +1,13 @@
 """Boosted experts get a few trees in each iteration of EM, instead of all anew."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone, is_classifier
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -16,7 +18,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from xgboost import XGBClassifier, XGBRegressor
+from xgboost import XGBClassifier, XGBRegressor, XGBRFRegressor
 
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
@@ -25,6 +27,8 @@ from sklearn_moe import (
 )
 from sklearn_moe._estimators import GrowingFit, growth_of
 from sklearn_moe._estimators.growing import growing_sizes
+from sklearn_moe._rows import Block, LocalRows, TrainingWeights
+from sklearn_moe.experts import ExpertPool, Predictions, fitter_of
 from sklearn_moe.experts.growing import N_FITS
 
 SIZE = 12
@@ -203,7 +207,10 @@ def test_a_pipeline_prepares_rows_as_its_first_fit_has_learnt():
         RandomForestRegressor(),
         GradientBoostingRegressor(n_iter_no_change=5),
         LGBMRegressor(boosting_type="dart"),
+        LGBMRegressor(boosting_type="rf"),
         XGBRegressor(booster="dart"),
+        XGBRFRegressor(),
+        TransformedTargetRegressor(LGBMRegressor()),
         make_pipeline(LGBMRegressor(), FunctionTransformer()),
     ],
 )
@@ -285,3 +292,39 @@ def test_labels_of_any_kind_grow():
     mixture = mixture_of(CLASSIFIERS[1], cv=None).fit(X, y)
     assert {n_trees(expert) for expert in mixture.experts_} == {SIZE}
     assert mixture.score(X, y) > 0.8
+
+
+def test_a_generator_of_random_numbers_goes_on_drawing():
+    X, y = data()
+    seeds = np.random.RandomState(3)
+    booster = LGBMRegressor(**LIGHTGBM, random_state=seeds)
+    mixture = mixture_of(booster, cv=None).fit(X, y)
+    assert {n_trees(expert) for expert in mixture.experts_} == {SIZE}
+
+
+def test_an_expert_that_is_given_other_rows_begins_anew():
+    X, y = data()
+    block = Block(X, y, y, np.ones(len(y)))
+    booster = GradientBoostingRegressor(n_estimators=SIZE, learning_rate=1.0)
+    pool = ExpertPool(
+        [("first", booster), ("second", booster)],
+        LocalRows(block),
+        Predictions(()),
+        fitter=partial(fitter_of, max_iter=3),
+        random_state=np.random.RandomState(0),
+    )
+    right = (X[:, 0] > 0).astype(float)
+    weights = TrainingWeights.of_block(block, np.column_stack([right, 1 - right]))
+    active = np.ones(2, dtype=bool)
+    fitted = None
+    for _ in range(3):
+        fitted, _ = pool.fit(weights, active, fitted)
+    assert not pool.grows(fitted, active)
+    swapped = TrainingWeights.of_block(block, np.column_stack([1 - right, right]))
+    again, _ = pool.fit(swapped, active, pool.begin_anew(fitted, [0]))
+    assert again[1].estimator is fitted[1].estimator
+    assert n_trees(again[0].estimator) == 3
+    own = right == 0
+    assert np.abs(again[0].estimator.predict(X[own]) - y[own]).mean() < 1
+    assert pool.grows(again, active)
+    assert not pool.grows(again, np.array([False, True]))

@@ -60,7 +60,7 @@ def test_two_levels_find_more_than_one():
     y = TARGETS[MixtureOfExpertsRegressor]
     one = MixtureOfExpertsRegressor(n_experts=2, init=ROWS[:, 0] > 0).fit(ROWS, y)
     two = fitted(MixtureOfExpertsRegressor, piped=False)
-    assert one.score(ROWS, y) < 0.8 < two.score(ROWS, y)
+    assert one.score(ROWS, y) < 0.85 < two.score(ROWS, y)
 
 
 @both
@@ -84,7 +84,9 @@ def test_the_likelihood_of_a_mixture_is_its_own_density(Mixture):
     expected = np.logaddexp.reduce(joint, axis=1)
     np.testing.assert_allclose(mixture.score_samples(ROWS, y), expected, atol=1e-12)
     np.testing.assert_allclose(
-        mixture.responsibilities(ROWS, y), np.exp(joint - expected[:, np.newaxis])
+        mixture.responsibilities(ROWS, y),
+        np.exp(joint - expected[:, np.newaxis]),
+        atol=1e-12,
     )
     assert mixture.log_likelihood_ == pytest.approx(expected.sum())
 
@@ -256,8 +258,8 @@ def test_a_frozen_mixture_has_its_own_density(Mixture, piped):
     given = last_step(inner).score_samples(rows, y)
     weights, posterior = mixture.predict_gate(ROWS), mixture.responsibilities(ROWS, y)
     np.testing.assert_allclose(
-        np.log(weights[:, 0]) + given - mixture.score_samples(ROWS, y),
-        np.log(posterior[:, 0]),
+        weights[:, 0] * np.exp(given - mixture.score_samples(ROWS, y)),
+        posterior[:, 0],
         atol=1e-9,
     )
 

@@ -19,7 +19,7 @@ LAYERS = [
     {"_inner_mixture"},
     {"classifier", "regressor"},
     {"_base"},
-    {"_composition", "_criteria", "_fitting", "_prediction"},
+    {"_composition", "_criteria", "_fitting", "_number_of_experts", "_prediction"},
     {"_targets"},
     {"_extrapolation", "_pooling", "em"},
     {"_distribution", "experts", "gates", "likelihoods"},

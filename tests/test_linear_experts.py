@@ -147,12 +147,12 @@ def mixture(experts=LINEAR[0], **params):
 
 @each_linear
 def test_only_the_first_fit_of_a_mixture_is_that_of_the_estimators(expert, fits):
-    mixture(expert).fit(X, Y)
+    mixture(expert, sharing=0.05).fit(X, Y)
     assert fits == {type(expert): 3}
 
 
 def test_a_subclass_is_fitted_by_itself(fits):
-    moe = mixture(OwnRidge()).fit(X, Y)
+    moe = mixture(OwnRidge(), sharing=0.05).fit(X, Y)
     assert fits == {OwnRidge: 3 * moe.n_iter_}
 
 
@@ -405,7 +405,7 @@ def test_so_it_is_with_weights_of_rows():
 
 def test_each_expert_has_its_own_penalty(fits):
     experts = [("weak", Ridge(1e-3)), ("strong", Ridge(1e3)), ("none", Ridge(0))]
-    assert_same_mixture(mixture(experts))
+    assert_same_mixture(mixture(experts, sharing=0.05))
     assert fits[Ridge] == 3
 
 

@@ -270,8 +270,9 @@ def test_load_balancing_evens_out_the_load_of_a_skewed_problem(assignment):
         np.ptp(
             MixtureOfExpertsRegressor(
                 n_experts=2,
-                gate=SoftmaxGate(load_balance=strength),
+                gate=SoftmaxGate(alpha=0.00125, load_balance=strength),
                 assignment=assignment,
+                sharing=0.01,
                 init=rare,
             )
             .fit(X, y)

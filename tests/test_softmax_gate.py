@@ -234,7 +234,7 @@ def test_rows_whose_logits_overflow_have_the_weights_of_the_limit(dtype, contain
 
 def test_stopping_early_warns_and_names_the_remedy(iris):
     with pytest.warns(ConvergenceWarning, match="increase max_iter or alpha"):
-        SoftmaxGate(max_iter=1).fit(*iris)
+        SoftmaxGate(alpha=1e-3, max_iter=1).fit(*iris)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_fit_that_is_kept_and_did_not_warn_has_no_summary(
 ):
     monkeypatch.setattr(TroubledAtFirst, "n_fits", 0)
     # Two experts, which are fitted once in each iteration.
-    model = mixture(TroubledAtFirst(), cv=None, max_iter=max_iter)
+    model = mixture(TroubledAtFirst(), cv=None, sharing=0, max_iter=max_iter)
     assert len(told(model)) == n_told
 
 

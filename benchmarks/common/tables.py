@@ -88,11 +88,54 @@ MORE_CLASSIFICATION = {
     "taxi": ("modeldata", "taxi", "tip", [], None),
     "travel": ("Ecdat", "Mode", "choice", [], None),
 }
+# Tables of 10,000 rows and more, which no default is chosen by.
+LARGE_REGRESSION = {
+    "baseball": ("plyr", "baseball", "r", ["id", "team"], None),
+    "chemistry": ("mlmRev", "Chem97", "score", ["lea", "school", "student"], None),
+    "diamonds, large": ("ggplot2", "diamonds", "price", [], np.log),
+    "flights": (
+        *("nycflights13", "flights", "air_time"),
+        ["dep_time", "arr_time", "arr_delay", "tailnum", "flight", "time_hour"],
+        None,
+    ),
+    "food budgets": ("Ecdat", "BudgetFood", "wfood", [], None),
+    "movies": (
+        *("ggplot2movies", "movies", "rating"),
+        ["title", *(f"r{k}" for k in range(1, 11))],
+        None,
+    ),
+    "storms": ("dplyr", "storms", "pressure", ["name", "status", "category"], None),
+    "wages 1988": ("AER", "CPS1988", "wage", [], np.log),
+    "wages of women": ("sampleSelection", "nlswork", "ln_wage", ["idcode"], None),
+    "weather": ("nycflights13", "weather", "temp", ["dewp", "time_hour"], None),
+}
+LARGE_CLASSIFICATION = {
+    "accidents": ("DAAG", "nassCDS", "dead", ["caseid", "injSeverity"], None),
+    "credit cards": ("causaldata", "credit_cards", "LateSept", [], None),
+    "fertility": ("AER", "Fertility2", "morekids", [], None),
+    "health insurance": ("Ecdat", "HI", "hhi", ["whi", "hhi2"], None),
+    "labour supply": (
+        *("wooldridge", "labsup", "worked"),
+        ["weeks", "hours", "labinc", "faminc", "nonmomi"],
+        None,
+    ),
+    "police stops": (
+        *("carData", "MplsStops", "problem"),
+        ["idNum", "date", "MDC", "neighborhood"],
+        None,
+    ),
+    "rodents": ("ratdat", "surveys", "sex", ["record_id"], None),
+    "tuna": ("Ecdat", "Tuna", "Tuna.choice", ["Tuna.hid", "Tuna.id"], None),
+    "votes 2016": ("stevedata", "TV16", "votetrump", ["uid"], None),
+    "young drivers": ("Stat2Data", "YouthRisk2007", "ride.alc.driver", [], None),
+}
+ALL_REGRESSION = REGRESSION | MORE_REGRESSION | LARGE_REGRESSION
+ALL_CLASSIFICATION = CLASSIFICATION | MORE_CLASSIFICATION | LARGE_CLASSIFICATION
 
 
 def is_classification(name):
     """Tell whether a table is about classes."""
-    return name in CLASSIFICATION or name in MORE_CLASSIFICATION
+    return name in ALL_CLASSIFICATION
 
 
 def is_held_out(name):
@@ -106,7 +149,7 @@ def load(name, max_rows):
     Parameters
     ----------
     name : str
-        A key of `REGRESSION`, `CLASSIFICATION`, or of more of them.
+        A key of `ALL_REGRESSION` or `ALL_CLASSIFICATION`.
     max_rows : int
         A larger table is sampled, always the same way.
 
@@ -115,7 +158,7 @@ def load(name, max_rows):
     X : DataFrame
     y : ndarray
     """
-    tables = REGRESSION | CLASSIFICATION | MORE_REGRESSION | MORE_CLASSIFICATION
+    tables = ALL_REGRESSION | ALL_CLASSIFICATION
     source, table, target, dropped, transform = tables[name]
     if callable(source):
         frame, target = source(as_frame=True).frame, "target"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from inspect import signature
+from numbers import Integral
 from operator import attrgetter
 
 import numpy as np
@@ -65,7 +66,10 @@ def growth_of(estimator):
         return None if stops else Growth("n_estimators", attrgetter("n_estimators_"))
     taken = signature(booster.fit).parameters
     if "xgb_model" in taken and booster.booster in ADDITIVE:
-        return Growth("n_estimators", _rounds_of_xgboost, "xgb_model")
+        # Forests have all their trees in one round.
+        boosts = booster.get_num_boosting_rounds() > 1
+        growth = Growth("n_estimators", _rounds_of_xgboost, "xgb_model")
+        return growth if boosts else None
     if "init_model" in taken and getattr(booster, "boosting_type", "") in ADDITIVE:
         return Growth("n_estimators", attrgetter("n_estimators_"), "init_model")
     return None
@@ -170,8 +174,9 @@ class GrowingFit(WeightedFit):
         else:
             grown, arguments = deepcopy(unfitted), {growth.argument: fitted}
             size, kept = self._n_trees, {"random_state": self._seed}
-            # The same seed again would draw the same rows and columns for all steps.
-            grown.set_params(random_state=self._seed + n_before)
+            if isinstance(self._seed, Integral):
+                # It would draw the same rows and columns again.
+                grown.set_params(random_state=self._seed + n_before)
         grown.set_params(**{growth.size: size})
         grown.fit(X, y, sample_weight=weights, **arguments)
         return grown.set_params(**kept, **{growth.size: self._size})

@@ -87,6 +87,7 @@ class DaskMixture:
     """
 
     _dask_constraints: dict = {
+        "n_experts": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(STARTS)), HasMethods("fit_predict")],
         "max_rows_per_expert": [Interval(Integral, 1, None, closed="left"), None],
         "persist": ["boolean"],

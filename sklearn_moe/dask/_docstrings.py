@@ -7,6 +7,9 @@ from textwrap import dedent, indent
 # What parameters and attributes are on a cluster, where it is not what they are in
 # memory.
 ENTRIES = {
+    "n_experts": """n_experts : int, default=4
+    Number of experts. Not used where `experts` is a list. To have it chosen, fit the
+    local mixture with ``n_experts="auto"`` to a sample of the rows.""",
     "gate": """gate : estimator, default=None
     A :class:`~sklearn_moe.SoftmaxGate`, a :class:`~sklearn_moe.GaussianGate`, a
     pipeline that ends in one of them, or a gate of your own that learns from sums.
@@ -25,7 +28,8 @@ ENTRIES = {
     How EM begins: as in the local mixture. A clusterer is shown a sample of the
     rows, which the others follow.""",
     "n_init": """n_init : int, default=1
-    Number of starts, one after the other. The fit with the best objective is kept.""",
+    Number of starts, one after the other. The fit with the best
+    penalised log-likelihood is kept.""",
     "persist": """persist : bool, default=True
     Whether the workers keep the rows, and what EM knows of each, from one pass to
     the next: in memory, and on disk where that is full. If not, the collections are
@@ -36,6 +40,8 @@ ENTRIES = {
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seeds the start, the rows that travel, and the experts whose own `random_state`
     is None.""",
+    "n_experts_path_": """n_experts_path_ : None
+    The number of experts was given.""",
     "log_likelihood_": """log_likelihood_ : float
     Weighted log-likelihood of the training rows.""",
 }

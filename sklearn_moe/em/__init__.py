@@ -4,6 +4,7 @@ from sklearn_moe.em.loop import calibrate_likelihood, expectation_maximization
 from sklearn_moe.em.online import RowsSeen, Stream, kept_fraction, online_step
 from sklearn_moe.em.restarts import Shared, best_run
 from sklearn_moe.em.routing import Router, exclude
+from sklearn_moe.em.sharing import LearntSharing, unit_sharing
 from sklearn_moe.em.starting_rules import STARTS
 from sklearn_moe.em.starts import (
     initial_responsibilities,
@@ -27,6 +28,7 @@ __all__ = [
     "Estimates",
     "Iteration",
     "Learners",
+    "LearntSharing",
     "Posterior",
     "Router",
     "RowsSeen",
@@ -45,5 +47,6 @@ __all__ = [
     "rows_of_init",
     "rows_of_start",
     "starting_points",
+    "unit_sharing",
     "working_weights_of",
 ]

@@ -28,7 +28,8 @@ def expectation_maximization(
     router=BY_RESPONSIBILITY,
     first_gate=None,
     first_working_weights=1.0,
-    first_objective=-np.inf,
+    model=None,
+    learnt_sharing=None,
     acceleration=None,
 ):
     r"""Iterate EM until it converges.
@@ -42,7 +43,10 @@ def expectation_maximization(
         \qquad c = \frac{\rho}{K (1 - \rho)},
 
     where :math:`\Omega` is the penalty of the gate, so that the objective rises as
-    long as experts and likelihood maximise exactly and no expert dies.
+    long as experts and likelihood maximise exactly and no expert dies. Where the
+    strength of the penalty, or the sharing, is learnt, it is another objective in each
+    iteration: the growth under the strengths of an iteration is what counts, and what
+    their change does to the objective by itself is left out.
 
     Parameters
     ----------
@@ -63,9 +67,12 @@ def expectation_maximization(
         The `previous` of the gate's first fit.
     first_working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the experts' first fit.
-    first_objective : float, default=-inf
-        That of the model with which EM begins, where it is known: the first change is
-        the growth since then.
+    model : Iteration, default=None
+        The model with which EM begins, where its objective is known: the first change
+        is the growth since then.
+    learnt_sharing : LearntSharing, default=None
+        Learns what is shared in the next iteration; `sharing` is that of the first.
+        None means that it stays.
     acceleration : {"squarem"}, default=None
         How to need fewer iterations; see `squarem`. None means EM as it is.
 
@@ -76,21 +83,27 @@ def expectation_maximization(
     """
     posterior = Posterior.given(rows, responsibilities)
     n_experts = len(posterior.share)
+    reached = ("objective", "drift", "next_drift", "change", "learns")
+    before = {} if model is None else {name: getattr(model, name) for name in reached}
     step = EMStep(
         rows,
         learners,
         router,
         n_experts,
-        sharing=sharing,
         tol=tol,
-        first_objective=first_objective,
+        learnt_sharing=learnt_sharing,
+        first_objective=before.get("objective", -np.inf),
     )
     start = Iteration(
         n_iter=0,
-        estimates=Estimates(gate=first_gate, working_weights=first_working_weights),
+        estimates=Estimates(
+            gate=first_gate,
+            working_weights=first_working_weights,
+            next_sharing=router.shared(sharing),
+        ),
         posterior=posterior,
         active=np.ones(n_experts, dtype=bool),
-        objective=first_objective,
+        **before,
     )
     iterations = (squarem if acceleration == "squarem" else plain)(step, start)
     # These are large, and of no use after the first iteration.

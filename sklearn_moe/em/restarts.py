@@ -113,7 +113,7 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
     Returns
     -------
     run : Run
-        The one with the best objective, the first of equals. Where a callback stops the
+        The one with the best level, the first of equals. Where a callback stops the
         starts, those after it do not count, even if they ran at the same time.
 
     Raises
@@ -138,7 +138,7 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
             failures[number] = run.error
         else:
             paths.append(run.path)
-            if winner is None or run.best.objective > winner.best.objective:
+            if winner is None or run.best.level > winner.best.level:
                 winner = run
         if stop:
             break

@@ -17,6 +17,14 @@ from sklearn_moe._statistics import Sums
 from sklearn_moe.em.dead_experts import DeadExperts
 from sklearn_moe.em.routing import exclude
 
+# The strengths of penalties are learnt from the first iteration on that follows a
+# change of the objective of less than this, in nats a row, or than so many times the
+# tolerance, and in any case after so many iterations: experts find their rows under
+# soft borders before these are judged.
+SMALL_CHANGE = 1e-3
+LEAST_FACTOR = 10
+LATEST_LEARNING = 30
+
 # Experts that do not maximise the likelihood exactly (trees, resampled or cross-fitted
 # ones) need not climb. EM stops after this many iterations without a new best.
 PATIENCE = 5
@@ -49,12 +57,18 @@ class Estimates:
         What the M-steps of the learners returned.
     working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the next fit of the experts.
+    sharing : float, default=0
+        What the experts have shared of each row.
+    next_sharing : float, default=0
+        What they share in the next M-step.
     """
 
     experts: Any = None
     likelihood: Any = None
     gate: Any = None
     working_weights: Any = 1.0
+    sharing: float = 0.0
+    next_sharing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,8 @@ class Posterior:
     log_prob : ndarray of shape (n_experts,) or float
         Weighted sum of the log density of the targets under each expert; 0 where it is
         not needed.
+    squares : ndarray of shape (n_experts,) or float
+        Weighted sum of the squared responsibilities; 0 where it is not needed.
     """
 
     responsibilities: Any
@@ -81,6 +97,7 @@ class Posterior:
     log_likelihood: float = -np.inf
     row_log_likelihood: Any = None
     log_prob: Any = 0.0
+    squares: Any = 0.0
 
     @classmethod
     def given(cls, rows, responsibilities):
@@ -103,13 +120,25 @@ class Iteration:
     active : ndarray of shape (n_experts,), bool
         False for the experts that were retired.
     objective : float
-        The penalised log-likelihood that EM climbs.
+        The penalised log-likelihood that EM climbs, less the `drift`.
+    drift : float
+        By how much it has changed because the strengths of penalties were learnt, and
+        not the estimates: what is left can be compared from iteration to iteration.
+    next_drift : float
+        The drift of the iteration that follows.
+    level : float
+        What is left of the log-likelihood beyond what the penalties would be by
+        themselves. It can be compared from start to start.
     penalty : float
         The gate's term in it, per unit of weight.
+    next_penalty : float
+        What that is with the strength of the next M-step.
     change : float
         Growth of the objective since the iteration that this one went on from, per unit
         of weight; infinite where that is not known, and where an expert was
         reinitialised.
+    learns : bool
+        Whether the strengths of penalties are learnt.
     converged : bool
         Whether the change is below the tolerance, or the objective has stopped rising.
     load : ndarray of shape (n_experts,)
@@ -125,8 +154,13 @@ class Iteration:
     posterior: Posterior
     active: np.ndarray
     objective: float = -np.inf
+    drift: float = 0.0
+    next_drift: float = 0.0
+    level: float = -np.inf
     penalty: float = 0.0
+    next_penalty: float = 0.0
     change: float = np.inf
+    learns: bool = False
     converged: bool = False
     load: Any = None
     overflow_fraction: float = 0.0
@@ -142,8 +176,11 @@ class EMStep:
     learners : Learners
     router : Router
     n_experts : int
-    sharing, tol, first_objective : float
+    tol : float
+    learnt_sharing : LearntSharing or None
         See `expectation_maximization`.
+    first_objective : float
+        That of the model with which EM begins.
     """
 
     def __init__(
@@ -153,15 +190,18 @@ class EMStep:
         router,
         n_experts,
         *,
-        sharing,
         tol,
+        learnt_sharing=None,
         first_objective=-np.inf,
     ):
         self.rows = rows
         self.learners = learners
         self.router = router
-        self.sharing = router.shared(sharing)
+        self.learnt_sharing = learnt_sharing
         self.tol = tol
+        self._learns_strengths = (
+            learnt_sharing is not None or learners.gate.learns_penalty
+        )
         self.dead_experts = DeadExperts(rows, n_experts)
         self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 
@@ -188,7 +228,8 @@ class EMStep:
             # Not before every expert has been fitted once.
             posterior, reinitialised = self._without_dead_experts(previous.posterior)
         active = self.dead_experts.active
-        experts = previous.estimates.experts
+        before = previous.estimates
+        experts, sharing = before.experts, before.next_sharing
         if reinitialised:
             experts = learners.experts.begin_anew(experts, reinitialised)
 
@@ -198,34 +239,60 @@ class EMStep:
             rows.map(
                 TrainingWeights.of_block,
                 routed.weights,
-                self.sharing,
-                previous.estimates.working_weights,
+                sharing,
+                before.working_weights,
             ),
             active,
             experts,
         )
-        weights = rows.map(TrainingWeights.of_block, routed.weights, self.sharing)
+        weights = rows.map(TrainingWeights.of_block, routed.weights, sharing)
         likelihood, log_prob = fit_likelihood(
             rows, learners.likelihood, outputs, weights
         )
         working_weights = working_weights_of(rows, likelihood, outputs)
         # Memory is counted in arrays of this size: it is released before the next.
         del outputs
-        gate, log_gate = learners.gate.fit(routed.targets, previous.estimates.gate)
-        estimates = Estimates(experts, likelihood, gate, working_weights)
+        learns = previous.learns or self._begins_to_learn(previous)
+        gate, log_gate = learners.gate.fit(
+            routed.targets, before.gate, learn_penalty=learns
+        )
 
         # E-step
         interrupted = ahead is None and posterior is not previous.posterior
-        posterior = e_step(rows, log_gate, log_prob, active, sums=bool(self.sharing))
+        posterior = e_step(rows, log_gate, log_prob, active, sums=bool(sharing))
+        del log_gate, log_prob
+
+        # Strengths of the penalties
+        next_sharing, divergence = sharing, None
+        if sharing and self.learnt_sharing is not None:
+            # Starts are compared by it, whether it is learnt from or not.
+            divergence = self.learnt_sharing.divergence(posterior, likelihood, active)
+            if learns:
+                next_sharing = self.learnt_sharing.learn(
+                    sharing, divergence, posterior, active
+                )
+        estimates = Estimates(
+            experts, likelihood, gate, working_weights, sharing, next_sharing
+        )
 
         penalty = learners.gate.penalty(gate)
-        objective = objective_of(
-            posterior, penalty, active, self.sharing, rows.total_weight
+        penalised = objective_of(posterior, penalty, active, sharing, rows.total_weight)
+        level = penalised
+        if divergence is not None:
+            strength = sharing_strength(sharing, len(active))
+            level = objective_of(posterior, penalty, active, 0.0, rows.total_weight)
+            level -= strength * divergence
+        next_penalty = learners.gate.penalty(gate, ahead=True)
+        ahead_of = objective_of(
+            posterior, next_penalty, active, next_sharing, rows.total_weight
         )
-        before = -np.inf if reinitialised else previous.objective
-        change = (objective - before) / rows.total_weight
+        objective = penalised - previous.next_drift
+        change = (objective - previous.objective) / rows.total_weight
+        if reinitialised:
+            change = np.inf
         stale = self._is_stale(objective, anew=bool(reinitialised))
-        settled = stale or (ahead is None and abs(change) < self.tol)
+        still = abs(change) < self.tol and self._has_settled(previous)
+        settled = stale or (ahead is None and still)
         self._n_iter += 1
         return Iteration(
             n_iter=self._n_iter,
@@ -233,14 +300,40 @@ class EMStep:
             posterior=posterior,
             active=active,
             objective=objective,
+            drift=previous.next_drift,
+            next_drift=ahead_of - objective,
+            level=level,
             penalty=penalty,
+            next_penalty=next_penalty,
             change=change,
+            learns=learns,
             # A step of what is being built may change little.
             converged=settled and not learners.experts.grows(experts, active),
             load=routed.load,
             overflow_fraction=routed.overflow_fraction,
             interrupted=interrupted,
         )
+
+    def _begins_to_learn(self, previous):
+        """Whether the experts have all but found their rows."""
+        if not self._learns_strengths:
+            # There is nothing to wait for.
+            return True
+        experts = previous.estimates.experts
+        if experts is not None and self.learners.experts.grows(
+            experts, previous.active
+        ):
+            # What is being built is judged by the borders as they are: it cannot wait.
+            return True
+        small = max(SMALL_CHANGE, LEAST_FACTOR * self.tol)
+        return previous.change < small or previous.n_iter >= LATEST_LEARNING
+
+    def _has_settled(self, previous):
+        """Whether the strengths of the penalties have stopped changing."""
+        if self._learns_strengths and not previous.learns:
+            return False
+        drift = previous.next_drift - previous.drift
+        return abs(drift) < self.tol * self.rows.total_weight
 
     def _without_dead_experts(self, posterior):
         """The posterior to go on with, and the experts that were reinitialised."""
@@ -277,9 +370,14 @@ def objective_of(posterior, penalty, active, sharing, total_weight):
     """
     objective = posterior.log_likelihood - total_weight * penalty
     if sharing:
-        strength = sharing / (len(active) * (1 - sharing))
+        strength = sharing_strength(sharing, len(active))
         objective += strength * posterior.log_prob[active].sum()
     return objective
+
+
+def sharing_strength(sharing, n_experts):
+    """How often all rows count for each expert; see `expectation_maximization`."""
+    return sharing / (n_experts * (1 - sharing))
 
 
 def fit_likelihood(rows, likelihood, outputs, weights):
@@ -331,7 +429,7 @@ def e_step(rows, log_gate, log_prob, active, *, sums=False):
     active : ndarray of shape (n_experts,), bool
         The other experts are responsible for nothing.
     sums : bool, default=False
-        Whether `log_prob` is to be summed up.
+        Whether the sums that sharing needs are made.
 
     Returns
     -------
@@ -345,6 +443,7 @@ def e_step(rows, log_gate, log_prob, active, *, sums=False):
         total.log_likelihood,
         rows.map(field, found, "row_log_likelihood"),
         total.log_prob,
+        total.squares,
     )
 
 
@@ -354,7 +453,8 @@ class PosteriorSums(Sums):
 
     log_likelihood: float
     responsibilities: np.ndarray
-    log_prob: Any
+    log_prob: Any = 0.0
+    squares: Any = 0.0
 
 
 class BlockPosterior(NamedTuple):
@@ -377,9 +477,15 @@ def _posterior_of_block(block, log_gate, log_prob, active, sums):
             log_likelihood,
             weights @ responsibilities,
             weights @ log_prob if sums else 0.0,
+            _weighted_squares(weights, responsibilities) if sums else 0.0,
         ),
     )
 
 
+def _weighted_squares(weights, responsibilities):
+    # No array of the size of the responsibilities in between.
+    return np.einsum("n,nk,nk->k", weights, responsibilities, responsibilities)
+
+
 def _column_sums(block, responsibilities):
-    return PosteriorSums(0.0, block.sample_weight @ responsibilities, 0.0)
+    return PosteriorSums(0.0, block.sample_weight @ responsibilities)

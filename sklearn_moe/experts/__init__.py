@@ -12,6 +12,7 @@ from sklearn_moe.experts.outputs import (
     Predictions,
     Probabilities,
     outputs_of_experts,
+    values_of,
 )
 from sklearn_moe.experts.pool import ExpertPool, FittedExpert
 
@@ -27,4 +28,5 @@ __all__ = [
     "mixture_within",
     "nested_distribution",
     "outputs_of_experts",
+    "values_of",
 ]

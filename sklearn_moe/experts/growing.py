@@ -9,7 +9,7 @@ their own rows by heart when these are judged by them.
 from sklearn_moe._estimators import GrowingFit, WeightedFit, growth_of
 
 # All trees are there after this many iterations.
-N_FITS = 10
+N_FITS = 8
 
 
 def fitter_of(estimator, random_state, *, max_iter):

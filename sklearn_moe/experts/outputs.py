@@ -223,6 +223,11 @@ def stack_outputs(outputs, names):
     return Outputs(values, np.stack([_densities(o) for o in outputs], axis=1))
 
 
+def values_of(outputs):
+    """What experts predict (n_samples, n_experts, ...), without densities."""
+    return outputs.values if isinstance(outputs, Outputs) else outputs
+
+
 def join_folds(outputs, order, *, with_density):
     """Join the outputs of one expert for the rows of all folds.
 

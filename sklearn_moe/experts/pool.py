@@ -93,6 +93,9 @@ class ExpertPool:
         fit_params=None,
     ):
         self.names = [name for name, _ in named_experts]
+        # Clones of one estimator are the same object here.
+        given = [id(expert) for _, expert in named_experts]
+        self._first_alike = [given.index(own) for own in given]
         self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
         self.rows = rows
         self.splits = splits
@@ -146,6 +149,29 @@ class ExpertPool:
             settled = dict(enumerate(fitted))
         self._settled = settled
         return fitted, self._outputs([f.estimator for f in fitted], outputs)
+
+    def fit_to_all(self):
+        """Fit the experts to all rows, clones of one estimator only once.
+
+        Returns
+        -------
+        estimators : list of fitted estimators
+        outputs : column of shape (n_samples, n_experts, ...) or of Outputs
+            What they predict for the training rows.
+        """
+        weights = {k: None for k in set(self._first_alike) if not self.frozen[k]}
+        # They are only about fits that nobody will have.
+        with collect_fit_warnings():
+            found = self._gather(weights, None, None, predict=self.rows.in_one_block)
+        fitted = {k: (self._fitters[k], None) for k in range(len(self.names))}
+        fitted |= {k: own[:2] for k, own in found.items()}
+        estimators, outputs = zip(*(fitted[k] for k in self._first_alike))
+        n_experts = len(estimators)
+        if n_experts > 1 and set(self._first_alike) == {0} and not self._has_density(0):
+            # One for all: nothing is copied.
+            alone = self._outputs(estimators[:1], outputs[:1])
+            return list(estimators), self.rows.map(_repeat, alone, n_experts)
+        return list(estimators), self._outputs(estimators, outputs)
 
     def train(self, weights, active, estimators):
         """M-step of fitted experts that learn a batch; see `fit`.
@@ -288,8 +314,10 @@ class ExpertPool:
     def _join(self, k, outputs, splits):
         """The output of one expert for all rows, from those for the folds."""
         order = np.argsort(np.concatenate([test for _, test in splits]))
-        with_density = has_density(self._fitters[k].estimator)
-        return join_folds(outputs, order, with_density=with_density)
+        return join_folds(outputs, order, with_density=self._has_density(k))
+
+    def _has_density(self, k):
+        return not self.frozen[k] and has_density(self._fitters[k].estimator)
 
     # Experts that grow
     # -----------------
@@ -414,6 +442,11 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
         held_out = safe_indexing(block.X, test), block.y[test]
         output = output_of_expert(estimator, *held_out, output_of)
         return estimator if can_grow(task.fitter) else None, output
+
+
+def _repeat(block, outputs, n_experts):
+    """The outputs of one expert as those of several."""
+    return np.broadcast_to(outputs, (len(outputs), n_experts, *outputs.shape[2:]))
 
 
 def _output_of_block(block, estimator, output_of):

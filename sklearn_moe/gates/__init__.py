@@ -4,7 +4,8 @@
 place. `bind_gate` binds a gate to the rows that EM fits it to, wherever they lie, and
 `resume_gate` binds a fitted one to a batch of a stream; what is bound has the methods
 of `sklearn_moe._contracts.Gate`. `remember_gate` is what a stream remembers of a gate
-that has been fitted to rows at once.
+that has been fitted to rows at once. `squared_error_gate` pools given experts for the
+least squared error.
 """
 
 from sklearn_moe.gates._binding import (
@@ -21,6 +22,7 @@ from sklearn_moe.gates._estimator import sorted_labels
 from sklearn_moe.gates._features import numbers_of
 from sklearn_moe.gates.gaussian import GaussianGate
 from sklearn_moe.gates.softmax import SoftmaxGate, softmax_columns
+from sklearn_moe.gates.squared_error import squared_error_gate
 
 __all__ = [
     "GaussianGate",
@@ -36,4 +38,5 @@ __all__ = [
     "resume_gate",
     "softmax_columns",
     "sorted_labels",
+    "squared_error_gate",
 ]

@@ -44,7 +44,7 @@ def bind_gate(gate, rows, n_experts, *, random_state, splits=None):
     )
 
 
-def resume_gate(estimator, rows, n_experts, *, memory, kept, n_rows, offset):
+def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
     """Bind a fitted gate to a batch of a stream; see `sklearn_moe._contracts.Gate`.
 
     Its `fit` goes on from the fitted gate, for all rows, and ``memory(fitted)`` is what
@@ -62,8 +62,6 @@ def resume_gate(estimator, rows, n_experts, *, memory, kept, n_rows, offset):
         What `remember_gate`, or the gate of the batch before, has returned.
     kept : float
         What is left of the weight of the rows before.
-    n_rows : float
-        Weight of all rows before, however old: what there is against a prior.
     offset : float
         In [0, 1); the randomness of a resample, for a classifier without weights.
     """
@@ -73,19 +71,18 @@ def resume_gate(estimator, rows, n_experts, *, memory, kept, n_rows, offset):
         n_experts,
         memory=memory,
         kept=kept,
-        n_rows=n_rows,
         offset=offset,
     )
 
 
-def remember_gate(estimator, rows, n_experts, *, weight, n_rows):
+def remember_gate(estimator, rows, n_experts, *, weight):
     """The memory of a fitted gate, as if all rows before had been like these.
 
-    `weight` is that of the rows before, each counted less the older it is, and `n_rows`
-    the same, however old they are. A gate that looks after itself has the memory None.
+    `weight` is that of the rows before, each counted less the older it is. A gate that
+    looks after itself has the memory None.
     """
     return _resumed_class(estimator, n_experts).remember(
-        estimator, rows, n_experts, weight=weight, n_rows=n_rows
+        estimator, rows, n_experts, weight=weight
     )
 
 

@@ -64,7 +64,10 @@ class BaseGate(ClassifierMixin, BaseEstimator):
         -------
         log_weights : ndarray of shape (n_samples, n_classes)
         """
-        return self._log_weights(X)
+        log_weights = self._log_weights(X)
+        # In single precision, too, it is the logarithm of what `predict_proba` returns.
+        log_weights[np.exp(log_weights) == 1] = 0
+        return log_weights
 
     def predict_proba(self, X):
         """Weights of the classes.

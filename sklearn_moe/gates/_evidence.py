@@ -1,15 +1,15 @@
-"""The strength of a softmax gate's penalty, learnt by maximising the evidence.
+r"""The strength of a softmax gate's penalty, learnt by maximising the evidence.
 
 The penalty is minus the logarithm of a normal prior of the weights, and the evidence is
 the probability of the labels when the weights are integrated out [1]_. Close to its
-maximum, with n the number of rows and :math:`\\lambda` the eigenvalues of the mean
+maximum, with n the number of rows and :math:`\lambda` the eigenvalues of the mean
 information about the weights W,
 
 .. math::
-    \\gamma = \\sum_i \\frac{\\lambda_i}{\\lambda_i + \\alpha}, \\qquad
-    \\alpha = \\frac{\\gamma}{n \\lVert W \\rVert^2},
+    \gamma = \sum_i \frac{\lambda_i}{\lambda_i + \alpha}, \qquad
+    \alpha = \frac{\gamma}{n \lVert W \rVert^2},
 
-where :math:`\\gamma` is the number of weights that the rows determine. The information
+where :math:`\gamma` is the number of weights that the rows determine. The information
 is taken to be a Kronecker product of the covariance of the labels and that of the
 features [2]_. Where labels are not known, and responsibilities stand for them, what
 they would tell beyond the responsibilities is not in the rows: the information that is
@@ -31,8 +31,8 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe.gates._hessian import scale_rows
 
-# Where learning begins: borders between experts form before they are judged.
-FIRST_ALPHA = 1e-5
+# Where learning begins. Borders that are soft at first can still move.
+FIRST_ALPHA = 1e-2
 
 # By so much it changes at most from one M-step to the next.
 LARGEST_FACTOR = 2.0

@@ -23,7 +23,7 @@ def cross_entropy_hessian(design, sample_weight, probabilities):
     root_weight = np.sqrt(sample_weight)
     for first in range(0, len(probabilities), HESSIAN_BATCH_SIZE):
         rows = slice(first, first + HESSIAN_BATCH_SIZE)
-        scaled = _scale_rows(design[rows], root_weight[rows])
+        scaled = scale_rows(design[rows], root_weight[rows])
         by_class = _times_each(scaled, probabilities[rows, :-1])
         hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
         same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
@@ -85,7 +85,8 @@ def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
     return direction.reshape(gradient.shape)
 
 
-def _scale_rows(rows, factors):
+def scale_rows(rows, factors):
+    """Multiply each row, of a dense or a sparse matrix, by its factor."""
     if sparse.issparse(rows):
         return sparse.diags_array(factors) @ rows
     return factors[:, np.newaxis] * rows
@@ -95,7 +96,7 @@ def _times_each(rows, probabilities):
     """The rows times the probability of each class, next to each other."""
     if sparse.issparse(rows):
         return sparse.hstack(
-            [_scale_rows(rows, column) for column in probabilities.T], format="csr"
+            [scale_rows(rows, column) for column in probabilities.T], format="csr"
         )
     products = probabilities[:, :, np.newaxis] * rows[:, np.newaxis]
     return products.reshape(len(rows), -1)

@@ -22,11 +22,14 @@ class Memory:
         Moments of the columns that the gate sees.
     surrogate : Surrogate or None
         It stands for the mean cross-entropy of the rows, for a softmax gate.
+    information : ndarray of shape (n_experts, n_experts) or None
+        Mean covariance of the labels, for a softmax gate that learns its penalty.
     """
 
     weight: float
     moments: Moments
     surrogate: Any = None
+    information: Any = None
 
     def __rmul__(self, factor):
         return replace(self, weight=factor * self.weight, moments=factor * self.moments)

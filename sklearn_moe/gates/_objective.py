@@ -1,7 +1,8 @@
 """The objective of the softmax gate, a sum over rows, and Newton's method for it."""
 
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,13 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe import kernels
 from sklearn_moe._statistics import Sums
+from sklearn_moe.gates._evidence import (
+    MAX_FEATURES,
+    feature_products,
+    feature_spectrum,
+    label_information,
+    learnt_alpha,
+)
 from sklearn_moe.gates._hessian import (
     conjugate_gradients,
     cross_entropy_hessian,
@@ -176,21 +184,73 @@ class SoftmaxObjective:
     def __init__(self, columns, standards, n_classes, alpha, load_balance, past=None):
         self._rows = columns.rows
         self.standards = standards
-        self._past, total_weight = None, self._rows.total_weight
+        self._past, self._total_weight = None, self._rows.total_weight
+        self._past_information = None
         if past is not None:
             self._past = past.surrogate.moved(standards)
-            total_weight = past.weight + total_weight
-        self._share = self._rows.total_weight / total_weight
-        self.seen = columns.then(_see, standards, total_weight).kept()
+            self._past_information = past.information
+            self._total_weight += past.weight
+        self._share = self._rows.total_weight / self._total_weight
+        self.seen = columns.then(_see, standards, self._total_weight).kept()
         self._drawn = {}
         self._shape = n_classes, len(standards.scale) + 1
+        self._load_balance = load_balance
+        self._penalise(alpha)
+
+    def _penalise(self, alpha):
         ridge = np.full(self._shape[1], alpha)
         # The penalty of the intercept is zero.
         ridge[-1] = 0
         # Two opposite rows of half the size describe one logit: doubling makes their
         # penalty that of the logit.
-        self._ridge = 2 * ridge if n_classes == 2 else ridge
-        self._loss = LossFunction(self._ridge, load_balance)
+        self._ridge = 2 * ridge if self._shape[0] == 2 else ridge
+        self._loss = LossFunction(self._ridge, self._load_balance)
+
+    def with_alpha(self, alpha):
+        """The same objective with another strength of the penalty."""
+        other = copy(self)
+        other._penalise(alpha)
+        return other
+
+    def l2_penalty(self, parameters):
+        """The L2 penalty of some parameters."""
+        return self._loss.of_parameters(parameters)[0]
+
+    def information(self, log_weights, targets=None):
+        """Mean over all rows of the covariance of the labels.
+
+        Parameters
+        ----------
+        log_weights : column of shape (n_samples, n_classes)
+            Where the gate fits.
+        targets : column of shape (n_samples, n_classes), default=None
+            Given where they stand for labels that nobody knows; see
+            `label_information`.
+
+        Returns
+        -------
+        information : ndarray of shape (n_classes, n_classes)
+        """
+        found = self._rows.total(
+            label_information, self.seen.of_all, log_weights, targets
+        )
+        if self._past_information is not None:
+            found = found + (1 - self._share) * self._past_information
+        return found
+
+    def learnt_alpha(self, alpha, parameters, information):
+        """The strength of the penalty by the evidence; see `learnt_alpha`."""
+        return learnt_alpha(
+            alpha, parameters, information, self._spectrum, self._total_weight
+        )
+
+    @cached_property
+    def _spectrum(self):
+        """Eigenvalues of the covariance of the features."""
+        n_features = self._shape[1] - 1
+        if n_features > MAX_FEATURES:
+            return np.ones(n_features)
+        return feature_spectrum(self._rows.total(feature_products, self.seen.of_all))
 
     def solve(self, targets, start=None, max_iter=100, tol=1e-6, rtol=0.0):
         """Minimise by Newton's method with a backtracking line search.

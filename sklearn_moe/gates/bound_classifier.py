@@ -70,6 +70,8 @@ class BoundClassifier:
         are.
     """
 
+    learns_penalty = False
+
     def __init__(self, fitter, rows, features, splits=None):
         self.features = self.sample_features = features
         self._fitter = fitter
@@ -82,7 +84,7 @@ class BoundClassifier:
         features = BoundSoftmax.bind(SoftmaxGate(), rows, n_experts).features
         return cls(WeightedFit(gate, random_state), rows, features, splits)
 
-    def fit(self, targets, previous):
+    def fit(self, targets, previous, learn_penalty=True):
         """Fit the classifier, or one for each fold."""
         block = self._rows.sample
         if self._splits is None:
@@ -105,7 +107,7 @@ class BoundClassifier:
             log_weights[test] = of_fold
         return ClassifierFit(targets, None), log_weights
 
-    def penalty(self, fitted):
+    def penalty(self, fitted, ahead=False):
         """Zero: what a classifier penalises is its own."""
         return 0.0
 
@@ -157,7 +159,7 @@ class ResumedGate:
     def remember(cls, estimator, rows, n_experts, **_):
         """Nothing: the estimator remembers what it has to."""
 
-    def fit(self, targets, previous):
+    def fit(self, targets, previous, learn_penalty=True):
         """Learn the batch, where there is anything to learn."""
         gate, block = self._estimator, self._rows.sample
         if self._n_experts > 1 and not isinstance(last_step(gate), FrozenEstimator):
@@ -176,7 +178,7 @@ class ResumedGate:
         # The weights of a batch are needed only before it is learnt.
         return gate, None
 
-    def penalty(self, fitted):
+    def penalty(self, fitted, ahead=False):
         return 0.0
 
     def estimator(self, fitted, order):

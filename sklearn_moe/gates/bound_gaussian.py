@@ -49,6 +49,8 @@ class BoundGaussian:
         Memory of all rows of a stream up to now.
     """
 
+    learns_penalty = False
+
     def __init__(self, gate, columns, past=None, memory=None):
         self._gate = gate
         self._gaussian = last_step(gate)
@@ -82,7 +84,7 @@ class BoundGaussian:
         )
 
     @classmethod
-    def remember(cls, estimator, rows, n_experts, *, weight, n_rows):
+    def remember(cls, estimator, rows, n_experts, *, weight):
         """The memory of a fitted gate; see `remember_gate`."""
         moments = gate_columns(estimator, rows).moments()
         return Memory(weight, (weight / rows.total_weight) * moments)
@@ -95,7 +97,7 @@ class BoundGaussian:
     def sample_features(self):
         return self._design.of_sample
 
-    def fit(self, targets, previous):
+    def fit(self, targets, previous, learn_penalty=True):
         """Find the regions, in closed form."""
         rows, design = self._rows, self._design.of_all
         moments = rows.total(
@@ -111,7 +113,7 @@ class BoundGaussian:
         log_density = rows.total(log_density_of, log_joint, log_weights, largest)
         return GaussianFit(regions, log_density / rows.total_weight), log_weights
 
-    def penalty(self, fitted):
+    def penalty(self, fitted, ahead=False):
         return -fitted.log_density
 
     def estimator(self, fitted, order):

@@ -31,12 +31,24 @@ class SoftmaxFit:
         Coefficients on standardised features, the intercepts last.
     penalty : float
         The gate's term in the objective, per unit of sample weight.
+    next_penalty : float
+        What that is with `next_alpha`.
+    alpha : float
+        The strength of the L2 penalty in it.
+    next_alpha : float
+        That of the next M-step.
+    information : ndarray of shape (n_experts, n_experts) or None
+        What the rows tell of the weights, where alpha is learnt; see `_evidence`.
     memory : Memory or None
         Memory of all rows of a stream up to now.
     """
 
     parameters: np.ndarray
     penalty: float
+    next_penalty: float
+    alpha: float
+    next_alpha: float
+    information: np.ndarray | None = None
     memory: Memory | None = None
 
 
@@ -69,14 +81,12 @@ class BoundSoftmax:
         return cls(gate, softmax._objective(columns, n_experts))
 
     @classmethod
-    def resume(cls, estimator, rows, n_experts, *, memory, kept, n_rows, **_):
+    def resume(cls, estimator, rows, n_experts, *, memory, kept, **_):
         """Bind a fitted gate to a batch of a stream; see `resume_gate`."""
         past = kept * memory
         columns, softmax = gate_columns(estimator, rows), copy(last_step(estimator))
         moments = past.moments + columns.moments()
-        objective = softmax._objective(
-            columns, n_experts, moments, n_rows + rows.total_weight, past
-        )
+        objective = softmax._objective(columns, n_experts, moments, past)
         return cls(
             with_last_step(estimator, softmax),
             objective,
@@ -85,11 +95,11 @@ class BoundSoftmax:
         )
 
     @classmethod
-    def remember(cls, estimator, rows, n_experts, *, weight, n_rows):
+    def remember(cls, estimator, rows, n_experts, *, weight):
         """The memory of a fitted gate; see `remember_gate`."""
         columns, softmax = gate_columns(estimator, rows), copy(last_step(estimator))
         moments = (weight / rows.total_weight) * columns.moments()
-        objective = softmax._objective(columns, n_experts, moments, n_rows)
+        objective = softmax._objective(columns, n_experts, moments)
         parameters = _standing(softmax, objective).parameters
         if parameters.size > MAX_PARAMETERS:
             raise ValueError(
@@ -103,7 +113,11 @@ class BoundSoftmax:
         surrogate = objective.surrogate(
             parameters, objective.log_weights(parameters), gradient
         )
-        return Memory(weight, moments, surrogate)
+        return Memory(weight, moments, surrogate, softmax._information_)
+
+    @property
+    def learns_penalty(self):
+        return last_step(self._gate).alpha == "auto"
 
     @property
     def features(self):
@@ -114,30 +128,54 @@ class BoundSoftmax:
     def sample_features(self):
         return self._objective.seen.of_sample.design[:, :-1]
 
-    def fit(self, targets, previous):
+    def fit(self, targets, previous, learn_penalty=True):
         """Go a few Newton steps, from where the last M-step ended."""
-        start = previous or self._start
-        solution, log_weights = self._objective.solve(
+        gate, start = last_step(self._gate), previous or self._start
+        alpha = gate.alpha_
+        if gate.alpha == "auto" and start is not None:
+            alpha = start.next_alpha
+        objective = self._objective.with_alpha(alpha)
+        solution, log_weights = objective.solve(
             targets,
             None if start is None else start.parameters,
             STEPS_PER_M_STEP,
-            last_step(self._gate).tol,
+            gate.tol,
             GRADIENT_PER_M_STEP,
         )
         parameters, loss, memory = solution.parameters, solution.loss, self._memory
+        next_alpha, information = alpha, None
+        if self.learns_penalty and learn_penalty:
+            information = objective.information(log_weights, targets)
+            next_alpha = self._objective.learnt_alpha(alpha, parameters, information)
+        next_penalty = loss.penalty + (
+            objective.with_alpha(next_alpha).l2_penalty(parameters)
+            - objective.l2_penalty(parameters)
+        )
         if memory is not None:
-            surrogate = self._objective.surrogate(
-                parameters, log_weights, loss.gradient
-            )
-            memory = replace(memory, surrogate=surrogate)
-        return SoftmaxFit(parameters, loss.penalty, memory), log_weights
+            surrogate = objective.surrogate(parameters, log_weights, loss.gradient)
+            memory = replace(memory, surrogate=surrogate, information=information)
+        fitted = SoftmaxFit(
+            parameters,
+            loss.penalty,
+            next_penalty,
+            alpha,
+            next_alpha,
+            information,
+            memory,
+        )
+        return fitted, log_weights
 
-    def penalty(self, fitted):
-        return fitted.penalty
+    def penalty(self, fitted, ahead=False):
+        return fitted.next_penalty if ahead else fitted.penalty
 
     def estimator(self, fitted, order):
         softmax = copy(last_step(self._gate))
         softmax.classes_ = np.arange(len(order))
+        softmax.alpha_, softmax._next_alpha_ = fitted.alpha, fitted.next_alpha
+        information = fitted.information
+        if information is not None:
+            information = information[np.ix_(order, order)]
+        softmax._information_ = information
         softmax._set_parameters(self._objective.standards, fitted.parameters[order])
         return with_last_step(self._gate, softmax)
 
@@ -155,7 +193,8 @@ class BoundSoftmax:
 def _standing(softmax, objective):
     """The parameters of a fitted gate on features standardised as in the objective."""
     parameters = objective.standards.from_input_units(softmax.coef_, softmax.intercept_)
-    return SoftmaxFit(parameters, np.nan)
+    alphas = softmax.alpha_, softmax._next_alpha_
+    return SoftmaxFit(parameters, np.nan, np.nan, *alphas)
 
 
 def _features_of(block, seen):

@@ -21,12 +21,15 @@ from sklearn_moe.gates._columns import (
     outlier_bounds,
 )
 from sklearn_moe.gates._estimator import BaseGate
+from sklearn_moe.gates._evidence import FIRST_ALPHA
 from sklearn_moe.gates._features import gate_features
 from sklearn_moe.gates._objective import SoftmaxObjective
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
 
-# The strongest penalty that is chosen automatically.
-LARGEST_ALPHA = 0.1
+# The strength of a penalty is learnt when its logarithm changes by less than this, or
+# after so many fits.
+SETTLED = 1e-3
+MAX_STRENGTHS = 100
 
 
 class SoftmaxGate(BaseGate):
@@ -50,8 +53,12 @@ class SoftmaxGate(BaseGate):
     ----------
     alpha : float or "auto", default="auto"
         Strength of the L2 penalty, relative to the mean cross-entropy. "auto" means
-        ``n_features / 2 / sum(sample_weight)``, and no more than 0.1: a prior on the
-        coefficients that many rows outweigh.
+        that it is learnt: it maximises the evidence for the prior that the penalty
+        stands for [3]_, so that labels which change sharply with the features get
+        sharp borders, and labels that do not depend on them a flat gate. In a mixture
+        it is 0.01 until EM has all but converged, so that experts find their rows under
+        soft borders, and learnt along with all else then, by a factor of two at most in
+        each iteration.
     clip : float, default=None
         A number that lies farther from the mean of its column than this many standard
         deviations counts as lying just there, in `fit` as in predictions: a row far
@@ -68,11 +75,12 @@ class SoftmaxGate(BaseGate):
         mean weight that the gate gives to it: the gate is pushed away from classes that
         have many rows.
     max_iter : int, default=100
-        Largest number of Newton iterations of `fit`.
+        Largest number of Newton iterations of `fit`, for each `alpha` that it tries.
     tol : float, default=1e-8
         The iterations stop when no element of the gradient is larger than this.
     warm_start : bool, default=False
-        Whether `fit` starts at the coefficients of the previous fit.
+        Whether `fit` starts at the coefficients of the previous fit, and at its
+        `alpha_` where that is learnt.
 
     Attributes
     ----------
@@ -87,7 +95,7 @@ class SoftmaxGate(BaseGate):
         Turns the columns of a frame that do not hold numbers into numbers; None where
         there were none. The columns of `coef_` are those of its output.
     alpha_ : float
-        Strength of the penalty.
+        Strength of the penalty, given or learnt.
     bounds_ : ndarray of shape (2, n_features)
         Least and largest number of each column that is not clipped.
     feature_mean_ : ndarray of shape (n_features,)
@@ -110,6 +118,8 @@ class SoftmaxGate(BaseGate):
     .. [2] W. Fedus, B. Zoph and N. Shazeer (2021). Switch transformers: scaling to
        trillion parameter models with simple and efficient sparsity. JMLR 23, equation
        4.
+    .. [3] D. J. C. MacKay (1992). The evidence framework applied to classification
+       networks. Neural Computation 4(5), 720-736.
 
     Examples
     --------
@@ -119,8 +129,8 @@ class SoftmaxGate(BaseGate):
     >>> trust = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
     >>> gate = SoftmaxGate().fit(X, trust)
     >>> gate.predict_proba([[0.0], [3.0]]).round(2)
-    array([[0.82, 0.18],
-           [0.23, 0.77]])
+    array([[0.72, 0.28],
+           [0.33, 0.67]])
     """
 
     bound_class = BoundSoftmax
@@ -154,11 +164,28 @@ class SoftmaxGate(BaseGate):
 
     def _fit_block(self, block):
         shape, start = (len(self.classes_), block.X.shape[1]), None
+        goes_on = getattr(self, "coef_", np.empty(0)).shape == shape
+        before = self.alpha_ if self.warm_start and goes_on else None
         columns = GateColumns(LocalRows(block), block.X, block.X)
         objective = self._objective(columns, len(self.classes_))
-        if self.warm_start and getattr(self, "coef_", np.empty(0)).shape == shape:
+        if before is not None:
             start = objective.standards.from_input_units(self.coef_, self.intercept_)
-        solution, _ = objective.solve(block.y, start, self.max_iter, self.tol)
+            self.alpha_ = before if self.alpha == "auto" else self.alpha_
+        self.n_iter_, self._information_ = 0, None
+        for _ in range(MAX_STRENGTHS):
+            solution, log_weights = objective.with_alpha(self.alpha_).solve(
+                block.y, start, self.max_iter, self.tol
+            )
+            start = solution.parameters
+            self.n_iter_ += solution.n_iter
+            if self.alpha != "auto":
+                break
+            self._information_ = objective.information(log_weights)
+            alpha = objective.learnt_alpha(self.alpha_, start, self._information_)
+            if abs(np.log(alpha / self.alpha_)) < SETTLED:
+                break
+            self.alpha_ = alpha
+        self._next_alpha_ = self.alpha_
         if not solution.converged:
             warnings.warn(
                 f"SoftmaxGate stopped at max_iter={self.max_iter} before the gradient "
@@ -166,7 +193,6 @@ class SoftmaxGate(BaseGate):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self.n_iter_ = solution.n_iter
         self._set_parameters(objective.standards, solution.parameters)
 
     def decision_function(self, X):
@@ -221,11 +247,11 @@ class SoftmaxGate(BaseGate):
             logits *= distance
         return np.maximum(logits, np.finfo(columns.dtype).min)
 
-    def _objective(self, columns, n_classes, moments=None, n_rows=None, past=None):
-        """What is to be minimised; learns the bounds and the strength of the penalty.
+    def _objective(self, columns, n_classes, moments=None, past=None):
+        """What is to be minimised; learns the bounds, and where alpha begins.
 
-        In a stream, `moments` are those of the columns of all rows up to now, `n_rows`
-        is the weight of all, however old, and `past` the memory of the rows before.
+        In a stream, `moments` are those of the columns of all rows up to now, and
+        `past` is the memory of the rows before.
         """
         given = moments
         moments = columns.moments() if given is None else given
@@ -233,10 +259,10 @@ class SoftmaxGate(BaseGate):
         if self.clip is not None:
             columns = columns.clipped(self.bounds_)
             moments = columns.moments() if given is None else given
-        self.alpha_ = self.alpha
-        if self.alpha == "auto":
-            n_rows = columns.rows.total_weight if n_rows is None else n_rows
-            self.alpha_ = min(len(moments.mean) / 2 / n_rows, LARGEST_ALPHA)
+        if self.alpha != "auto":
+            self.alpha_ = self.alpha
+        elif given is None:
+            self.alpha_ = FIRST_ALPHA
         standards = Standards.of(moments, centred=not issparse(columns.of_sample))
         return SoftmaxObjective(
             columns, standards, n_classes, self.alpha_, self.load_balance, past

@@ -18,6 +18,9 @@ class ConvergenceDisplay(MixtureDisplay):
     n_samples : float, default=None
         Number of rows, or their total weight, by which the objective is divided. None
         means that it is not divided.
+    best_start : int, default=None
+        Position of the start that was kept. None means the first of those with the best
+        objective.
 
     Attributes
     ----------
@@ -47,9 +50,10 @@ class ConvergenceDisplay(MixtureDisplay):
     3
     """
 
-    def __init__(self, *, objective_paths, n_samples=None):
+    def __init__(self, *, objective_paths, n_samples=None, best_start=None):
         self.objective_paths = objective_paths
         self.n_samples = n_samples
+        self.best_start = best_start
 
     def plot(self, ax=None, *, line_kw=None):
         """Draw the plot.
@@ -67,7 +71,9 @@ class ConvergenceDisplay(MixtureDisplay):
         """
         [self.ax_], self.figure_ = self._find_axes(ax)
         # EM keeps the first of equal starts, and the last of equal iterations.
-        best = int(np.argmax([path.max() for path in self.objective_paths]))
+        best = self.best_start
+        if best is None:
+            best = int(np.argmax([path.max() for path in self.objective_paths]))
         path = self.objective_paths[best]
         kept = int(np.flatnonzero(path == path.max())[-1])
         self.best_start_, self.best_iteration_ = best + 1, kept + 1
@@ -115,5 +121,10 @@ class ConvergenceDisplay(MixtureDisplay):
         display : ConvergenceDisplay
         """
         mixture, _ = cls._find_mixture(estimator)
-        display = cls(objective_paths=mixture.objective_paths_, n_samples=n_samples)
+        paths, kept = mixture.objective_paths_, mixture.objective_path_
+        # Objectives of starts that have learnt other penalties do not compare.
+        same = [np.array_equal(path, kept) for path in paths]
+        display = cls(
+            objective_paths=paths, n_samples=n_samples, best_start=same.index(True)
+        )
         return display.plot(ax, line_kw=line_kw)

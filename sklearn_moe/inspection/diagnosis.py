@@ -165,7 +165,7 @@ def diagnose(
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> diagnosis = diagnose(moe, X, y)
     >>> print(diagnosis.verdict[0].partition(";")[0])
-    Worth it: score 0.978 by cross-validation, -0.0271 of Ridge alone
+    Worth it: score 0.987 by cross-validation, -0.0271 of Ridge alone
     """
     X, weights = check_data(mixture, X, y, sample_weight, "diagnose")
     classification = is_classifier(mixture)

@@ -12,6 +12,7 @@ from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
 from sklearn_moe._frames import native
 from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._number_of_experts import Trials, double, most_experts
 from sklearn_moe._parameters import CannotCountError
 from sklearn_moe._sklearn import (
     check_matplotlib_support,
@@ -19,7 +20,6 @@ from sklearn_moe._sklearn import (
     safe_indexing,
 )
 from sklearn_moe._weights import count_rows
-from sklearn_moe.model_selection._scorers import log_likelihood_scorer
 
 INFORMATION_CRITERIA = ("aic", "bic", "icl")
 
@@ -31,6 +31,7 @@ def select_n_experts(
     n_experts=range(1, 7),
     *,
     cv=5,
+    one_standard_error=False,
     sample_weight=None,
     n_jobs=None,
     random_state=None,
@@ -48,11 +49,15 @@ def select_n_experts(
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
-    n_experts : iterable of int, default=range(1, 7)
-        Numbers of experts to compare.
+    n_experts : iterable of int or "auto", default=range(1, 7)
+        Numbers of experts to compare. "auto" means 1, 2, 4, 8, ... until held-out rows
+        are predicted no better, as a mixture with ``n_experts="auto"`` tries them.
     cv : int, splitter, iterable or None, default=5
         Folds, which are the same for all numbers of experts. An integer is a number of
         shuffled folds, stratified by class. None means no cross-validation.
+    one_standard_error : bool, default=False
+        Whether to choose the smallest number that is as good as the best to within one
+        standard error.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in fits and scores.
     n_jobs : int, default=None
@@ -69,10 +74,26 @@ def select_n_experts(
         - log_likelihood: log-likelihood of all rows under the fit to all rows;
         - n_parameters: number of parameters of that fit; NaN, as are the criteria, with
           a warning if it is not known how to count them;
-        - aic, bic, icl: information criteria of that fit; less is better;
+        - aic, bic, icl: information criteria of that fit; less is better. They suppose
+          maximum likelihood, and are not to be trusted where the fit is penalised
+          (`sharing`, the gate's `alpha`, ridge experts: the defaults). They charge for
+          a penalised parameter as for a free one, and may take one expert where rows
+          held out are far better predicted by several;
         - cv_log_likelihood: mean log density of the targets that were held out, a mean
           over the folds; greater is better;
-        - cv_standard_error: standard error of that mean, from the spread of the folds.
+        - cv_standard_error: standard error of that mean, from the spread of the folds;
+        - cv_difference, cv_difference_error: with `one_standard_error` only. How much
+          less than the best number this one says of a row held out, in the mean over
+          the rows, and the standard error of this mean of paired differences;
+        - chosen: with `one_standard_error` only. Whether this is the smallest number of
+          which the difference is no more than its standard error.
+
+    Raises
+    ------
+    ValueError
+        If `cv` is None where rows have to be held out.
+    TypeError
+        If the estimator is not a mixture.
 
     See Also
     --------
@@ -92,8 +113,8 @@ def select_n_experts(
                n_parameters    bic
     n_experts
     1                     3  543.0
-    2                     8  124.0
-    3                    13  140.0
+    2                     8  110.0
+    3                    13  128.0
     >>> int(results["cv_log_likelihood"].idxmax())
     2
     """
@@ -103,30 +124,76 @@ def select_n_experts(
     weights, _ = count_rows(sample_weight, X)
     random_state = check_random_state(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
-    n_experts = list(n_experts)
-    candidates = [
-        WeightedFit(candidate, np.random.RandomState(seed))
-        for candidate in _candidates(estimator, n_experts)
-    ]
+    doubles = isinstance(n_experts, str) and n_experts == "auto"
+    if cv is None and (doubles or one_standard_error):
+        raise ValueError(
+            "n_experts='auto' and one_standard_error=True judge by rows held out, but "
+            "cv=None holds none out. Set 'cv' to a number of folds."
+        )
+    numbers = [1] if doubles else list(n_experts)
+    parameter = _check_choice(estimator, numbers)
     parallel = Parallel(n_jobs=n_jobs)
-    outcomes = parallel(delayed(_fit_all)(each, X, y, weights) for each in candidates)
-    index = pd.Index(n_experts, name="n_experts")
+
+    def candidate(number):
+        mixture = clone(estimator).set_params(**{parameter: number})
+        return WeightedFit(mixture, np.random.RandomState(seed))
+
+    def log_densities(numbers):
+        candidates = [candidate(number) for number in numbers]
+        rows = parallel(
+            delayed(_fit_fold)(each, X, y, weights, *split)
+            for each in candidates
+            for split in splits
+        )
+        size = len(splits)
+        return [
+            np.concatenate(rows[first : first + size])
+            for first in range(0, len(rows), size)
+        ]
+
+    if cv is not None:
+        classification = is_classifier(estimator)
+        splits = shuffled_splits(cv, X, y, random_state, classification=classification)
+        held_out = weights[np.concatenate([test for _, test in splits])]
+        if doubles:
+            n_rows = min(len(train) for train, _ in splits)
+            trials = double(
+                lambda number: log_densities([number])[0],
+                held_out,
+                most_experts(n_rows),
+            )
+            numbers = trials.numbers
+        else:
+            trials = Trials(numbers, log_densities(numbers), held_out)
+        for message, category in trials.warnings():
+            warnings.warn(message, category, stacklevel=2)
+    outcomes = parallel(
+        delayed(_fit_all)(candidate(number), X, y, weights) for number in numbers
+    )
+    index = pd.Index(numbers, name="n_experts")
     results = pd.DataFrame([row for row, _ in outcomes], index)
     reason = next((reason for _, reason in outcomes if reason is not None), None)
     if reason is not None:
         message = f"The information criteria are NaN. {reason}"
         warnings.warn(message, UserWarning, stacklevel=2)
-    if cv is not None:
-        classification = is_classifier(estimator)
-        splits = shuffled_splits(cv, X, y, random_state, classification=classification)
-        scores = parallel(
-            delayed(_fit_fold)(candidate, X, y, weights, train, test)
-            for candidate in candidates
-            for train, test in splits
-        )
-        scores = pd.DataFrame(np.reshape(scores, (-1, len(splits))), index)
-        results["cv_log_likelihood"] = scores.mean(axis=1)
-        results["cv_standard_error"] = scores.sem(axis=1)
+    if cv is None:
+        return results
+    ends = np.cumsum([len(test) for _, test in splits])[:-1]
+    scores = [
+        [
+            np.average(own, weights=fold_weights)
+            for own, fold_weights in zip(
+                np.split(values, ends), np.split(held_out, ends)
+            )
+        ]
+        for values in trials.log_densities
+    ]
+    scores = pd.DataFrame(scores, index)
+    results["cv_log_likelihood"] = scores.mean(axis=1)
+    results["cv_standard_error"] = scores.sem(axis=1)
+    if one_standard_error:
+        results["cv_difference"], results["cv_difference_error"] = trials.differences()
+        results["chosen"] = index == trials.chosen()
     return results
 
 
@@ -147,7 +214,8 @@ class NumberOfExpertsDisplay:
     lines_ : list of matplotlib Line2D
         Line of each criterion.
     best_ : dict of str to int
-        The number of experts that each criterion prefers, marked by a star.
+        The number of experts that each criterion prefers, marked by a star; where the
+        results have the column "chosen", that is the number of "cv_log_likelihood".
 
     See Also
     --------
@@ -165,7 +233,7 @@ class NumberOfExpertsDisplay:
     ...     moe, X, y, [1, 2, 3], cv=None
     ... )
     >>> display.best_
-    {'aic': 3, 'bic': 2, 'icl': 2}
+    {'aic': 2, 'bic': 2, 'icl': 2}
     """
 
     def __init__(self, *, results):
@@ -207,8 +275,12 @@ class NumberOfExpertsDisplay:
                 line = drawn.lines[0]
             else:
                 [line] = ax.plot(numbers, values, label=criterion.upper(), **style)
-            less_is_better = criterion in INFORMATION_CRITERIA
-            best = values.idxmin() if less_is_better else values.idxmax()
+            if criterion == "cv_log_likelihood" and "chosen" in self.results:
+                best = self.results["chosen"].idxmax()
+            elif criterion in INFORMATION_CRITERIA:
+                best = values.idxmin()
+            else:
+                best = values.idxmax()
             ax.plot(best, values[best], "*", color=line.get_color(), markersize=15)
             self.lines_.append(line)
             self.best_[criterion] = int(best)
@@ -253,6 +325,7 @@ class NumberOfExpertsDisplay:
         n_experts=range(1, 7),
         *,
         cv=5,
+        one_standard_error=False,
         sample_weight=None,
         n_jobs=None,
         random_state=None,
@@ -270,9 +343,11 @@ class NumberOfExpertsDisplay:
             See :func:`select_n_experts`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             See :func:`select_n_experts`.
-        n_experts : iterable of int, default=range(1, 7)
+        n_experts : iterable of int or "auto", default=range(1, 7)
             See :func:`select_n_experts`.
         cv : int, splitter, iterable or None, default=5
+            See :func:`select_n_experts`.
+        one_standard_error : bool, default=False
             See :func:`select_n_experts`.
         sample_weight : array-like of shape (n_samples,), default=None
             See :func:`select_n_experts`.
@@ -298,6 +373,7 @@ class NumberOfExpertsDisplay:
             y,
             n_experts,
             cv=cv,
+            one_standard_error=one_standard_error,
             sample_weight=sample_weight,
             n_jobs=n_jobs,
             random_state=random_state,
@@ -327,8 +403,8 @@ class NumberOfExpertsDisplay:
         return criteria
 
 
-def _candidates(estimator, n_experts):
-    """Yield clones of the estimator with each number of experts."""
+def _check_choice(estimator, n_experts):
+    """Return the name of the parameter that takes the number of experts."""
     mixture = last_step(estimator)
     if not hasattr(mixture, "predict_gate"):
         raise TypeError(
@@ -343,11 +419,9 @@ def _candidates(estimator, n_experts):
         )
     if not n_experts:
         raise ValueError("'n_experts' is empty; give one number at least.")
-    parameter = "n_experts"
     if isinstance(estimator, Pipeline):
-        parameter = f"{estimator.steps[-1][0]}__n_experts"
-    for number in n_experts:
-        yield clone(estimator).set_params(**{parameter: number})
+        return f"{estimator.steps[-1][0]}__n_experts"
+    return "n_experts"
 
 
 def _fit_all(candidate, X, y, weights):
@@ -365,6 +439,7 @@ def _fit_all(candidate, X, y, weights):
 
 
 def _fit_fold(candidate, X, y, weights, train, test):
-    """Return the score of the test rows after a fit to the training rows."""
+    """Return log densities of the test rows after a fit to the training rows."""
     fitted = candidate.fit(X, y, weights, rows=train)
-    return log_likelihood_scorer(fitted, safe_indexing(X, test), y[test], weights[test])
+    mixture, X = inner_mixture(fitted, safe_indexing(X, test))
+    return mixture.score_samples(X, y[test])

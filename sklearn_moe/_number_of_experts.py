@@ -1,0 +1,248 @@
+"""Choose a number of experts by what mixtures say of rows that they have not seen."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from sklearn_moe._fit_warnings import without_warnings
+from sklearn_moe._parallel import run_parallel
+from sklearn_moe._sklearn import check_method_params, safe_indexing
+
+# No more experts are tried than these, and none that have fewer training rows each.
+MOST_EXPERTS = 32
+ROWS_OF_AN_EXPERT = 20
+
+# As many are tried whether or not they help: two may be of no use where four are.
+LEAST_TRIED = 4
+
+# One row in so many is held out. Rows that are fewer than these are all held out, in
+# turn; of more, those of one fold tell enough.
+HELD_OUT_FOLDS = 3
+FEW_ROWS = 400
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Numbers of experts that were tried on the same rows held out.
+
+    Attributes
+    ----------
+    numbers : list of int
+    log_densities : list of ndarray of shape (n_held_out,)
+        What the mixture of each number says of the targets; a single NaN where there
+        are too few rows for more than one expert, so that nothing was tried.
+    weights : ndarray of shape (n_held_out,)
+        Weights of the rows, as numbers of rows.
+    failed : tuple of (int, Exception) or None
+        The number that could not be fitted, with which the trials ended.
+    """
+
+    numbers: list
+    log_densities: list
+    weights: np.ndarray
+    failed: tuple | None = None
+
+    @property
+    def means(self):
+        """Mean log density of each number."""
+        return np.average(self.log_densities, axis=1, weights=self.weights)
+
+    def differences(self):
+        """How far each number is below the best, and the standard error of that.
+
+        The error is that of a mean of paired differences, row by row: what rows are
+        hard for all numbers alike has no part in it.
+
+        Returns
+        -------
+        differences, standard_errors : ndarray of shape (n_numbers,)
+        """
+        values, n_rows = np.array(self.log_densities), self.weights.sum()
+        # A target that a mixture takes for impossible has a density of zero.
+        with np.errstate(invalid="ignore"):
+            paired = values[np.argmax(self.means)] - values
+            differences = np.average(paired, axis=1, weights=self.weights)
+            squares = (paired - differences[:, np.newaxis]) ** 2 @ self.weights
+        return differences, np.sqrt(squares / max(n_rows - 1, 1) / n_rows)
+
+    def chosen(self):
+        """The smallest number within one standard error of the best [1]_.
+
+        References
+        ----------
+        .. [1] L. Breiman, J. H. Friedman, R. A. Olshen and C. J. Stone (1984).
+           Classification and regression trees. Wadsworth, section 3.4.3.
+        """
+        good = np.less_equal(*self.differences())
+        # The best itself is good, unless nothing tells.
+        good[np.argmax(self.means)] = True
+        return int(np.min(self.numbers, where=good, initial=max(self.numbers)))
+
+    def table(self):
+        """The path, as a dict of arrays with one entry for each number."""
+        differences, errors = self.differences()
+        return {
+            "n_experts": np.array(self.numbers),
+            "log_likelihood": self.means,
+            "difference": differences,
+            "standard_error": errors,
+        }
+
+    def warnings(self):
+        """Yield what there is to warn of, as (message, category)."""
+        if self.failed is not None:
+            number, error = self.failed
+            notes = " ".join(getattr(error, "__notes__", ()))
+            yield (
+                f"n_experts='auto' tried no more than {self.numbers[-1]}: with "
+                f"{number} experts the fit failed. {type(error).__name__}: {error} "
+                f"{notes}".rstrip(),
+                UserWarning,
+            )
+
+
+def double(log_densities_of, weights, largest):
+    """Try 1, 2, 4, 8, ... experts until rows held out are predicted no better.
+
+    The last fit costs about as much as all before it together.
+
+    Parameters
+    ----------
+    log_densities_of : callable
+        ``log_densities_of(number)`` is the log density of each row held out.
+    weights : ndarray of shape (n_held_out,)
+    largest : int
+        The largest number to be tried.
+
+    Returns
+    -------
+    trials : Trials
+    """
+    numbers, log_densities, means, failed = [], [], [], None
+    for number in (2**exponent for exponent in count()):
+        no_better = len(means) > 1 and means[-1] <= max(means[:-1])
+        if number > largest or (number > LEAST_TRIED and no_better):
+            break
+        try:
+            values = log_densities_of(number)
+        except Exception as error:
+            if number == 1:
+                raise
+            failed = number, error
+            break
+        numbers.append(number)
+        log_densities.append(values)
+        means.append(np.average(values, weights=weights))
+    return Trials(numbers, log_densities, weights, failed)
+
+
+def most_experts(n_rows):
+    """The largest number of experts that so many training rows are enough for."""
+    return max(1, min(MOST_EXPERTS, n_rows // ROWS_OF_AN_EXPERT))
+
+
+def try_numbers(
+    mixture,
+    training,
+    random_state,
+    *,
+    fit="fit",
+    fit_params,
+    given_folds=None,
+    **arguments,
+):
+    """Try numbers of experts in mixtures like this one, which is left as it is.
+
+    Parameters
+    ----------
+    mixture : unfitted mixture
+    training : TrainingSet
+    random_state : RandomState instance
+        It is left as it is, so that the number that is chosen is fitted as it would be
+        had it been given.
+    fit : {"fit", "partial_fit"}, default="fit"
+        How the mixture itself is going to be fitted.
+    fit_params : dict
+        Further arguments of the method, for the rows of the training set.
+    given_folds : list of (ndarray, ndarray) or None
+        Folds by which the experts are to be judged, if they were given: whole groups
+        of rows, it may be, which are held out together here as well.
+    **arguments : dict
+        Others, which are about no rows.
+
+    Returns
+    -------
+    trials : Trials
+    """
+    block = training.block
+    if most_experts(len(block.y)) == 1:
+        return Trials([1], [np.array([np.nan])], np.ones(1))
+    random_state = deepcopy(random_state)
+    seed = random_state.randint(np.iinfo(np.int32).max)
+    classification = is_classifier(mixture)
+    splits = given_folds
+    if splits is None:
+        splits = training.folds(
+            HELD_OUT_FOLDS, random_state, classification=classification
+        )
+        if len(block.y) >= FEW_ROWS:
+            splits = splits[:1]
+    if classification:
+        splits = [_with_all_classes(block.y, *split) for split in splits]
+    held_out = np.concatenate([test for _, test in splits])
+    alone = len(splits) == 1
+    params = mixture.get_params(deep=False) | {
+        "n_jobs": mixture.n_jobs if alone else None,
+        "random_state": seed,
+        "verbose": 0,
+    }
+
+    def log_densities_of(number):
+        calls = []
+        for train, test in splits:
+            own = {"n_experts": number}
+            if given_folds is not None:
+                own["cv"] = _inner(given_folds, train, len(block.y))
+            trial = type(mixture)(**params | own)
+            calls.append((trial, fit, block, train, test, fit_params, arguments))
+        results = run_parallel(1 if alone else mixture.n_jobs, _fit_trial, calls)
+        return np.concatenate(results)
+
+    largest = most_experts(min(len(train) for train, _ in splits))
+    return double(log_densities_of, block.sample_weight[held_out], largest)
+
+
+def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
+    """Log density of the test rows, after a fit to the training rows."""
+    own = check_method_params(block.X, fit_params, train)
+    # The final fit has warnings of its own.
+    with without_warnings():
+        getattr(mixture, fit)(
+            safe_indexing(block.X, train),
+            block.y[train],
+            sample_weight=block.sample_weight[train],
+            **arguments,
+            **own,
+        )
+        return mixture.score_samples(safe_indexing(block.X, test), block.y[test])
+
+
+def _with_all_classes(y, train, test):
+    """A split in which rows of a class that is not to be trained on are trained on."""
+    lacking = ~np.isin(y[test], y[train])
+    return np.concatenate([train, test[lacking]]), test[~lacking]
+
+
+def _inner(folds, train, n_rows):
+    """Those of some folds that are left within the training rows of one of them."""
+    if len(folds) == 2:
+        # The other has no training rows of its own.
+        return 2
+    position = np.full(n_rows, -1)
+    position[train] = np.arange(len(train))
+    within = [[position[rows] for rows in fold] for fold in folds]
+    within = [[rows[rows >= 0] for rows in fold] for fold in within]
+    return [(own_train, test) for own_train, test in within if len(test)]
