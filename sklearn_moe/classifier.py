@@ -44,7 +44,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
         one, or any classifier with `predict_proba`, which learns the experts as labels,
         rows repeated and weighted. None means ``SoftmaxGate()``, and
-        ``SoftmaxGate(alpha=0.1, clip=3.5)`` where the experts do not specialise.
+        ``SoftmaxGate(clip=3.5)`` where the experts do not specialise.
     combination : {"weighted", "argmax"}, default="weighted"
         Whether probabilities are the mean of the experts' under the gate's weights, or
         those of the expert with the largest weight alone.
