@@ -37,6 +37,7 @@ __all__ = [
     "RoutingNotSupportedMixin",
     "StrOptions",
     "VisualBlock",
+    "add_trees_within_bins",
     "check_matplotlib_support",
     "check_method_params",
     "check_pandas_support",
@@ -67,3 +68,23 @@ def metadata_request(owner, method, parameter):
     """
     request = vars(owner).get("_metadata_request")
     return None if request is None else getattr(request, method).requests.get(parameter)
+
+
+def add_trees_within_bins(fitted, X, y, **arguments):
+    """Have a warm start of HistGradientBoosting keep the bins of the first fit.
+
+    By itself it bins the rows anew, under their present weights, and so takes the
+    splits of all trees that are there for splits between other values.
+    """
+    bins = fitted._bin_mapper
+
+    def bin_data(X, sample_weight, is_training_data):
+        fitted._bin_mapper = bins
+        binned = bins.transform(X)
+        return binned if is_training_data else np.ascontiguousarray(binned)
+
+    fitted._bin_data = bin_data
+    try:
+        return fitted.fit(X, y, **arguments)
+    finally:
+        del fitted._bin_data

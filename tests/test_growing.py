@@ -142,6 +142,21 @@ def test_the_last_trees_are_learnt_under_the_last_weights(booster):
     assert np.abs(second.predict(X[own]) - y[own]).mean() < 1
 
 
+def test_histograms_keep_their_bins_whatever_the_later_weights():
+    # There are more values than bins, which are made under the first weights.
+    X = np.random.default_rng(0).standard_normal((1000, 1))
+    y = np.sign(X[:, 0])
+    booster = HistGradientBoostingRegressor(max_iter=SIZE, learning_rate=1)
+    fitter = GrowingFit(booster, np.random.RandomState(0), n_fits=2)
+    right = X[:, 0] > -0.5
+    first = fitter.fit(X, y, np.where(right, 1, 0.01))
+    before = first.predict(X)
+    second = fitter.after(1).fit(X, y, np.where(right, 0.01, 1), previous=first)
+    near = np.abs(before - y) < 0.1
+    assert near.mean() > 0.9
+    np.testing.assert_allclose(second.predict(X)[near], y[near], atol=0.1)
+
+
 @pytest.mark.parametrize(
     "booster",
     [

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from numbers import Integral
 from operator import attrgetter
@@ -21,6 +22,7 @@ from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import last_step, rows_of_last_step
 from sklearn_moe._estimators.weight_routing import changes_rows
 from sklearn_moe._estimators.weighted import WeightedFit
+from sklearn_moe._sklearn import add_trees_within_bins
 
 # Kinds of boosting in which earlier trees stay as they are when others are added.
 ADDITIVE = {None, "gbdt", "gbtree"}
@@ -57,9 +59,7 @@ def growth_of(estimator):
     booster = last_step(estimator)
     if not hasattr(booster, "fit") or changes_rows(estimator):
         return None
-    if isinstance(
-        booster, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
-    ):
+    if _has_bins(booster):
         return Growth("max_iter", attrgetter("n_iter_"))
     if isinstance(booster, (GradientBoostingClassifier, GradientBoostingRegressor)):
         stops = booster.n_iter_no_change is not None
@@ -73,6 +73,12 @@ def growth_of(estimator):
     if "init_model" in taken and getattr(booster, "boosting_type", "") in ADDITIVE:
         return Growth("n_estimators", attrgetter("n_estimators_"), "init_model")
     return None
+
+
+def _has_bins(booster):
+    return isinstance(
+        booster, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+    )
 
 
 def _rounds_of_xgboost(fitted):
@@ -178,7 +184,8 @@ class GrowingFit(WeightedFit):
                 # It would draw the same rows and columns again.
                 grown.set_params(random_state=self._seed + n_before)
         grown.set_params(**{growth.size: size})
-        grown.fit(X, y, sample_weight=weights, **arguments)
+        fit = partial(add_trees_within_bins, grown) if _has_bins(grown) else grown.fit
+        fit(X, y, sample_weight=weights, **arguments)
         return grown.set_params(**kept, **{growth.size: self._size})
 
 
