@@ -2,19 +2,15 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, replace
 from functools import partial
 from math import log
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
-    Bunch,
     check_consistent_length,
     check_random_state,
     get_tags,
@@ -31,21 +27,16 @@ from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
 from sklearn_moe._estimators import (
-    IncrementalFit,
-    OnlineFit,
-    WarmStartError,
     WeightedFit,
     error_note,
     seeded_clone,
-    supports_batches,
 )
 from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._fitting import (
-    Reached,
+    Begin,
     check_routing,
     check_training_set,
     count_coefficients,
-    diluted,
     fitted_attributes,
     order_of_experts,
     warnings_of,
@@ -73,92 +64,25 @@ from sklearn_moe._sklearn import (
     raise_for_params,
     validate_parameter_constraints,
 )
+from sklearn_moe._warm_start import Reached, begin_warm, model_to_go_on_from
 from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
     STARTS,
-    Iteration,
     Learners,
     LearntSharing,
-    Posterior,
     Router,
-    RowsSeen,
     Shared,
-    Stream,
     best_run,
-    e_step,
     expectation_maximization,
     initial_responsibilities,
-    kept_fraction,
-    log_prob_of_block,
-    objective_of,
-    online_step,
     rows_of_start,
     starting_points,
-    working_weights_of,
 )
 from sklearn_moe.experts import (
     ExpertPool,
-    FittedExpert,
     find_interpolating,
     fitter_of,
 )
-
-
-def learns_from_batches(mixture):
-    """Whether all parts of a mixture have `partial_fit`, as `available_if` asks.
-
-    Raises
-    ------
-    AttributeError
-        It names the part that has none.
-    """
-    parts = mixture._composition().parts()
-    if hasattr(mixture, "experts_"):
-        # Parameters that were changed since then have no part in the stream.
-        named = zip(mixture.named_experts_.items(), mixture._active_)
-        parts = [("gate", mixture.gate_), *(own for own, active in named if active)]
-    for name, part in parts:
-        able = gates.gate_can_learn(part) if name == "gate" else supports_batches(part)
-        if not able:
-            what = "the gate" if name == "gate" else f"expert {name!r}"
-            raise AttributeError(
-                "partial_fit needs parts that have it themselves, but "
-                f"{what}, a {type(part).__name__}, has none. Take SGDRegressor, "
-                "SGDClassifier, naive Bayes or a neural network, and do the "
-                "preprocessing in front of the mixture."
-            )
-    return True
-
-
-@dataclass(frozen=True)
-class Begin:
-    """With what EM begins.
-
-    Attributes
-    ----------
-    starts : iterable of list of one column
-        Responsibilities of each start.
-    n_starts : int
-    n_jobs : int or None
-        Number of starts at the same time.
-    gate : object, default=None
-        What the gate goes on from.
-    working_weights : float or column of shape (n_samples, n_experts), default=1
-        Factor on the weights of the experts' first fit.
-    model : Iteration, default=None
-        The model that EM goes on from, where its objective is known.
-    sharing : float, default=None
-        What experts share at first, where that is learnt; None means that it is learnt
-        from nothing.
-    """
-
-    starts: Any
-    n_starts: int
-    n_jobs: int | None
-    gate: Any = None
-    working_weights: Any = 1.0
-    model: Iteration | None = None
-    sharing: float | None = None
 
 
 class BaseMixtureOfExperts(
@@ -297,7 +221,7 @@ class BaseMixtureOfExperts(
         raise_for_params(fit_params, self, "fit")
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
         with all_or_nothing(self):
-            previous = self._warm_start() if self.warm_start else None
+            previous = model_to_go_on_from(self) if self.warm_start else None
             if previous is None:
                 for name in ("n_experts_", "n_experts_path_"):
                     vars(self).pop(name, None)
@@ -343,7 +267,7 @@ class BaseMixtureOfExperts(
                 starts = self._starts(learners, targets, drawn, random_state, training)
                 begin = Begin(starts, n_starts, starts_jobs)
             else:
-                begin = self._begin_warm(previous, learners, training.block, reached)
+                begin = begin_warm(self, previous, learners, training.block, reached)
             with scatter(
                 rows.n_jobs, rows.block, *(expert_splits or gate_splits or ())
             ):
@@ -589,290 +513,6 @@ class BaseMixtureOfExperts(
 
     def _calibrate(self, training, learners, random_state, run):
         """Fit the likelihood anew after EM, if the mixture is one that does."""
-
-    # Warm starts
-    # -----------
-
-    def _warm_start(self):
-        """The fit before, from which this one goes on, or None."""
-        if not hasattr(self, "experts_"):
-            return None
-        return self._fitted(), self.n_features_in_
-
-    def _begin_warm(self, previous, learners, block, reached):
-        """Begin EM at the fit before.
-
-        `reached` is what begins to be fitted.
-        """
-        fitted, n_features = previous
-        classes = [
-            np.asarray([] if targets.classes is None else targets.classes).tolist()
-            for targets in (fitted.targets, self._targets_)
-        ]
-        for name, old, new in (
-            (
-                "number of experts",
-                len(fitted.named_experts),
-                len(learners.experts.names),
-            ),
-            ("number of features", n_features, self.n_features_in_),
-            ("shape of a target", fitted.targets.shape, self._targets_.shape),
-            ("set of classes", *classes),
-        ):
-            if old != new:
-                raise WarmStartError(
-                    "warm_start=True goes on from the previous fit, but its "
-                    f"{name} was {old} and is {new} now. Set warm_start=False to begin "
-                    "anew."
-                )
-        rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
-        posterior = e_step(
-            rows,
-            fitted.log_gate(block.X),
-            log_prob_of_block(block, outputs, fitted.likelihood),
-            fitted.active,
-            sums=True,
-        )
-        return Begin(
-            [[posterior.responsibilities]],
-            1,
-            1,
-            learners.gate.recall(fitted.gate),
-            working_weights_of(rows, fitted.likelihood, outputs),
-            self._model_before(fitted, posterior, learners, reached),
-            self._next_sharing(),
-        )
-
-    def _model_before(self, fitted, posterior, learners, reached):
-        """The fit before as an iteration of EM, or None if its objective is unknown."""
-        before = getattr(self, "_reached_", None)
-        # EM gives retired experts another chance, and counts them again.
-        if not (before and before.has_params_of(reached) and fitted.active.all()):
-            return None
-        pool, model = learners.experts, before.model
-        share, log_likelihood = self.expert_share_, self.log_likelihood_
-        if before.rows is None or before.rows != reached.rows:
-            if pool.splits is not None or learners.gate.recall(fitted.gate) is None:
-                # What was fitted to all rows is not out-of-fold, and a gate that is
-                # fitted from nowhere has a term that is about its own rows.
-                return None
-            share, log_likelihood = posterior.share, posterior.log_likelihood
-            estimates = model.estimates
-            objective, ahead = (
-                objective_of(
-                    posterior, penalty, fitted.active, sharing, pool.rows.total_weight
-                )
-                for penalty, sharing in (
-                    (model.penalty, estimates.sharing),
-                    (model.next_penalty, estimates.next_sharing),
-                )
-            )
-            model = replace(
-                model, objective=objective, drift=0.0, next_drift=ahead - objective
-            )
-        return replace(
-            model,
-            n_iter=0,
-            estimates=replace(
-                model.estimates,
-                experts=[FittedExpert(e) for e in fitted.named_experts.values()],
-                likelihood=fitted.likelihood,
-                gate=fitted.gate,
-            ),
-            posterior=Posterior(None, share, log_likelihood),
-            active=fitted.active,
-            load=self.expert_load_,
-        )
-
-    def _next_sharing(self):
-        """What the experts would have shared next, had EM gone on."""
-        before = getattr(self, "_reached_", None)
-        return self.sharing_ if before is None else before.model.estimates.next_sharing
-
-    # Streams
-    # -------
-
-    def _learn_batch(self, X, y, sample_weight, fit_params, targets):
-        """Fit the first batch, or learn another.
-
-        Parameters
-        ----------
-        X, y, sample_weight : object
-            As given to `partial_fit`.
-        fit_params : dict
-        targets : NumberTargets or ClassTargets
-            What is known of the targets before the first batch.
-
-        Returns
-        -------
-        warnings : iterable of (message, category)
-        """
-        raise_for_params(fit_params, self, "partial_fit")
-        check_routing(self.assignment, self.capacity_factor, self.acceleration)
-        begins = not hasattr(self, "experts_")
-        if not begins:
-            targets.check_goes_on_from(self._targets_)
-            targets = self._targets_
-        targets.check_stream()
-        if begins:
-            composition = self._composition()
-            named_experts = composition.checked_experts(self.get_params(deep=False))
-            gate = composition.checked_gate()
-        else:
-            named_experts = list(self.named_experts_.items())
-        X = self._check_X(X, y, reset=begins)
-        training, targets = check_training_set(
-            X,
-            y,
-            sample_weight,
-            targets,
-            named_experts if begins else None,
-            None if begins else (self._weight_unit_, self._rows_seen_.n_rows),
-        )
-        self._set_targets(targets)
-        self._weight_unit_ = training.unit
-        params = self._expert_params(
-            named_experts, fit_params, X, training.kept, "partial_fit"
-        )
-        random_state = check_random_state(self.random_state)
-        if begins:
-            told = []
-            if self._chooses_n_experts:
-                classes = targets.classes
-                named_experts, told = self._choose_n_experts(
-                    training,
-                    random_state,
-                    fit="partial_fit",
-                    fit_params=check_method_params(X, fit_params, training.kept),
-                    **({} if classes is None else {"classes": classes}),
-                )
-                params = self._expert_params(
-                    named_experts, fit_params, X, training.kept, "partial_fit"
-                )
-            return told + self._begin_stream(
-                named_experts, gate, training, params, random_state
-            )
-        self._go_on(named_experts, training, params, random_state)
-        return ()
-
-    def _begin_stream(self, named_experts, gate, training, params, random_state):
-        """EM on the first batch, at which the experts look again and again."""
-        targets = self._targets_
-        jobs, starts_jobs = self._jobs(self.n_init)
-        rows = LocalRows(training.block, jobs)
-        pool = ExpertPool(
-            named_experts,
-            rows,
-            targets.output_of,
-            fitter=partial(IncrementalFit, classes=targets.classes),
-            random_state=random_state,
-            specialize=self._composition().specializes,
-            fit_params=params,
-        )
-        learners = self._learners(pool, gate, targets, None, random_state)
-        drawn = rows_of_start(rows.n_samples, random_state)
-        starts = self._starts(learners, targets, drawn, random_state, training)
-        with scatter(rows.n_jobs, rows.block), warnings.catch_warnings():
-            # The stream goes on, whether something has converged or not.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            run = self._run_em(
-                learners,
-                Begin(starts, self.n_init, starts_jobs),
-                self._hooks(training),
-                acceleration=self.acceleration,
-            )
-        self._rows_seen_ = self._remembered(rows)
-        nothing = np.zeros(len(pool.names), dtype=bool)
-        return [
-            (message, category)
-            for message, category in warnings_of(self, run, nothing)
-            if category is not ConvergenceWarning
-        ]
-
-    def _remembered(self, rows):
-        """What is remembered; where nothing is, as if all rows had been like these."""
-        seen = self._rows_seen_
-        if seen.gate is None:
-            memory = gates.remember_gate(
-                self.gate_,
-                rows,
-                len(self.experts_),
-                weight=seen.weight,
-            )
-            seen = replace(seen, gate=memory)
-        if seen.target is None:
-            moments = self._targets_.summarize(rows)
-            if moments is not None:
-                moments = replace(moments, weight=seen.weight)
-            seen = replace(seen, target=moments)
-        return seen
-
-    def _go_on(self, named_experts, training, params, random_state):
-        """A step of online EM."""
-        rows, targets = LocalRows(training.block, self.n_jobs), self._targets_
-        seen, weight = self._remembered(rows), rows.total_weight
-        kept = kept_fraction(seen.n_rows, weight, self.learning_decay, self.half_life)
-        moments = targets.summarize(rows)
-        if moments is not None:
-            moments = kept * seen.target + moments
-            self._target_range_ = targets.range_of(moments, self._target_range_)
-        offset = random_state.uniform()
-        pool = ExpertPool(
-            named_experts,
-            rows,
-            targets.output_of,
-            fitter=partial(
-                OnlineFit, classes=targets.classes, kept=kept, offset=offset
-            ),
-            random_state=None,
-            specialize=self._composition().specializes,
-            fit_params=params,
-        )
-        learners = Learners(
-            pool,
-            targets.next_likelihood(self._likelihood_, moments, self.experts_),
-            gates.resume_gate(
-                self.gate_,
-                rows,
-                len(pool.names),
-                memory=seen.gate,
-                kept=kept,
-                offset=offset,
-            ),
-        )
-        sharing = self.sharing
-        if sharing == "auto":
-            sharing = diluted(self.sharing_, (seen.n_rows + weight) / seen.n_rows)
-        stream = online_step(
-            Stream(
-                weight=seen.weight,
-                experts=self.experts_,
-                likelihood=self._likelihood_,
-                gate=self.gate_,
-                active=self._active_,
-                share=self.expert_share_,
-                load=self.expert_load_,
-                log_likelihood=self.log_likelihood_,
-            ),
-            rows,
-            learners,
-            gates.log_weights(self.gate_, training.block.X, len(pool.names)),
-            kept=kept,
-            sharing=sharing,
-            router=self._router(rows, len(pool.names)),
-        )
-        # It is no fit to rows that could come again.
-        self._reached_ = None
-        self.experts_ = stream.experts
-        self.named_experts_ = Bunch(**dict(zip(pool.names, stream.experts)))
-        self.gate_ = stream.gate
-        self._likelihood_ = stream.likelihood
-        self.expert_share_, self.expert_load_ = stream.share, stream.load
-        self.sharing_ = sharing
-        self.log_likelihood_ = float(stream.log_likelihood)
-        self._rows_seen_ = RowsSeen(
-            seen.n_rows + weight, stream.weight, moments, stream.gate_memory
-        )
 
     # Prediction
     # ----------

@@ -1,10 +1,8 @@
 """What a fit of a mixture is given, and what it leaves in the mixture."""
 
-from dataclasses import dataclass, replace
-from numbers import Number
+from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
@@ -15,7 +13,7 @@ from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._weights import count_rows, count_rows_of_batch
-from sklearn_moe.em import RowsSeen, rows_of_init, starting_points
+from sklearn_moe.em import Iteration, RowsSeen, rows_of_init, starting_points
 
 
 @dataclass(frozen=True)
@@ -145,73 +143,35 @@ def diluted(sharing, factor):
     return odds / (1 + odds)
 
 
-# Parameters that say how a mixture is fitted, or predicts, and not what is fitted.
-NOT_OF_THE_MODEL = {
-    "init",
-    "n_init",
-    "max_iter",
-    "tol",
-    "acceleration",
-    "warm_start",
-    "n_jobs",
-    "random_state",
-    "verbose",
-    "combination",
-    "top_k",
-    "learning_decay",
-    "half_life",
-}
-
-
 @dataclass(frozen=True)
-class Reached:
-    """What has been fitted to which rows, and how far it has come.
+class Begin:
+    """With what EM begins.
 
     Attributes
     ----------
-    params : dict
-        Parameters of the mixture and its parts that say what is fitted.
-    rows : str or None
-        Hash of the training rows; None where no warm start is asked for.
-    model : Iteration or None
-        The one that is kept, without what is of the size of the rows or of the experts.
+    starts : iterable of list of one column
+        Responsibilities of each start.
+    n_starts : int
+    n_jobs : int or None
+        Number of starts at the same time.
+    gate : object, default=None
+        What the gate goes on from.
+    working_weights : float or column of shape (n_samples, n_experts), default=1
+        Factor on the weights of the experts' first fit.
+    model : Iteration, default=None
+        The model that EM goes on from, where its objective is known.
+    sharing : float, default=None
+        What experts share at first, where that is learnt; None means that it is learnt
+        from nothing.
     """
 
-    params: dict
-    rows: str | None
-    model: Any = None
-
-    @classmethod
-    def begun(cls, mixture, block):
-        """What a mixture begins to fit to a block of rows."""
-        params = mixture.get_params()
-        for name in NOT_OF_THE_MODEL:
-            params.pop(name, None)
-        rows = (block.X, block.y, block.sample_weight)
-        return cls(params, joblib.hash(rows) if mixture.warm_start else None)
-
-    def at(self, iteration):
-        """The same when EM has reached an iteration."""
-        estimates = replace(
-            iteration.estimates,
-            experts=None,
-            likelihood=None,
-            gate=None,
-            working_weights=1.0,
-        )
-        model = replace(iteration, estimates=estimates, posterior=None)
-        return replace(self, model=model)
-
-    def has_params_of(self, other):
-        """Whether objectives of the two compare, where the rows are the same.
-
-        A part, or an array, that is not the same object counts as another.
-        """
-        return self.params.keys() == other.params.keys() and all(
-            value is other.params[name]
-            or (isinstance(value, (str, Number)) and value == other.params[name])
-            for name, value in self.params.items()
-        )
+    starts: Any
+    n_starts: int
+    n_jobs: int | None
+    gate: Any = None
+    working_weights: Any = 1.0
+    model: Iteration | None = None
+    sharing: float | None = None
 
 
 def fitted_attributes(learners, keeps_order, run):

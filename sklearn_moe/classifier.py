@@ -7,9 +7,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
+from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._estimators import distributions
 from sklearn_moe._sklearn import check_partial_fit_first_call, fit_context
+from sklearn_moe._streams import learn_batch, learns_from_batches
 from sklearn_moe._targets import ClassTargets
 
 
@@ -301,8 +302,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                     f"{type(self).__name__} needs at least 2 classes; got "
                     f"classes={self.classes_.tolist()}."
                 )
-            for message, category in self._learn_batch(
-                X, y, sample_weight, partial_fit_params, ClassTargets(self.classes_)
+            for message, category in learn_batch(
+                self,
+                X,
+                y,
+                sample_weight,
+                partial_fit_params,
+                ClassTargets(self.classes_),
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self

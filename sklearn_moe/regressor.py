@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import gates
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._base import BaseMixtureOfExperts, learns_from_batches
+from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._distribution import Components, MixtureDistribution
 from sklearn_moe._estimators import distributions
 from sklearn_moe._sklearn import StrOptions, fit_context
+from sklearn_moe._streams import learn_batch, learns_from_batches
 from sklearn_moe._targets import NumberTargets, without_nested
 from sklearn_moe.em import calibrate_likelihood
 from sklearn_moe.experts import has_density, nested_distribution, values_of
@@ -350,8 +351,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             learnt before stays as it was.
         """
         with all_or_nothing(self):
-            for message, category in self._learn_batch(
-                X, y, sample_weight, partial_fit_params, self._targets()
+            for message, category in learn_batch(
+                self, X, y, sample_weight, partial_fit_params, self._targets()
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self

@@ -19,6 +19,7 @@ LAYERS = [
     {"_inner_mixture"},
     {"classifier", "regressor"},
     {"_base"},
+    {"_streams", "_warm_start"},
     {"_composition", "_criteria", "_fitting", "_number_of_experts", "_prediction"},
     {"_targets"},
     {"_extrapolation", "_pooling", "em"},

@@ -5,16 +5,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import sklearn_moe
+from benchmarks.common import defaults
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 
 def header(*packages):
-    """Return one line with the versions of the packages, and the machine."""
+    """Return one line with the versions of ours, of the packages, and the machine."""
+    ours = [f"sklearn_moe {sklearn_moe.__version__}", f"defaults {defaults.VERSION}"]
     versions = [f"{package} {version(package)}" for package in packages]
-    return ", ".join(
-        [f"sklearn_moe {sklearn_moe.__version__}", *versions, platform.machine()]
-    )
+    return ", ".join([*ours, *versions, platform.machine()])
 
 
 def verdict(met):

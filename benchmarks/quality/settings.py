@@ -39,24 +39,20 @@ CACHE = RESULTS / "quality/settings.csv"
 FIELDS = ["table", "fold", "setting", "loss", "seconds"]
 EXPERT = "the expert alone"
 DEFAULTS = "defaults"
-# Where they are strengths, the automatic ones are multiplied.
 CHANGES = {
     DEFAULTS: {},
-    "sharing 0.05, alpha 0.001": {"sharing": 0.05, "alpha": 1e-3},
     "sharing 0": {"sharing": 0},
     "sharing 0.05": {"sharing": 0.05},
-    "sharing / 2": {"sharing_times": 0.5},
-    "sharing * 2": {"sharing_times": 2},
+    "sharing by formula": {"sharing": "formula"},
+    "alpha 1e-5": {"alpha": 1e-5},
     "alpha 0.001": {"alpha": 1e-3},
     "alpha 0.01": {"alpha": 1e-2},
-    "alpha / 4": {"alpha_times": 0.25},
-    "alpha / 2": {"alpha_times": 0.5},
-    "alpha * 2": {"alpha_times": 2},
-    "alpha * 4": {"alpha_times": 4},
+    "alpha by formula": {"alpha": "formula"},
+    "both by formula": {"sharing": "formula", "alpha": "formula"},
     "n_experts 2": {"n_experts": 2},
     "n_experts 3": {"n_experts": 3},
-    "n_experts 6": {"n_experts": 6},
     "n_experts 8": {"n_experts": 8},
+    "n_experts auto": {"n_experts": "auto"},
     "init kmeans": {"init": "kmeans"},
     "init random": {"init": "random"},
     "n_init 3": {"n_init": 3},
@@ -75,18 +71,19 @@ def mixture(
     *,
     n_experts=4,
     sharing="auto",
-    sharing_times=1,
     alpha="auto",
-    alpha_times=1,
     starts=1,
     **parameters,
 ):
-    """Return a mixture with some parameters changed."""
-    if sharing_times != 1:
-        rows = n_experts * (n_features + 1)
-        sharing = min(0.5, sharing_times * rows / n_rows)
-    if alpha_times != 1:
-        alpha = min(0.1, alpha_times * n_features / 2 / n_rows)
+    """Return a mixture with some parameters changed.
+
+    By formula, sharing is one row for each coefficient, and alpha half a row for each
+    feature.
+    """
+    if sharing == "formula":
+        sharing = min(0.5, n_experts * (n_features + 1) / n_rows)
+    if alpha == "formula":
+        alpha = min(0.1, n_features / 2 / n_rows)
     kind = MixtureOfExpertsClassifier if classification else MixtureOfExpertsRegressor
     changed = kind(
         n_experts=n_experts,

@@ -14,9 +14,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe._atomic import all_or_nothing
-from sklearn_moe._base import BaseMixtureOfExperts, Begin
+from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._composition import Composition
-from sklearn_moe._fitting import check_number_of_experts, warnings_of
+from sklearn_moe._fitting import Begin, check_number_of_experts, warnings_of
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import HasMethods, Interval, StrOptions, fit_context
 from sklearn_moe._weights import weight_of_one_row

@@ -1,0 +1,241 @@
+"""Learn from batches: EM on the first, a step of online EM for each further one."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch, check_random_state
+
+from sklearn_moe import gates
+from sklearn_moe._estimators import IncrementalFit, OnlineFit, supports_batches
+from sklearn_moe._fitting import (
+    Begin,
+    check_routing,
+    check_training_set,
+    diluted,
+    warnings_of,
+)
+from sklearn_moe._parallel import scatter
+from sklearn_moe._rows import LocalRows
+from sklearn_moe._sklearn import check_method_params, raise_for_params
+from sklearn_moe.em import (
+    Learners,
+    RowsSeen,
+    Stream,
+    kept_fraction,
+    online_step,
+    rows_of_start,
+)
+from sklearn_moe.experts import ExpertPool
+
+
+def learns_from_batches(mixture):
+    """Whether all parts of a mixture have `partial_fit`, as `available_if` asks.
+
+    Raises
+    ------
+    AttributeError
+        It names the part that has none.
+    """
+    parts = mixture._composition().parts()
+    if hasattr(mixture, "experts_"):
+        # Parameters that were changed since then have no part in the stream.
+        named = zip(mixture.named_experts_.items(), mixture._active_)
+        parts = [("gate", mixture.gate_), *(own for own, active in named if active)]
+    for name, part in parts:
+        able = gates.gate_can_learn(part) if name == "gate" else supports_batches(part)
+        if not able:
+            what = "the gate" if name == "gate" else f"expert {name!r}"
+            raise AttributeError(
+                "partial_fit needs parts that have it themselves, but "
+                f"{what}, a {type(part).__name__}, has none. Take SGDRegressor, "
+                "SGDClassifier, naive Bayes or a neural network, and do the "
+                "preprocessing in front of the mixture."
+            )
+    return True
+
+
+def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
+    """Fit the first batch, or learn another.
+
+    Parameters
+    ----------
+    X, y, sample_weight : object
+        As given to `partial_fit`.
+    fit_params : dict
+    targets : NumberTargets or ClassTargets
+        What is known of the targets before the first batch.
+
+    Returns
+    -------
+    warnings : iterable of (message, category)
+    """
+    raise_for_params(fit_params, mixture, "partial_fit")
+    check_routing(mixture.assignment, mixture.capacity_factor, mixture.acceleration)
+    begins = not hasattr(mixture, "experts_")
+    if not begins:
+        targets.check_goes_on_from(mixture._targets_)
+        targets = mixture._targets_
+    targets.check_stream()
+    if begins:
+        composition = mixture._composition()
+        named_experts = composition.checked_experts(mixture.get_params(deep=False))
+        gate = composition.checked_gate()
+    else:
+        named_experts = list(mixture.named_experts_.items())
+    X = mixture._check_X(X, y, reset=begins)
+    training, targets = check_training_set(
+        X,
+        y,
+        sample_weight,
+        targets,
+        named_experts if begins else None,
+        None if begins else (mixture._weight_unit_, mixture._rows_seen_.n_rows),
+    )
+    mixture._set_targets(targets)
+    mixture._weight_unit_ = training.unit
+    params = mixture._expert_params(
+        named_experts, fit_params, X, training.kept, "partial_fit"
+    )
+    random_state = check_random_state(mixture.random_state)
+    if begins:
+        told = []
+        if mixture._chooses_n_experts:
+            classes = targets.classes
+            named_experts, told = mixture._choose_n_experts(
+                training,
+                random_state,
+                fit="partial_fit",
+                fit_params=check_method_params(X, fit_params, training.kept),
+                **({} if classes is None else {"classes": classes}),
+            )
+            params = mixture._expert_params(
+                named_experts, fit_params, X, training.kept, "partial_fit"
+            )
+        return told + _begin_stream(
+            mixture, named_experts, gate, training, params, random_state
+        )
+    _go_on(mixture, named_experts, training, params, random_state)
+    return ()
+
+
+def _begin_stream(mixture, named_experts, gate, training, params, random_state):
+    """EM on the first batch, at which the experts look again and again."""
+    targets = mixture._targets_
+    jobs, starts_jobs = mixture._jobs(mixture.n_init)
+    rows = LocalRows(training.block, jobs)
+    pool = ExpertPool(
+        named_experts,
+        rows,
+        targets.output_of,
+        fitter=partial(IncrementalFit, classes=targets.classes),
+        random_state=random_state,
+        specialize=mixture._composition().specializes,
+        fit_params=params,
+    )
+    learners = mixture._learners(pool, gate, targets, None, random_state)
+    drawn = rows_of_start(rows.n_samples, random_state)
+    starts = mixture._starts(learners, targets, drawn, random_state, training)
+    with scatter(rows.n_jobs, rows.block), warnings.catch_warnings():
+        # The stream goes on, whether something has converged or not.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        run = mixture._run_em(
+            learners,
+            Begin(starts, mixture.n_init, starts_jobs),
+            mixture._hooks(training),
+            acceleration=mixture.acceleration,
+        )
+    mixture._rows_seen_ = _remembered(mixture, rows)
+    nothing = np.zeros(len(pool.names), dtype=bool)
+    return [
+        (message, category)
+        for message, category in warnings_of(mixture, run, nothing)
+        if category is not ConvergenceWarning
+    ]
+
+
+def _remembered(mixture, rows):
+    """What is remembered; where nothing is, as if all rows had been like these."""
+    seen = mixture._rows_seen_
+    if seen.gate is None:
+        memory = gates.remember_gate(
+            mixture.gate_,
+            rows,
+            len(mixture.experts_),
+            weight=seen.weight,
+        )
+        seen = replace(seen, gate=memory)
+    if seen.target is None:
+        moments = mixture._targets_.summarize(rows)
+        if moments is not None:
+            moments = replace(moments, weight=seen.weight)
+        seen = replace(seen, target=moments)
+    return seen
+
+
+def _go_on(mixture, named_experts, training, params, random_state):
+    """A step of online EM."""
+    rows, targets = LocalRows(training.block, mixture.n_jobs), mixture._targets_
+    seen, weight = _remembered(mixture, rows), rows.total_weight
+    kept = kept_fraction(seen.n_rows, weight, mixture.learning_decay, mixture.half_life)
+    moments = targets.summarize(rows)
+    if moments is not None:
+        moments = kept * seen.target + moments
+        mixture._target_range_ = targets.range_of(moments, mixture._target_range_)
+    offset = random_state.uniform()
+    pool = ExpertPool(
+        named_experts,
+        rows,
+        targets.output_of,
+        fitter=partial(OnlineFit, classes=targets.classes, kept=kept, offset=offset),
+        random_state=None,
+        specialize=mixture._composition().specializes,
+        fit_params=params,
+    )
+    learners = Learners(
+        pool,
+        targets.next_likelihood(mixture._likelihood_, moments, mixture.experts_),
+        gates.resume_gate(
+            mixture.gate_,
+            rows,
+            len(pool.names),
+            memory=seen.gate,
+            kept=kept,
+            offset=offset,
+        ),
+    )
+    sharing = mixture.sharing
+    if sharing == "auto":
+        sharing = diluted(mixture.sharing_, (seen.n_rows + weight) / seen.n_rows)
+    stream = online_step(
+        Stream(
+            weight=seen.weight,
+            experts=mixture.experts_,
+            likelihood=mixture._likelihood_,
+            gate=mixture.gate_,
+            active=mixture._active_,
+            share=mixture.expert_share_,
+            load=mixture.expert_load_,
+            log_likelihood=mixture.log_likelihood_,
+        ),
+        rows,
+        learners,
+        gates.log_weights(mixture.gate_, training.block.X, len(pool.names)),
+        kept=kept,
+        sharing=sharing,
+        router=mixture._router(rows, len(pool.names)),
+    )
+    # It is no fit to rows that could come again.
+    mixture._reached_ = None
+    mixture.experts_ = stream.experts
+    mixture.named_experts_ = Bunch(**dict(zip(pool.names, stream.experts)))
+    mixture.gate_ = stream.gate
+    mixture._likelihood_ = stream.likelihood
+    mixture.expert_share_, mixture.expert_load_ = stream.share, stream.load
+    mixture.sharing_ = sharing
+    mixture.log_likelihood_ = float(stream.log_likelihood)
+    mixture._rows_seen_ = RowsSeen(
+        seen.n_rows + weight, stream.weight, moments, stream.gate_memory
+    )

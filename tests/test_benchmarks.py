@@ -1,0 +1,51 @@
+"""What is measured with defaults says with which, and is measured again with others."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from lightgbm import LGBMRegressor
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import scale
+
+from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+# A source distribution has no benchmarks.
+defaults = pytest.importorskip("benchmarks.common.defaults")
+
+RESULTS = Path(defaults.__file__).parents[1] / "results"
+NUMBERS, CLASSES = load_diabetes(return_X_y=True), load_iris(return_X_y=True)
+BOOSTING = LGBMRegressor(n_estimators=20, n_jobs=1, verbose=-1, random_state=0)
+UNLIKE = [("ridge", Ridge()), ("neighbours", KNeighborsRegressor(10))]
+MIXTURES = {
+    "ridge": MixtureOfExpertsRegressor(random_state=0),
+    "logistic": MixtureOfExpertsClassifier(random_state=0),
+    "boosting": MixtureOfExpertsRegressor(BOOSTING, 2, random_state=0),
+    "unlike": MixtureOfExpertsRegressor(UNLIKE, random_state=0),
+}
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_the_version_of_the_defaults_is_raised_when_they_change(kind):
+    X, y = CLASSES if kind == "logistic" else NUMBERS
+    if kind != "logistic":
+        y = scale(y)
+    with warnings.catch_warnings():
+        # EM may stop at its 100 iterations.
+        warnings.simplefilter("ignore")
+        fitted = MIXTURES[kind].fit(X, y)
+    expected = pytest.approx(defaults.MEAN_LOG_LIKELIHOODS[kind], abs=1e-3)
+    assert fitted.score_samples(X, y).mean() == expected, (
+        "Raise VERSION in benchmarks/common/defaults.py and write this number beside "
+        "it, then measure again what is in benchmarks/results/quality."
+    )
+
+
+@pytest.mark.parametrize(
+    "result", sorted((RESULTS / "quality").glob("*.txt")), ids=lambda path: path.stem
+)
+def test_what_is_said_of_quality_was_measured_with_the_defaults_of_today(result):
+    head = result.read_text(encoding="utf-8").splitlines()[0]
+    assert f"defaults {defaults.VERSION}," in head
