@@ -170,6 +170,8 @@ def load(name, max_rows):
     y = frame[target].to_numpy()
     X = frame.drop(columns=[target, *dropped])
     X = X.drop(columns="rownames", errors="ignore")
+    flags = X.select_dtypes(["bool", "boolean"]).columns
+    X = X.astype(dict.fromkeys(flags, "str"))
     return X, y if transform is None else transform(y.astype(float))
 
 
