@@ -54,6 +54,7 @@ from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._prediction import FittedMixture
 from sklearn_moe._rows import LocalRows
+from sklearn_moe._sampled_start import begin_on_sample, sample_pays
 from sklearn_moe._sklearn import (
     HasMethods,
     Interval,
@@ -263,11 +264,14 @@ class BaseMixtureOfExperts(
             )
             learners = self._learners(pool, gate, targets, gate_splits, random_state)
             reached = Reached.begun(self, training.block)
-            if previous is None:
+            begin = None
+            if previous is not None:
+                begin = begin_warm(self, previous, learners, training.block, reached)
+            elif sample_pays(self, rows, expert_splits or gate_splits, fit_params):
+                begin = begin_on_sample(self, learners, training.block, random_state)
+            if begin is None:
                 starts = self._starts(learners, targets, drawn, random_state, training)
                 begin = Begin(starts, n_starts, starts_jobs)
-            else:
-                begin = begin_warm(self, previous, learners, training.block, reached)
             with scatter(
                 rows.n_jobs, rows.block, *(expert_splits or gate_splits or ())
             ):
@@ -448,6 +452,7 @@ class BaseMixtureOfExperts(
             first_gate=begin.gate,
             first_working_weights=begin.working_weights,
             model=begin.model,
+            learns=begin.learns,
             acceleration=acceleration,
         )
         attributes_of = partial(fitted_attributes, learners, self._keeps_order())

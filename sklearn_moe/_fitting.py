@@ -163,6 +163,8 @@ class Begin:
     sharing : float, default=None
         What experts share at first, where that is learnt; None means that it is learnt
         from nothing.
+    learns : bool, default=False
+        Whether the strengths of penalties are learnt from the first iteration on.
     """
 
     starts: Any
@@ -172,6 +174,7 @@ class Begin:
     working_weights: Any = 1.0
     model: Iteration | None = None
     sharing: float | None = None
+    learns: bool = False
 
 
 def fitted_attributes(learners, keeps_order, run):

@@ -120,6 +120,29 @@ def begin_warm(mixture, previous, learners, block, reached):
                 f"{name} was {old} and is {new} now. Set warm_start=False to begin "
                 "anew."
             )
+    begin, posterior = begin_at(fitted, learners, block)
+    return replace(
+        begin,
+        model=_model_before(mixture, fitted, posterior, learners, reached),
+        sharing=_next_sharing(mixture),
+    )
+
+
+def begin_at(fitted, learners, block):
+    """Begin EM at a fitted mixture, of whatever rows.
+
+    Parameters
+    ----------
+    fitted : FittedMixture
+    learners : Learners
+    block : Block
+
+    Returns
+    -------
+    begin : Begin
+    posterior : Posterior
+        What the mixture says of the rows.
+    """
     rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
     posterior = e_step(
         rows,
@@ -128,15 +151,14 @@ def begin_warm(mixture, previous, learners, block, reached):
         fitted.active,
         sums=True,
     )
-    return Begin(
+    begin = Begin(
         [[posterior.responsibilities]],
         1,
         1,
         learners.gate.recall(fitted.gate),
         working_weights_of(rows, fitted.likelihood, outputs),
-        _model_before(mixture, fitted, posterior, learners, reached),
-        _next_sharing(mixture),
     )
+    return begin, posterior
 
 
 def _model_before(mixture, fitted, posterior, learners, reached):

@@ -29,6 +29,7 @@ def expectation_maximization(
     first_gate=None,
     first_working_weights=1.0,
     model=None,
+    learns=False,
     learnt_sharing=None,
     acceleration=None,
 ):
@@ -70,6 +71,8 @@ def expectation_maximization(
     model : Iteration, default=None
         The model with which EM begins, where its objective is known: the first change
         is the growth since then.
+    learns : bool, default=False
+        Whether the strengths of penalties are learnt from the first iteration on.
     learnt_sharing : LearntSharing, default=None
         Learns what is shared in the next iteration; `sharing` is that of the first.
         None means that it stays.
@@ -84,7 +87,9 @@ def expectation_maximization(
     posterior = Posterior.given(rows, responsibilities)
     n_experts = len(posterior.share)
     reached = ("objective", "drift", "next_drift", "change", "learns")
-    before = {} if model is None else {name: getattr(model, name) for name in reached}
+    before = {"learns": learns}
+    if model is not None:
+        before = {name: getattr(model, name) for name in reached}
     step = EMStep(
         rows,
         learners,
