@@ -107,7 +107,7 @@ class BaseMixtureOfExperts(
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem"}), None],
+        "acceleration": [StrOptions({"auto", "squarem"}), None],
         "learning_decay": [Interval(Real, 0.5, 1, closed="right")],
         "half_life": [Interval(Real, 0, None, closed="neither"), None],
         "warm_start": ["boolean"],
@@ -279,7 +279,7 @@ class BaseMixtureOfExperts(
                     learners,
                     begin,
                     self._hooks(training),
-                    acceleration=self.acceleration,
+                    acceleration=self._acceleration(),
                     after=partial(self._calibrate, training, learners, random_state),
                 )
             best, order = run.best, self._order(learners, run)
@@ -501,6 +501,13 @@ class BaseMixtureOfExperts(
         n_coefficients = count_coefficients(estimators, self.n_features_in_)
         learnt = LearntSharing(pool.rows, n_coefficients, outputs)
         return first or learnt.largest, learnt
+
+    def _acceleration(self):
+        """How EM over rows in one block needs fewer iterations, or None."""
+        if self.acceleration != "auto":
+            return self.acceleration
+        climbs = self.assignment == "soft" and self._composition().shares_rows
+        return "squarem" if climbs and self.sharing == "auto" else None
 
     def _router(self, rows, n_experts):
         return Router(self.assignment, self.capacity_factor, self.overflow)

@@ -118,7 +118,7 @@ def check_routing(assignment, capacity_factor, acceleration):
             "expert, but assignment='soft' trains every expert on every row. Set "
             "assignment='hard' or 'expert_choice', or capacity_factor=None."
         )
-    if acceleration is not None and assignment != "soft":
+    if acceleration == "squarem" and assignment != "soft":
         raise ValueError(
             f"acceleration={acceleration!r} extrapolates responsibilities, "
             f"but assignment={assignment!r} trains experts on chosen rows, "

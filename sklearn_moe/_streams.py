@@ -145,7 +145,10 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
             learners,
             Begin(starts, mixture.n_init, starts_jobs),
             mixture._hooks(training),
-            acceleration=mixture.acceleration,
+            # Experts that go by steps climb no objective.
+            acceleration=None
+            if mixture.acceleration == "auto"
+            else mixture.acceleration,
         )
     mixture._rows_seen_ = _remembered(mixture, rows)
     nothing = np.zeros(len(pool.names), dtype=bool)

@@ -143,13 +143,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         is left out with a warning.
     max_iter : int, default=100
         Largest number of EM iterations of a start.
-    tol : float, default=1e-4
+    tol : float, default=3e-4
         EM stops when the objective changes by less than this, in nats a row.
-    acceleration : {"squarem"}, default=None
+    acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
         third [3]_, whatever the experts are, and goes back where the objective would
         fall: slow EM needs fewer iterations. It may end at another local optimum, a
-        better or a worse one. Only for ``assignment="soft"``.
+        better or a worse one. Only for ``assignment="soft"``. None is EM as it is.
+        "auto" means "squarem" in `fit` where the experts climb the objective, as
+        linear ones do, and ``sharing="auto"`` holds them, which leaves few optima; else
+        None.
     learning_decay : float, default=0.6
         How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
         weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
@@ -282,8 +285,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         init="tree",
         n_init=1,
         max_iter=100,
-        tol=1e-4,
-        acceleration=None,
+        tol=3e-4,
+        acceleration="auto",
         learning_decay=0.6,
         half_life=None,
         warm_start=False,

@@ -40,7 +40,7 @@ def n_fits(path, target):
 
 def measure(name, sharing, max_rows):
     """Return one row of the table."""
-    plain = best_so_far(name, max_rows, sharing=sharing)
+    plain = best_so_far(name, max_rows, sharing=sharing, acceleration=None)
     accelerated = best_so_far(name, max_rows, sharing=sharing, acceleration="squarem")
     target = plain[-1] - MARGIN
     fits, fewer = n_fits(plain, target), n_fits(accelerated, target)

@@ -25,6 +25,11 @@ SMALL_CHANGE = 1e-3
 LEAST_FACTOR = 10
 LATEST_LEARNING = 30
 
+# They have settled when what their change does to the objective by itself is less than
+# this fraction of the tolerance: they go by a factor of two at most in an iteration,
+# and may have far to go.
+SETTLED = 0.1
+
 # Experts that do not maximise the likelihood exactly (trees, resampled or cross-fitted
 # ones) need not climb. EM stops after this many iterations without a new best.
 PATIENCE = 5
@@ -333,7 +338,7 @@ class EMStep:
         if self._learns_strengths and not previous.learns:
             return False
         drift = previous.next_drift - previous.drift
-        return abs(drift) < self.tol * self.rows.total_weight
+        return abs(drift) < SETTLED * self.tol * self.rows.total_weight
 
     def _without_dead_experts(self, posterior):
         """The posterior to go on with, and the experts that were reinitialised."""
