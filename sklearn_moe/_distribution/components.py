@@ -38,10 +38,10 @@ class Components:
         """Shape of the parameters: (n_samples, [n_outputs,] n_experts)."""
         return next(iter(self.parameters.values())).shape
 
-    @property
-    def frozen(self):
-        """Distributions as a frozen distribution of SciPy."""
-        return self.family(**self.parameters)
+    def evaluate(self, method, *arguments, **options):
+        """Call a method of the family with the parameters of each distribution."""
+        # To freeze a distribution takes longer than to ask it.
+        return getattr(self.family, method)(*arguments, **options, **self.parameters)
 
     @property
     def means(self):
@@ -49,13 +49,13 @@ class Components:
         if self.family is stats.t:
             return self.parameters["loc"]
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.frozen.mean()
+            return self.evaluate("mean")
 
     @property
     def scales(self):
         """Standard deviation of each distribution, infinite where there is none."""
         with np.errstate(over="ignore", invalid="ignore"):
-            scales = self.frozen.std()
+            scales = self.evaluate("std")
         return np.where(np.isnan(scales), np.inf, scales)
 
     @property

@@ -5,11 +5,16 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import stats
-from scipy.special import betainc, gammaincc, gammainccinv, gammaincinv, logsumexp
+from scipy.special import betainc, gammaincc, gammainccinv, gammaincinv
 from sklearn.utils import check_random_state
 
 from sklearn_moe import kernels
-from sklearn_moe._distribution.roots import increasing_roots, smallest_integers
+from sklearn_moe._distribution.roots import (
+    EPS,
+    LARGEST,
+    increasing_roots,
+    smallest_integers,
+)
 
 # Levels in the lower half of the quantiles of the experts between which the cumulative
 # distribution function is smooth enough to compute the CRPS by quadrature.
@@ -152,8 +157,7 @@ class MixtureDistribution:
         )
         if len(self.shape) == 2:
             log_density = log_density.sum(axis=-2)
-        with np.errstate(divide="ignore"):
-            return logsumexp(log_density + np.log(self.weights), axis=-1)
+        return _log_average(self.weights, log_density)
 
     def pdf(self, y):
         """Density of targets.
@@ -312,8 +316,8 @@ class MixtureDistribution:
                 draw, row = np.nonzero(chosen == first + k)
                 if len(row):
                     shape = draws[draw, row].shape
-                    draws[draw, row] = block[row][..., k].frozen.rvs(
-                        size=shape, random_state=rng
+                    draws[draw, row] = block[row][..., k].evaluate(
+                        "rvs", size=shape, random_state=rng
                     )
             first += block.shape[-1]
         return draws
@@ -370,7 +374,7 @@ class MixtureDistribution:
         """Call a method of SciPy's distributions; the components are the last axis."""
         arguments = [np.asarray(a, dtype=np.float64)[..., None] for a in arguments]
         return np.concatenate(
-            [getattr(block.frozen, method)(*arguments) for block in self.components],
+            [block.evaluate(method, *arguments) for block in self.components],
             axis=-1,
         )
 
@@ -385,11 +389,6 @@ class MixtureDistribution:
             axis=-1
         )
 
-    def _log_average(self, log_values):
-        """Return the logarithm of the mean over the components, given logarithms."""
-        with np.errstate(divide="ignore"):
-            return logsumexp(log_values + np.log(self._aligned_weights()), axis=-1)
-
     def _extremes(self, values):
         """Return the least and largest value of the components with positive weight."""
         positive = np.broadcast_to(self._aligned_weights() > 0, values.shape)
@@ -399,39 +398,58 @@ class MixtureDistribution:
         )
 
     def _quantile(self, q, tail):
-        """Return the points at which a tail, "cdf" or "sf", has the probability q.
+        """Return the points at which a tail, "cdf" or "sf", has the probability q."""
+        find = self._count_quantile if self.discrete else self._continuous_quantile
+        if len(self.shape) == 1:
+            return find(q, tail)
+        n_outputs = self.shape[1]
+        outputs = [self._output(j)._quantile(q, tail) for j in range(n_outputs)]
+        return np.stack(outputs, axis=1)
+
+    def _output(self, j):
+        """Return the distribution of one output."""
+        return MixtureDistribution(
+            self.weights, tuple(block[:, j] for block in self.components)
+        )
+
+    def _continuous_quantile(self, q, tail):
+        """Return the points at which a tail of a continuous distribution is q.
 
         The equation is solved for logarithms: far out it is nearly linear in them.
         """
         below = tail == "cdf"
-        if self.discrete:
-            return self._count_quantile(q if below else 1 - q)
         with np.errstate(over="ignore"):
             ends = self._evaluate("ppf" if below else "isf", q)
         lower, upper = self._extremes(ends)
         if q == 0:
             return lower if below else upper
+        sign, log_q = (1 if below else -1), np.log(q)
         # Both the logarithm of a probability and its rounding grow far out.
-        accuracy = np.finfo(np.float64).eps / 2 * max(1, -np.log(q))
+        accuracy = 8 * EPS * max(1, -log_q)
 
         def excess_and_slope(rows, y):
             some = self[rows]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-                log_probability = some._log_average(some._evaluate(f"log{tail}", y))
-                log_density = some._log_average(some._evaluate("logpdf", y))
+                log_probability, log_density = (
+                    _log_average(some.weights, some._evaluate(name, y))
+                    for name in (f"log{tail}", "logpdf")
+                )
                 slope = np.exp(log_density - log_probability)
-            return (1 if below else -1) * (log_probability - np.log(q)), slope
+            return sign * (log_probability - log_q), slope
 
-        return increasing_roots(excess_and_slope, lower, upper, accuracy)
+        # Where the gate is sure of one expert it is next to that one's quantile.
+        start = self._average(np.clip(ends, -LARGEST, LARGEST))
+        return increasing_roots(excess_and_slope, lower, upper, start, accuracy)
 
-    def _count_quantile(self, q):
-        """Return the smallest counts whose cumulative probability is q or more."""
+    def _count_quantile(self, q, tail):
+        """Return the smallest counts whose cumulative probability is enough."""
+        q = q if tail == "cdf" else 1 - q
         if q == 1:
             return np.full(self.shape, np.inf)
-        enough = q * (1 - 4 * np.finfo(float).eps)
+        enough = q * (1 - 4 * EPS)
         # The quantiles of SciPy are NaN for large counts, or are not found in time.
-        lower, upper = self._extremes(self._rough_quantiles(q))
-        return smallest_integers(lambda y: self.cdf(y) >= enough, lower, upper)
+        start = np.floor(self._average(self._rough_quantiles(q)))
+        return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
 
     def _rough_quantiles(self, q, upper_tail=False):
         """Return whole numbers close to the quantiles of components of counts.
@@ -531,5 +549,12 @@ class MixtureDistribution:
             elif block.family is stats.nbinom:
                 values.append(betainc(own["n"], at + 1, own["p"]))
             else:
-                values.append(block.frozen.cdf(at))
+                values.append(block.evaluate("cdf", at))
         return self._average(np.concatenate(values, axis=-1))
+
+
+def _log_average(weights, log_values):
+    """Logarithm of the mean over the components, given logarithms."""
+    with np.errstate(divide="ignore"):
+        # For the few components of a row it is quicker than SciPy's `logsumexp`.
+        return np.logaddexp.reduce(log_values + np.log(weights), axis=-1)

@@ -95,8 +95,9 @@ def bracketed_newton(search, excess, slope, accuracy, bisect=False):
     slope : ndarray of shape (...)
         Derivative of the function at the point.
     accuracy : float
-        A search ends where the excess is no larger, or where no number is left between
-        the ends; then at the upper one.
+        A search ends where the excess is no larger; with Newton's step where that is
+        lost to the rounding of the excess; or where no number is left between the ends,
+        then at the upper one.
     bisect : bool, default=False
         Whether all steps are of bisection: of the magnitudes, where the ends differ
         much in these, so that it ends after some 70 of them.

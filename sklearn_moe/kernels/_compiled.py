@@ -227,6 +227,11 @@ def choose_rows(scores, sample_weight, capacity):
     return chosen
 
 
+# What is left after Newton's step from an excess so small, by so small a part of the
+# point, is rounding: a further one need not be shorter.
+CLOSE, SHORT = 1e-10, 1e-13
+
+
 @_jit
 def middle_of(lower, upper):
     """A number between two, or of a magnitude between theirs if these differ much."""
@@ -250,6 +255,10 @@ def bracketed_newton(search, excess, slope, accuracy, bisect):
         else:
             upper = point
         new = point - excess[i] / slope[i]
+        close = abs(excess[i]) <= CLOSE and abs(new - point) <= SHORT * abs(point)
+        if abs(excess[i]) <= accuracy or close:
+            search[:3, i] = new if close else point
+            continue
         if new == point:
             # The step is lost to rounding: the neighbour tells whether it is right.
             new = np.nextafter(point, -inf if excess[i] > 0 else inf)
@@ -258,9 +267,7 @@ def bracketed_newton(search, excess, slope, accuracy, bisect):
         elif not lower < new < upper or 2 * abs(new - point) > last:
             new = lower + (upper - lower) / 2
         step = abs(new - point)
-        if abs(excess[i]) <= accuracy:
-            lower = upper = new = point
-        elif not lower < new < upper:
+        if not lower < new < upper:
             lower = upper = new = upper
         search[0, i] = lower
         search[1, i] = upper

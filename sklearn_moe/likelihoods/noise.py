@@ -179,9 +179,10 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         log_prob : ndarray of shape (n_samples, n_experts)
             Outputs are independent given the row and the expert.
         """
-        frozen = self.distribution(**self.parameters(location, X))
-        log_density = frozen.logpmf if self.discrete else frozen.logpdf
-        log_prob = log_density(y[:, np.newaxis])
+        family = self.distribution
+        # To freeze a distribution takes longer than to ask it.
+        log_density = family.logpmf if self.discrete else family.logpdf
+        log_prob = log_density(y[:, np.newaxis], **self.parameters(location, X))
         dtype = np.result_type(y, location)
         return over_outputs(log_prob).astype(dtype, copy=False)
 
