@@ -167,6 +167,68 @@ def test_quantiles_are_precise_whatever_the_size_of_the_experts(means, scales, q
     assert_inverse(gaussians([0.2, 0.3, 0.5], means, scales), q)
 
 
+def counting(family, name):
+    """The family, and a list of how many points each call of a method is about."""
+    points = []
+
+    class Counting(type(family)):
+        pass
+
+    def method(self, x, *shapes):
+        points.append(x.size)
+        return getattr(super(Counting, self), name)(x, *shapes)
+
+    setattr(Counting, name, method)
+    return Counting(name=family.name, a=family.a), points
+
+
+@pytest.mark.parametrize("q", [1e-6, 0.05, 0.5])
+@pytest.mark.parametrize(
+    ("family", "distance", "parameters"),
+    [
+        (stats.norm, "loc", {"scale": 0.3}),
+        (stats.t, "loc", {"df": 5.0, "scale": 0.3}),
+        (stats.lognorm, "scale", {"s": 0.1}),
+        (stats.gamma, "scale", {"a": 145.0}),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_search_for_a_quantile_ends_where_it_has_arrived(
+    family, distance, parameters, q
+):
+    rng = np.random.default_rng(0)
+    shape, (family, points) = (200, 3), counting(family, "_logpdf")
+    where = 3 * rng.standard_normal(shape)
+    where = np.exp(where) if distance == "scale" else where
+    parameters = {name: np.full(shape, value) for name, value in parameters.items()}
+    distribution = MixtureDistribution(
+        rng.dirichlet([0.3] * 3, 200),
+        (Components(family, {distance: where, **parameters}),),
+    )
+    y = distribution.ppf(q)
+    np.testing.assert_allclose(distribution.cdf(y), q, rtol=1e-11)
+    # On average a row is looked at a few times, and none again and again.
+    assert len(points) <= 25
+    assert sum(points) <= 9 * where.size
+
+
+def test_the_search_for_a_quantile_of_counts_begins_near_it():
+    rng = np.random.default_rng(0)
+    family, points = counting(stats.poisson, "_cdf")
+    weights = np.array([[1 - 1e-9, 1e-9]] * 200)
+    means = np.column_stack([rng.uniform(1, 1e4, 200), np.full(200, 1e12)])
+    distribution = MixtureDistribution(weights, (Components(family, {"mu": means}),))
+    count = distribution.ppf(0.9)
+    np.testing.assert_array_equal(count, stats.poisson.ppf(0.9, means[:, 0]))
+    assert sum(points) <= 5 * means.size
+
+
+def test_a_quantile_near_that_of_the_likeliest_expert_is_not_another():
+    # Most of the weight lies far above, and the level just below what is left.
+    [y] = gaussians([0.05, 0.95], [0.0, 1e6], [1.0, 1.0]).ppf(0.05 - 1e-9)
+    np.testing.assert_allclose(y, stats.norm.isf(2e-8), rtol=1e-6)
+
+
 COUNTS = [
     mixture_of([1.0], stats.poisson, mu=[1e-9]),
     mixture_of([0.5, 0.5], stats.poisson, mu=[1e18, 1e3]),

@@ -9,12 +9,7 @@ from scipy.special import betainc, gammaincc, gammainccinv, gammaincinv
 from sklearn.utils import check_random_state
 
 from sklearn_moe import kernels
-from sklearn_moe._distribution.roots import (
-    EPS,
-    LARGEST,
-    increasing_roots,
-    smallest_integers,
-)
+from sklearn_moe._distribution.roots import EPS, increasing_roots, smallest_integers
 
 # Levels in the lower half of the quantiles of the experts between which the cumulative
 # distribution function is smooth enough to compute the CRPS by quadrature.
@@ -437,8 +432,7 @@ class MixtureDistribution:
                 slope = np.exp(log_density - log_probability)
             return sign * (log_probability - log_q), slope
 
-        # Where the gate is sure of one expert it is next to that one's quantile.
-        start = self._average(np.clip(ends, -LARGEST, LARGEST))
+        start = self._of_the_likeliest(ends)
         return increasing_roots(excess_and_slope, lower, upper, start, accuracy)
 
     def _count_quantile(self, q, tail):
@@ -448,8 +442,13 @@ class MixtureDistribution:
             return np.full(self.shape, np.inf)
         enough = q * (1 - 4 * EPS)
         # The quantiles of SciPy are NaN for large counts, or are not found in time.
-        start = np.floor(self._average(self._rough_quantiles(q)))
+        start = self._of_the_likeliest(self._rough_quantiles(q))
         return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
+
+    def _of_the_likeliest(self, quantiles):
+        """Return those of the component of the largest weight: mostly close by."""
+        likeliest = self.weights.argmax(axis=1)[:, np.newaxis]
+        return np.take_along_axis(quantiles, likeliest, axis=1)[:, 0]
 
     def _rough_quantiles(self, q, upper_tail=False):
         """Return whole numbers close to the quantiles of components of counts.

@@ -262,10 +262,10 @@ def bracketed_newton(search, excess, slope, accuracy, bisect):
         if new == point:
             # The step is lost to rounding: the neighbour tells whether it is right.
             new = np.nextafter(point, -inf if excess[i] > 0 else inf)
-        if bisect:
-            new = middle_of(lower, upper)
-        elif not lower < new < upper or 2 * abs(new - point) > last:
-            new = lower + (upper - lower) / 2
+        if bisect or not lower < new < upper or 2 * abs(new - point) > last:
+            # Across zero the least magnitudes are the last to be tried.
+            by_size = bisect or lower * upper > 0
+            new = middle_of(lower, upper) if by_size else (lower + upper) / 2
         step = abs(new - point)
         if not lower < new < upper:
             lower = upper = new = upper
