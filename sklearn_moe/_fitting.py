@@ -186,7 +186,10 @@ def fitted_attributes(learners, keeps_order, run):
     best, pool = run.best, learners.experts
     weight = pool.rows.total_weight
     order = order_of_experts(learners, keeps_order, run)
-    experts, gate = pool.estimators(best.estimates.experts, order), best.estimates.gate
+    experts, gate = best.estimates.experts, best.estimates.gate
+    # A model that a warm start keeps is whole.
+    whole = [expert.estimator for expert in experts]
+    experts = pool.estimators(experts, order) if best.n_iter else whole
     # The objective of a model that a warm start keeps is that of no iteration.
     first = [] if best.n_iter else [best.objective]
     return {
@@ -220,7 +223,8 @@ def order_of_experts(learners, keeps_order, run):
         return np.arange(len(share))
     means = np.zeros(len(share))
     if len(np.unique(share)) < len(share):
-        means = [learners.experts.mean_output(e) for e in run.best.estimates.experts]
+        experts = enumerate(run.best.estimates.experts)
+        means = [learners.experts.mean_output(k, expert) for k, expert in experts]
     return np.lexsort([means, -share])
 
 

@@ -145,6 +145,8 @@ class FitTask:
         Further arguments of the estimator's `fit`.
     fold : tuple of ndarray, default=None
         Rows to fit to, and rows to predict. None means all.
+    block : Block, default=None
+        The rows as the expert is fitted to them. None means as they are.
     """
 
     k: int
@@ -153,6 +155,7 @@ class FitTask:
     previous: Any = None
     fit_params: Any = None
     fold: Any = None
+    block: Any = None
 
 
 class LocalRows:
@@ -207,12 +210,19 @@ class LocalRows:
             own = weights[k]
             return block.sample_weight if own is None else own.of(k)
 
-        # The fold is an argument of its own: a cluster that holds it is not sent it.
+        # What is large is an argument of its own: a cluster that holds it is not sent
+        # it, and processes on one machine share it.
         return run_parallel(
             self.n_jobs,
             function,
             (
-                (block, weights_of(task.k), unit, replace(task, fold=None), task.fold)
+                (
+                    block if task.block is None else task.block,
+                    weights_of(task.k),
+                    unit,
+                    replace(task, fold=None, block=None),
+                    task.fold,
+                )
                 for task in tasks
             ),
         )

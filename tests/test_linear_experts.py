@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import SplineTransformer
 
 from sklearn_moe import MixtureOfExpertsRegressor
 from sklearn_moe._rows import Block, LocalRows, TrainingWeights
@@ -163,7 +163,7 @@ def test_a_subclass_is_fitted_by_itself(fits):
         Ridge(positive=True),
         Ridge([1.0]),
         LinearRegression(positive=True),
-        make_pipeline(PolynomialFeatures(2), Ridge()),
+        make_pipeline(SplineTransformer(), Ridge()),
     ],
     ids=repr,
 )

@@ -15,6 +15,7 @@ from sklearn_moe._estimators.nested import (
     copy_if_overwriting,
     holds_itself,
     last_step,
+    nested_estimators,
     rows_of_last_step,
     seeded_clone,
     unwrap_frozen,
@@ -32,7 +33,7 @@ from sklearn_moe._estimators.row_selection import (
     systematic_resample,
     with_all_classes,
 )
-from sklearn_moe._estimators.weight_routing import changes_rows
+from sklearn_moe._estimators.weight_routing import changes_rows, learns_rows_alone
 from sklearn_moe._estimators.weighted import WarmStartError, WeightedFit
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "isolates_rows",
     "last_step",
     "learn_batch",
+    "learns_rows_alone",
+    "nested_estimators",
     "predict_probabilities",
     "rows_of_last_step",
     "seeded_clone",

@@ -72,6 +72,19 @@ def changes_rows(estimator):
     )
 
 
+def learns_rows_alone(transformer):
+    """Return whether fitting it to rows asks for neither targets nor weights.
+
+    It may not add or drop rows either: they are what the rows are to all.
+    """
+    if not is_estimator(transformer) or changes_rows(transformer):
+        return False
+    return not any(
+        _learns_target(each) or _takes_weights(each)
+        for each in nested_estimators(transformer)
+    )
+
+
 def min_rows_of_class(estimator):
     """Return how many different rows of each class a resample is to hold at least.
 

@@ -40,9 +40,9 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         return interpolates
     block = pool.rows.block
 
-    def error(estimator, rows, weights):
+    def error(k, estimator, rows, weights):
         return likelihood.normalised_error(
-            block.encoded_y[rows], pool.predict(estimator, rows), weights[rows]
+            block.encoded_y[rows], pool.predict(k, estimator, rows), weights[rows]
         )
 
     everything = np.arange(len(block.sample_weight))
@@ -59,13 +59,13 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         # What it warns of in predictions of these rows has been told.
         with without_warnings():
-            misses = error(expert.estimator, seen, weights) > SUSPICIOUS
+            misses = error(k, expert.estimator, seen, weights) > SUSPICIOUS
         if misses:
             continue
         # They would be about an expert that nobody will have.
         with without_warnings():
             refitted = pool.refit(k, expert, given, seen)
-            interpolates[k] = error(refitted, unseen, weights) > REVEALING
+            interpolates[k] = error(k, refitted, unseen, weights) > REVEALING
     return interpolates
 
 

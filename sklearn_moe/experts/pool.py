@@ -1,7 +1,9 @@
 """The experts of a mixture, bound to the training rows."""
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from sklearn_moe.experts.outputs import (
     output_of_expert,
     stack_outputs,
 )
+from sklearn_moe.experts.shared_steps import Division, PreparedRows
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class FittedExpert:
     Attributes
     ----------
     estimator : fitted estimator or None
-        None where it is cross-fitted: it is fitted to all rows only when it is needed.
+        Without the steps that it shares with other M-steps, see `Division`. None where
+        it is cross-fitted: it is fitted to all rows only when it is needed.
     weights : column of TrainingWeights or None
         Weights of all experts in its last fit; None for the weights of the rows
         themselves.
@@ -99,13 +103,24 @@ class ExpertPool:
         self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
         self.rows = rows
         self.splits = splits
+        self._linear = {}
         self._output_of = output_of
         self._specialize = specialize
         self._fit_params = fit_params or {}
-        self._fitters = [
-            expert if frozen else fitter(expert, random_state)
-            for (_, expert), frozen in zip(named_experts, self.frozen)
-        ]
+        self._divisions, self._fitters = [], []
+        for k, (name, expert) in enumerate(named_experts):
+            division = Division(expert, expert)
+            # Further arguments of `fit` may be for any step, and where rows lie in many
+            # blocks they are brought together for each fit.
+            if rows.in_one_block and not self._fit_params.get(name):
+                division = Division.of(k, expert, random_state)
+            rest = division.rest
+            self._divisions.append(division)
+            self._fitters.append(
+                rest if self.frozen[k] else fitter(rest, random_state)
+            )
+        (self._prepared,) = self._prepare(None)
+        self._prepared_folds = self._prepare(splits)
         # Experts that do not learn any more, by their number.
         self._settled = {
             k: FittedExpert(expert)
@@ -113,13 +128,17 @@ class ExpertPool:
             if frozen
         }
 
+    def _prepare(self, splits):
+        """The rows as experts see them, for each fold, or for a fit to all of them."""
+        return [
+            PreparedRows(self._divisions, self.names, self.rows, train)
+            for train, _ in splits or [(None, None)]
+        ]
+
     @property
     def unfitted(self):
         """The experts as they were given."""
-        return [
-            fitter if frozen else fitter.estimator
-            for fitter, frozen in zip(self._fitters, self.frozen)
-        ]
+        return [division.expert for division in self._divisions]
 
     def check_frozen(self):
         """Raise ValueError where a frozen expert knows none of the classes."""
@@ -166,12 +185,13 @@ class ExpertPool:
         fitted = {k: (self._fitters[k], None) for k in range(len(self.names))}
         fitted |= {k: own[:2] for k, own in found.items()}
         estimators, outputs = zip(*(fitted[k] for k in self._first_alike))
+        estimators = [self._prepared.whole(k, e) for k, e in enumerate(estimators)]
         n_experts = len(estimators)
         if n_experts > 1 and set(self._first_alike) == {0} and not self._has_density(0):
             # One for all: nothing is copied.
             alone = self._outputs(estimators[:1], outputs[:1])
-            return list(estimators), self.rows.map(_repeat, alone, n_experts)
-        return list(estimators), self._outputs(estimators, outputs)
+            return estimators, self.rows.map(_repeat, alone, n_experts)
+        return estimators, self._outputs(estimators, outputs)
 
     def train(self, weights, active, estimators):
         """M-step of fitted experts that learn a batch; see `fit`.
@@ -200,11 +220,9 @@ class ExpertPool:
         fitted, outputs = dict(left), {k: own.output for k, own in left.items()}
         learning = [k for k in range(len(self.names)) if k not in left]
         weights = weights if self._specialize else None
-        solved = self._solve(learning, weights, previous)
-        if predict and solved:
-            values = self._least_squares.predict(list(solved.values()))
-            outputs.update(zip(solved, map(Output, values)))
-        fitted.update((k, FittedExpert(e, weights)) for k, e in solved.items())
+        solved = self._solve(learning, weights, previous, predict=predict)
+        fitted.update((k, FittedExpert(e, weights)) for k, (e, _) in solved.items())
+        outputs.update((k, output) for k, (_, output) in solved.items())
         rest = [k for k in learning if k not in solved]
         gathered = self._gather(
             dict.fromkeys(rest, weights), previous, self.splits, predict=predict
@@ -222,7 +240,9 @@ class ExpertPool:
         if not self.rows.in_one_block or expert.output is not None:
             return expert
         with error_note(f"expert {self.names[k]!r}"):
-            output = self.rows.map(_output_of_block, expert.estimator, self._output_of)
+            output = self._prepared.rows(k).map(
+                _output_of_block, expert.estimator, self._output_of
+            )
         return replace(expert, output=output)
 
     def _outputs(self, estimators, known):
@@ -239,15 +259,26 @@ class ExpertPool:
     # Linear experts: from sums over the rows
     # ---------------------------------------
 
-    def _solve(self, learning, weights, previous):
+    def _solve(self, learning, weights, previous, *, predict):
         """Fit the linear experts together, as far as nothing but the time tells.
 
-        The first fit of each is the estimator's own: it has checked the rows.
+        The first fit of each is the estimator's own: it has checked the rows. Each has
+        its estimator, and its Output, None where none is to be predicted.
         """
         if previous is None or self.splits is not None or weights is None:
             return {}
-        linear = {k: previous[k].estimator for k in learning if self._is_linear(k)}
-        return self._least_squares.fit(linear, weights) if linear else {}
+        together = defaultdict(dict)
+        for k in filter(self._is_linear, learning):
+            together[self._prepared.rows(k)][k] = previous[k].estimator
+        solved = {}
+        for rows, linear in together.items():
+            least_squares = self._least_squares(rows)
+            fitted, outputs = least_squares.fit(linear, weights), repeat(None)
+            if predict and fitted:
+                values = least_squares.predict(list(fitted.values()))
+                outputs = map(Output, values)
+            solved |= dict(zip(fitted, zip(fitted.values(), outputs)))
+        return solved
 
     def _is_linear(self, k):
         return (
@@ -257,9 +288,10 @@ class ExpertPool:
             and isinstance(self._output_of, Predictions)
         )
 
-    @cached_property
-    def _least_squares(self):
-        return LeastSquares(self.rows)
+    def _least_squares(self, rows):
+        if rows not in self._linear:
+            self._linear[rows] = LeastSquares(rows)
+        return self._linear[rows]
 
     # All others: from the rows of each, which are gathered
     # -----------------------------------------------------
@@ -270,16 +302,21 @@ class ExpertPool:
         Each has its estimator, None where it is cross-fitted; its Output, None if it is
         not to predict in the same task; and its folds, see `FittedExpert`.
         """
-        folds = splits or [None]
+        folds, prepared = splits or [None], [self._prepared]
+        if splits is not None:
+            is_own = splits is self.splits
+            prepared = self._prepared_folds if is_own else self._prepare(splits)
         if fitters is None:
             fitters = {
                 k: next_step(self._fitters[k], previous and previous[k])
                 for k in weights
             }
         tasks = [
-            self._task(k, fitters[k], last, fold)
+            self._task(k, fitters[k], own.block(k), last, fold)
             for k in weights
-            for last, fold in zip(self._last_fits(k, previous, splits), folds)
+            for last, fold, own in zip(
+                self._last_fits(k, previous, splits), folds, prepared
+            )
         ]
         function = partial(fit_expert, output_of=self._output_of if predict else None)
         results = iter(self.rows.gather(function, weights, tasks))
@@ -300,7 +337,7 @@ class ExpertPool:
         last = None if previous is None else previous[k].folds
         return last or [None] * len(splits)
 
-    def _task(self, k, fitter, last=None, fold=None):
+    def _task(self, k, fitter, block=None, last=None, fold=None):
         name = self.names[k]
         return FitTask(
             k,
@@ -309,6 +346,7 @@ class ExpertPool:
             last if last is not None and fitter.goes_on_from(last) else None,
             self._fit_params.get(name),
             fold,
+            block,
         )
 
     def _join(self, k, outputs, splits):
@@ -357,7 +395,10 @@ class ExpertPool:
         estimators = {k: estimator for k, (estimator, *_) in found.items()}
         # A start in another process sends copies of the frozen ones back.
         estimators.update((k, self._fitters[k]) for k in order if self.frozen[k])
-        return [estimators.get(k, fitted[k].estimator) for k in order]
+        return [
+            self._prepared.whole(k, estimators.get(k, fitted[k].estimator))
+            for k in order
+        ]
 
     def out_of_fold(self, fitted, order, splits):
         """What the experts predict for the training rows as fitted without each row.
@@ -387,9 +428,9 @@ class ExpertPool:
         names = [self.names[k] for k in order]
         return stack_outputs([outputs[k] for k in order], names)
 
-    def mean_output(self, expert):
+    def mean_output(self, k, expert):
         """Weighted mean of what a `FittedExpert` predicts for the sample of rows."""
-        sample, output = self.rows.sample, expert.output
+        sample, output = self._prepared.rows(k).sample, expert.output
         if output is None:
             output = _output_of_block(sample, expert.estimator, self._output_of)
         first = output.values.reshape(len(output.values), -1)[:, 0]
@@ -401,7 +442,7 @@ class ExpertPool:
 
     def refit(self, k, expert, weights, rows):
         """Fit one expert anew to some of the rows, which lie in one block."""
-        block = self.rows.block
+        block = self._prepared.rows(k).block
         unit = block.sample_weight.mean()
         task = self._task(k, at_once(self._fitters[k], expert))
         return fit_expert(block, weights, unit, task, (rows, None))[0]
@@ -412,9 +453,10 @@ class ExpertPool:
         unit = block.sample_weight.mean()
         return self._fitters[k].learnt_weights(block.y, weights, unit)
 
-    def predict(self, estimator, rows):
+    def predict(self, k, estimator, rows):
         """What a fitted expert predicts for some rows, which lie in one block."""
-        return self._output_of(estimator, safe_indexing(self.rows.block.X, rows))
+        X = self._prepared.rows(k).block.X
+        return self._output_of(estimator, safe_indexing(X, rows))
 
 
 def fit_expert(block, weights, unit, task, fold=None, output_of=None):

@@ -1,0 +1,222 @@
+"""Leading steps of pipelines that learn the same under whatever weights.
+
+An encoder in front of an expert learns neither the target nor the weights of the rows:
+it does not change from one M-step to the next, nor from one clone to another. So it is
+fitted once, to all rows, and they go through it once, as if it stood in front of the
+mixture. What follows it is the expert that an M-step fits, and with it the fitted
+pipeline is made whole again.
+
+What learns the target, takes sample weights, or adds and drops rows is fitted in each
+M-step, as is all that comes after it.
+"""
+
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+
+from sklearn_moe._estimators import (
+    LabelEncodedClassifier,
+    copy_if_overwriting,
+    error_note,
+    learns_rows_alone,
+    nested_estimators,
+    seeded_clone,
+)
+from sklearn_moe._rows import LocalRows
+from sklearn_moe._sklearn import safe_indexing
+
+
+@dataclass(frozen=True)
+class Division:
+    """An unfitted expert, divided into the steps that are shared and the rest.
+
+    Attributes
+    ----------
+    expert : estimator
+        All of it.
+    rest : estimator
+        What is fitted in each M-step.
+    front : Pipeline or None
+        The steps that are shared; its last one is "passthrough". None where there are
+        none.
+    key : object
+        The same for experts whose steps are the same.
+    """
+
+    expert: Any
+    rest: Any
+    front: Any = None
+    key: Any = None
+
+    @classmethod
+    def of(cls, k, expert, random_state):
+        """Divide expert `k`; every `random_state` that is None is drawn."""
+        front, _ = divide(expert)
+        if front is None:
+            return cls(expert, expert)
+        key = tuple(map(id, _steps(front)))
+        if _draws(front):
+            # Each clone has a seed of its own.
+            key = k, key
+        expert = seeded_clone(expert, random_state)
+        front, rest = divide(expert)
+        return cls(expert, rest, front, key)
+
+
+class PreparedRows:
+    """Rows as the shared steps of each expert leave them.
+
+    Parameters
+    ----------
+    divisions : list of Division
+    names : list of str
+        Those of the experts.
+    rows : Rows
+        In one block, unless nothing is shared.
+    train : ndarray of int, default=None
+        Rows that the steps are fitted to; None means all.
+    """
+
+    def __init__(self, divisions, names, rows, train=None):
+        self._divisions = divisions
+        self._prepared = {None: (None, rows)}
+        for division, name in zip(divisions, names):
+            if division.key not in self._prepared:
+                with error_note(f"expert {name!r}", rows.block.X):
+                    front, X = _prepare(clone(division.front), rows.block, train)
+                prepared = LocalRows(replace(rows.block, X=X))
+                self._prepared[division.key] = front, prepared
+
+    def rows(self, k):
+        """The rows as expert `k` is fitted to them without the shared steps."""
+        return self._prepared[self._divisions[k].key][1]
+
+    def block(self, k):
+        """The block with these rows, or None where nothing is shared."""
+        return None if self._divisions[k].front is None else self.rows(k).block
+
+    def whole(self, k, rest):
+        """The fitted expert `k`, of what has been fitted to these rows."""
+        division = self._divisions[k]
+        if division.front is None:
+            return rest
+        return join(division.expert, self._prepared[division.key][0], rest)
+
+
+def _prepare(front, block, train):
+    """Fit steps, and have all rows go through them."""
+    X = copy_if_overwriting(block.X, front)
+    if train is None:
+        X = front.fit_transform(X, block.y)
+    else:
+        front.fit(safe_indexing(X, train), block.y[train])
+        X = front.transform(copy_if_overwriting(block.X, front))
+    # In this format rows can be taken from it.
+    return front, X.tocsr() if issparse(X) else X
+
+
+def _steps(front):
+    """Yield the steps that do something, those of pipelines within one by one."""
+    for _, step in front.steps:
+        if isinstance(step, Pipeline):
+            yield from _steps(step)
+        elif not _is_passthrough(step):
+            yield step
+
+
+def _draws(front):
+    """Whether nobody has given a seed to a step."""
+    return any(
+        step.get_params(deep=False).get("random_state", "none") is None
+        for step in nested_estimators(front)
+    )
+
+
+def divide(expert):
+    """Divide an expert into the steps that are shared and the rest.
+
+    Returns
+    -------
+    front : Pipeline or None
+    rest : estimator
+        Nothing is copied that is not changed.
+    """
+    # A subclass may do otherwise, and is not known.
+    if type(expert) is TransformedTargetRegressor:
+        front, rest = divide(expert.regressor)
+        return front, expert if front is None else _with(expert, regressor=rest)
+    if type(expert) is not Pipeline or not expert.steps:
+        return None, expert
+    if getattr(expert, "transform_input", None) is not None:
+        return None, expert
+    shared = _leading(expert)
+    (name, following), *others = expert.steps[len(shared) :]
+    inner, rest = divide(following)
+    if inner is not None:
+        shared = [*shared, (name, inner)]
+    if not shared:
+        return None, expert
+    # A pipeline with a memory remembers all steps but the last.
+    front = _with(expert, steps=[*shared, (expert.steps[-1][0], "passthrough")])
+    return front, _with(expert, steps=[(name, rest), *others]) if others else rest
+
+
+def join(expert, front, rest):
+    """Make a fitted expert of its fitted parts; the inverse of `divide`.
+
+    Parameters
+    ----------
+    expert : estimator
+        That was divided.
+    front : Pipeline
+    rest : estimator
+        Where a classifier has met one class only, another one.
+    """
+    if isinstance(rest, LabelEncodedClassifier):
+        whole = join(expert, front, rest.classifier_)
+        return LabelEncodedClassifier(expert).take(whole, rest.classes_)
+    if isinstance(expert, TransformedTargetRegressor):
+        return _join_regressor(expert, front, rest)
+    shared, n_shared = front.steps[:-1], len(_leading(expert))
+    name, following = expert.steps[n_shared]
+    several = len(expert.steps) > n_shared + 1 and isinstance(rest, Pipeline)
+    (_, first), *others = rest.steps if several else [(name, rest)]
+    if len(shared) > n_shared:
+        first = join(following, shared[n_shared][1], first)
+    whole = copy(expert)
+    whole.steps = [*shared[:n_shared], (name, first), *others]
+    return whole
+
+
+def _join_regressor(expert, front, rest):
+    whole = copy(rest)
+    whole.regressor = expert.regressor
+    whole.regressor_ = join(expert.regressor, front, rest.regressor_)
+    vars(whole).pop("feature_names_in_", None)
+    if hasattr(whole.regressor_, "feature_names_in_"):
+        whole.feature_names_in_ = whole.regressor_.feature_names_in_
+    return whole
+
+
+def _leading(pipeline):
+    """The first steps of a pipeline that are shared as they are."""
+    return list(takewhile(_is_shared, pipeline.steps[:-1]))
+
+
+def _is_shared(step):
+    _, transformer = step
+    return _is_passthrough(transformer) or learns_rows_alone(transformer)
+
+
+def _is_passthrough(transformer):
+    return transformer is None or transformer == "passthrough"
+
+
+def _with(estimator, **params):
+    return copy(estimator).set_params(**params)
