@@ -15,6 +15,7 @@ from sklearn_moe.experts import (
     Outputs,
     has_density,
     outputs_of_experts,
+    through_common_steps,
     values_of,
 )
 
@@ -70,7 +71,8 @@ class FittedMixture:
 
     def outputs(self, X, y=None):
         """What the experts predict; see `outputs_of_experts`."""
-        return outputs_of_experts(self.named_experts, X, y, self.targets.output_of)
+        experts, X = through_common_steps(self.named_experts, X)
+        return outputs_of_experts(experts, X, y, self.targets.output_of)
 
     def held(self, outputs, weights):
         """Outputs, those of predictions beyond the targets held to their range.
@@ -133,10 +135,11 @@ class FittedMixture:
         infinite values: whether those are refused must not depend on their route.
         """
         names, output_of = list(self.named_experts), self.targets.output_of
+        experts, shown = through_common_steps(self.named_experts, X)
 
         def predict(k, rows):
-            own = X if len(rows) == X.shape[0] else safe_indexing(X, rows)
-            expert = {names[k]: self.named_experts[names[k]]}
+            own = shown if len(rows) == X.shape[0] else safe_indexing(shown, rows)
+            expert = {names[k]: experts[names[k]]}
             outputs = outputs_of_experts(expert, own, None, output_of)
             return self.likelihood.take([k]).predictive(outputs)[:, 0]
 

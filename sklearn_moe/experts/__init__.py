@@ -15,6 +15,7 @@ from sklearn_moe.experts.outputs import (
     values_of,
 )
 from sklearn_moe.experts.pool import ExpertPool, FittedExpert
+from sklearn_moe.experts.shared_steps import through_common_steps
 
 __all__ = [
     "ExpertPool",
@@ -28,5 +29,6 @@ __all__ = [
     "mixture_within",
     "nested_distribution",
     "outputs_of_experts",
+    "through_common_steps",
     "values_of",
 ]

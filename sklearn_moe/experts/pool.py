@@ -116,11 +116,9 @@ class ExpertPool:
                 division = Division.of(k, expert, random_state)
             rest = division.rest
             self._divisions.append(division)
-            self._fitters.append(
-                rest if self.frozen[k] else fitter(rest, random_state)
-            )
-        (self._prepared,) = self._prepare(None)
-        self._prepared_folds = self._prepare(splits)
+            self._fitters.append(rest if self.frozen[k] else fitter(rest, random_state))
+        self._prepared = self._prepare(None)
+        self._prepared_folds = splits and self._prepare_folds(splits)
         # Experts that do not learn any more, by their number.
         self._settled = {
             k: FittedExpert(expert)
@@ -128,12 +126,12 @@ class ExpertPool:
             if frozen
         }
 
-    def _prepare(self, splits):
-        """The rows as experts see them, for each fold, or for a fit to all of them."""
-        return [
-            PreparedRows(self._divisions, self.names, self.rows, train)
-            for train, _ in splits or [(None, None)]
-        ]
+    def _prepare(self, train):
+        """The rows as experts see them whose shared steps have seen some of them."""
+        return PreparedRows(self._divisions, self.names, self.rows, train)
+
+    def _prepare_folds(self, splits):
+        return [self._prepare(train) for train, _ in splits]
 
     @property
     def unfitted(self):
@@ -305,7 +303,7 @@ class ExpertPool:
         folds, prepared = splits or [None], [self._prepared]
         if splits is not None:
             is_own = splits is self.splits
-            prepared = self._prepared_folds if is_own else self._prepare(splits)
+            prepared = self._prepared_folds if is_own else self._prepare_folds(splits)
         if fitters is None:
             fitters = {
                 k: next_step(self._fitters[k], previous and previous[k])

@@ -117,8 +117,12 @@ def _prepare(front, block, train):
     else:
         front.fit(safe_indexing(X, train), block.y[train])
         X = front.transform(copy_if_overwriting(block.X, front))
-    # In this format rows can be taken from it.
-    return front, X.tocsr() if issparse(X) else X
+    return front, _indexable(X)
+
+
+def _indexable(X):
+    """The same in a format that rows can be taken from."""
+    return X.tocsr() if issparse(X) else X
 
 
 def _steps(front):
@@ -136,6 +140,42 @@ def _draws(front):
         step.get_params(deep=False).get("random_state", "none") is None
         for step in nested_estimators(front)
     )
+
+
+def through_common_steps(named_experts, X):
+    """Have rows go through the steps with which all experts begin, once.
+
+    Parameters
+    ----------
+    named_experts : dict of fitted estimators
+    X : array-like or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    named_experts : dict of fitted estimators
+        Without these steps.
+    X : array-like or frame of shape (n_samples, n_other_features)
+        As the steps leave it.
+    """
+    experts = named_experts.values()
+    if len(experts) < 2 or any(type(expert) is not Pipeline for expert in experts):
+        return named_experts, X
+    steps = zip(*([step for _, step in expert.steps[:-1]] for expert in experts))
+    n_common = sum(1 for _ in takewhile(_are_one, steps))
+    if not n_common:
+        return named_experts, X
+    front = _with(next(iter(experts)), steps=next(iter(experts)).steps[:n_common])
+    with error_note("the experts", X):
+        X = _indexable(front.transform(copy_if_overwriting(X, front)))
+    others = {
+        name: _with(expert, steps=expert.steps[n_common:])
+        for name, expert in named_experts.items()
+    }
+    return others, X
+
+
+def _are_one(steps):
+    return all(step is steps[0] for step in steps)
 
 
 def divide(expert):
@@ -163,7 +203,7 @@ def divide(expert):
     if not shared:
         return None, expert
     # A pipeline with a memory remembers all steps but the last.
-    front = _with(expert, steps=[*shared, (expert.steps[-1][0], "passthrough")])
+    front = _with(expert, steps=[*shared, ("end of shared steps", "passthrough")])
     return front, _with(expert, steps=[(name, rest), *others]) if others else rest
 
 
