@@ -86,7 +86,8 @@ class Rows(Protocol):
     def gather(self, function: Callable, weights: dict, tasks: list) -> list:
         """``function(block, weights, unit, task)`` for each task, in parallel.
 
-        In one block a task may have a fold, which is a further argument.
+        In one block a task may have a fold, which is a further argument, and a block of
+        its own with the same rows.
 
         Parameters
         ----------

@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._plotting import _validate_style_kwargs as validate_style_kwargs
 from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call as check_partial_fit_first_call,
@@ -44,6 +45,7 @@ __all__ = [
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
+    "makes_frames",
     "metadata_request",
     "raise_for_params",
     "routing_enabled",
@@ -68,6 +70,11 @@ def metadata_request(owner, method, parameter):
     """
     request = vars(owner).get("_metadata_request")
     return None if request is None else getattr(request, method).requests.get(parameter)
+
+
+def makes_frames(transformer):
+    """Return whether `set_output` or the configuration has asked for frames."""
+    return _get_output_config("transform", transformer)["dense"] != "default"
 
 
 def add_trees_within_bins(fitted, X, y, **arguments):

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import SplineTransformer
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from sklearn_moe import MixtureOfExpertsRegressor
 from sklearn_moe._rows import Block, LocalRows, TrainingWeights
@@ -170,6 +170,65 @@ def test_a_subclass_is_fitted_by_itself(fits):
 def test_estimators_that_do_otherwise_are_fitted_by_themselves(expert, fits):
     m_steps(expert)
     assert sum(fits.values()) == 2 * 3
+
+
+SCALED = [
+    make_pipeline(StandardScaler(), Ridge()),
+    make_pipeline(StandardScaler(), Ridge(100)),
+    make_pipeline(StandardScaler(with_std=False), Ridge(0)),
+    make_pipeline(StandardScaler(with_mean=False), Ridge(10, fit_intercept=False)),
+    make_pipeline(StandardScaler(), LinearRegression()),
+]
+UNLIKE_UNITS = X * [1e-3, 1, 1e4, 1] + [0, 5, 1e5, -3]
+
+
+def assert_same_scaled_experts(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        scaler, expected = one[0], other[0]
+        assert set(vars(scaler)) == set(vars(expected))
+        for name in ("mean_", "var_", "scale_", "n_samples_seen_"):
+            found, value = getattr(scaler, name), getattr(expected, name)
+            assert type(found) is type(value)
+            if value is not None:
+                np.testing.assert_allclose(found, value, rtol=1e-9)
+        np.testing.assert_allclose(one[1].coef_, other[1].coef_, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(one[1].intercept_, other[1].intercept_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("expert", SCALED, ids=repr)
+@pytest.mark.parametrize("frame", [False, True])
+def test_a_weighted_scaler_in_front_is_part_of_the_equations(expert, frame, fits):
+    rows = pd.DataFrame(UNLIKE_UNITS, columns=list("abcd")) if frame else UNLIKE_UNITS
+    ours, values = m_steps(expert, rows)
+    assert sum(fits.values()) == 3
+    theirs, expected = m_steps(make_pipeline(expert[0], own(expert[1])), rows)
+    assert_same_scaled_experts(ours, theirs)
+    np.testing.assert_allclose(values, expected, rtol=1e-8, atol=1e-8)
+    for k, fitted in enumerate(ours):
+        np.testing.assert_allclose(fitted.predict(rows), values[:, k], rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "expert",
+    [
+        make_pipeline(StandardScaler(), Ridge(fit_intercept=False)),
+        make_pipeline(StandardScaler(with_mean=False, with_std=False), Ridge()),
+        make_pipeline(StandardScaler(), StandardScaler(), Ridge()),
+    ],
+    ids=repr,
+)
+def test_other_scalers_are_left_to_the_pipeline(expert, fits):
+    m_steps(expert)
+    assert sum(fits.values()) == 2 * 3
+
+
+@pytest.mark.parametrize("column", [0 * X[:, 0], 7 + 1e-7 * X[:, 0]], ids=["0", "7"])
+def test_a_column_without_spread_is_left_to_the_scaler(column, fits):
+    rows = np.column_stack([X, column])
+    ours, _ = m_steps(make_pipeline(StandardScaler(), Ridge()), rows)
+    assert sum(fits.values()) == 2 * 3
+    theirs, _ = m_steps(make_pipeline(StandardScaler(), OwnRidge()), rows)
+    np.testing.assert_array_equal(ours[0][0].scale_, theirs[0][0].scale_)
 
 
 WIDE = RNG.standard_normal((300, MAX_FEATURES + 1))

@@ -9,10 +9,15 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
-from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -22,6 +27,7 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     PolynomialFeatures,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -247,6 +253,187 @@ def test_further_arguments_reach_all_steps_of_each_fit(calls):
         expert = make_pipeline(step, Ridge().set_fit_request(sample_weight=True))
         mixture = regressor(expert, max_iter=2).fit(X[["a", "b"]], Y, factor=2)
     assert len(calls("fit")) >= 2 * mixture.n_iter_
+
+
+# Weighted scalers beside what is shared
+# --------------------------------------
+
+
+class OwnScaler(StandardScaler):
+    """A subclass may do otherwise: all that it is part of is fitted in each M-step."""
+
+
+def columns_with(scaler, kind="recipe"):
+    """A ColumnTransformer that encodes texts and scales numbers."""
+    texts = make_column_selector(dtype_exclude="number")
+    one_hot = OneHotEncoder(drop="first")
+    numbers = make_pipeline(SimpleImputer(), clone(scaler))
+    return {
+        "recipe": make_column_transformer((one_hot, texts), remainder=scaler),
+        "imputed": make_column_transformer((numbers, ["a", "b"]), (one_hot, texts)),
+        "one by one": make_column_transformer(
+            (scaler, ["b"]), (one_hot, texts), (clone(scaler), ["a"])
+        ),
+        "some": make_column_transformer((scaler, ["b"]), remainder=one_hot),
+        "nothing": make_column_transformer(
+            (scaler, []), (one_hot, texts), (clone(scaler), ["a", "b"])
+        ),
+        "sparse": make_column_transformer(
+            (OneHotEncoder(), texts), remainder=scaler, sparse_threshold=1
+        ),
+        "dropped": make_column_transformer((scaler, ["a"]), (one_hot, texts)),
+        "in place": make_column_transformer(
+            (one_hot, texts), remainder=clone(scaler).set_params(copy=False)
+        ),
+    }[kind]
+
+
+def frame_for(kind):
+    return X.drop(columns="a") if kind == "some" else X
+
+
+def assert_same_fits(make, mixture=regressor, X=X, y=Y, **params):
+    """With experts that share what they can, and with those that share nothing."""
+    ours, theirs = (
+        mixture(make(scaler), gate=SoftmaxGate(), **params).fit(X, y)
+        for scaler in (StandardScaler(), OwnScaler())
+    )
+    np.testing.assert_allclose(ours.objective_path_, theirs.objective_path_, rtol=1e-7)
+    np.testing.assert_allclose(ours.transform(X), theirs.transform(X), atol=1e-6)
+    return ours, theirs
+
+
+KINDS = ["recipe", "imputed", "one by one", "some", "nothing", "sparse", "dropped"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "in place"])
+def test_scalers_are_weighted_beside_an_encoder_that_is_shared(kind):
+    def make(scaler):
+        return make_pipeline(columns_with(scaler, kind), Ridge())
+
+    rows = frame_for(kind)
+    ours, theirs = assert_same_fits(make, X=rows, sharing=0.1)
+    for one, other in zip(ours.experts_, theirs.experts_):
+        one, other = one[0], other[0]
+        assert [name.split("__")[1] for name in one.get_feature_names_out()] == [
+            name.split("__")[1] for name in other.get_feature_names_out()
+        ]
+        found, expected = one.transform(rows), other.transform(rows)
+        assert sparse.issparse(found) == sparse.issparse(expected)
+        if sparse.issparse(found):
+            found, expected = found.toarray(), expected.toarray()
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_the_encoder_beside_a_scaler_is_fitted_once(calls):
+    columns = make_column_transformer(
+        (make_pipeline(Recorder(), OneHotEncoder()), ["kind"]),
+        remainder=StandardScaler(),
+    )
+    one, other = regressor(make_pipeline(columns, Ridge())).fit(X, Y).experts_
+    assert calls("fit") == [N]
+    assert one[0].transformers_[0][1] is other[0].transformers_[0][1]
+    assert not np.array_equal(
+        one[0].named_transformers_["remainder"].mean_,
+        other[0].named_transformers_["remainder"].mean_,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mixture", "last", "y"),
+    [
+        (classifier, LogisticRegression(), LABELS),
+        (regressor, DecisionTreeRegressor(max_depth=3, random_state=0), Y),
+        (regressor, KNeighborsRegressor(5), Y),
+        (regressor, HistGradientBoostingRegressor(max_iter=10, random_state=0), Y),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_they_are_weighted_in_front_of_any_expert(mixture, last, y):
+    def make(scaler):
+        return make_pipeline(columns_with(scaler), last)
+
+    assert_same_fits(make, mixture, y=y)
+
+
+@pytest.mark.parametrize("params", [{"cv": 3}, {"calibrate": True}], ids=repr)
+def test_they_are_weighted_in_folds_with_other_columns(params):
+    rare = X.assign(kind=np.where(np.arange(N) == 7, "rare", X["kind"]))
+
+    def make(scaler):
+        one_hot = OneHotEncoder(handle_unknown="ignore")
+        columns = make_column_transformer((one_hot, ["kind"]), remainder=scaler)
+        return make_pipeline(columns, Ridge())
+
+    assert_same_fits(make, X=rare, **params)
+
+
+def test_columns_of_an_array_are_scaled_as_well():
+    values = np.column_stack([X["a"] > 0, X["a"], X["b"]])
+
+    def make(scaler):
+        columns = make_column_transformer(
+            (OneHotEncoder(), [0]), (scaler, slice(1, None))
+        )
+        return make_pipeline(columns, Ridge())
+
+    ours, theirs = (
+        regressor(make(scaler)).fit(values, Y)
+        for scaler in (StandardScaler(), OwnScaler())
+    )
+    np.testing.assert_allclose(ours.predict(values), theirs.predict(values), atol=1e-7)
+
+
+def test_integers_of_pandas_are_scaled_as_well():
+    rows = X.assign(n=pd.array(RNG.integers(0, 9, N), dtype="Int64"))
+
+    def make(scaler):
+        return make_pipeline(columns_with(scaler), Ridge())
+
+    assert_same_fits(make, X=rows)
+
+
+def test_pipelines_may_hold_such_columns_anywhere():
+    def make(scaler):
+        inner = make_pipeline(columns_with(scaler), PolynomialFeatures(2))
+        return TransformedTargetRegressor(make_pipeline(inner, Ridge()))
+
+    assert_same_fits(make)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        columns_with(StandardScaler()).set_params(
+            transformer_weights={"onehotencoder": 2}
+        ),
+        columns_with(StandardScaler())
+        .set_params(onehotencoder__sparse_output=False)
+        .set_output(transform="pandas"),
+        make_column_transformer(
+            (SplineTransformer(), ["a"]), (OneHotEncoder(), ["kind"])
+        ),
+    ],
+    ids=["weights of parts", "frames", "other weighted steps"],
+)
+def test_other_columns_are_fitted_as_a_whole(columns):
+    one, other = regressor(make_pipeline(columns, Ridge())).fit(X, Y).experts_
+    encoders = [
+        part
+        for expert in (one, other)
+        for _, part, _ in expert[0].transformers_
+        if isinstance(part, OneHotEncoder)
+    ]
+    assert encoders[0] is not encoders[1]
+    one.predict(X)
+
+
+def test_an_expert_of_one_class_needs_no_scaler():
+    labels = np.where(LEFT, LABELS, "yes")
+    given = np.stack([LEFT, ~LEFT], axis=1).astype(float)
+    expert = make_pipeline(columns_with(StandardScaler()), LogisticRegression())
+    mixture = classifier(expert, init=given, assignment="hard", max_iter=1, cv=None)
+    assert set(mixture.fit(X, labels).experts_[1].predict(X)) == {"yes"}
 
 
 # The same as in front of the mixture
@@ -558,6 +745,19 @@ def test_a_warm_start_goes_on_from_whole_pipelines():
     assert mixture.objective_path_[-1] > first
     assert [type(expert) for expert in mixture.experts_] == 2 * [Pipeline]
     assert mixture.predict(X).shape == (N,)
+
+
+def test_steps_may_make_lists():
+    listed = FunctionTransformer(np.ndarray.tolist)
+    values = X[["a", "b"]].to_numpy()
+    found = regressor(make_pipeline(listed, Ridge())).fit(values, Y).predict(values)
+    np.testing.assert_allclose(found, regressor(Ridge()).fit(values, Y).predict(values))
+
+
+def test_steps_that_lose_rows_unasked_are_refused():
+    expert = make_pipeline(FunctionTransformer(lambda X: X[1:]), Ridge())
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        regressor(expert).fit(X[["a", "b"]], Y)
 
 
 def test_an_error_of_a_shared_step_says_which_expert_it_is_of():

@@ -7,14 +7,21 @@ import numpy as np
 from scipy.linalg import lapack, svdvals
 from scipy.sparse import issparse
 from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, gen_batches
 
 from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE
 from sklearn_moe._statistics import Sums
+from sklearn_moe.experts.scaled_columns import ScaledColumns
 
 # Equations whose reciprocal condition, their columns scaled to length one, is below
 # this are left to the estimator: their solution may differ by more than rounding.
 MIN_RCOND = 1e-6
+
+# Columns whose variance is below this, relative to the square of the mean, are left to
+# StandardScaler, which has to tell whether they are constant.
+MIN_VARIANCE = 1e-10
 
 # A singular value within this factor of where LinearRegression cuts them off is for it
 # to judge.
@@ -34,7 +41,7 @@ N_INSPECTED = 1000
 
 
 def is_least_squares(estimator):
-    """Whether `fit` solves the normal equations of its rows.
+    """Whether `fit` solves the normal equations of its rows, standardised or not.
 
     Parameters
     ----------
@@ -45,14 +52,37 @@ def is_least_squares(estimator):
     -------
     known : bool
     """
+    step, estimator = _parts(estimator)
     if type(estimator) is LinearRegression:
-        return not estimator.positive
-    return (
-        type(estimator) is Ridge
-        and not estimator.positive
-        and estimator.solver in ("auto", "cholesky")
-        and np.ndim(estimator.alpha) == 0
+        known = not estimator.positive
+    else:
+        known = (
+            type(estimator) is Ridge
+            and not estimator.positive
+            and estimator.solver in ("auto", "cholesky")
+            and np.ndim(estimator.alpha) == 0
+        )
+    # Without an intercept the equations are those of columns that are not moved.
+    return known and all(
+        estimator.fit_intercept if scaler.with_mean else scaler.with_std
+        for scaler in _scalers(step)
     )
+
+
+def _parts(expert):
+    """The step that standardises columns, or None, and the linear estimator itself."""
+    if type(expert) is Pipeline and len(expert.steps) == 2:
+        step, last = (step for _, step in expert.steps)
+        if type(step) in (StandardScaler, ScaledColumns):
+            return step, last
+    return None, expert
+
+
+def _scalers(step):
+    """The scalers in a step, or in None, before they are fitted."""
+    if isinstance(step, ScaledColumns):
+        return [scaler for _, scaler in step.scalers]
+    return [] if step is None else [step]
 
 
 @dataclass(frozen=True)
@@ -111,7 +141,8 @@ class LeastSquares:
         ----------
         estimators : dict of {int: estimator}
             By the column of their weights; fitted before, to the same columns of X.
-            They are not changed.
+            They are not changed. A StandardScaler in front of one is fitted by itself:
+            then the penalty is one on what comes out of it.
         weights : column of TrainingWeights
 
         Returns
@@ -122,14 +153,15 @@ class LeastSquares:
         if not self._serves or not estimators:
             return {}
         fitted, n_features = {}, len(self._means) - 1
+        linear = {k: _parts(estimator)[1] for k, estimator in estimators.items()}
         experts = [
             k
             for k in self._worthwhile(estimators, weights)
             # Columns that depended on each other will do so again.
-            if getattr(estimators[k], "rank_", n_features) == n_features
+            if getattr(linear[k], "rank_", n_features) == n_features
         ]
         for intercept in (True, False):
-            group = [k for k in experts if estimators[k].fit_intercept == intercept]
+            group = [k for k in experts if linear[k].fit_intercept == intercept]
             if not group:
                 continue
             means = intercept * self._means
@@ -142,9 +174,9 @@ class LeastSquares:
                     # With fewer, its own fit takes in rows of negligible weight.
                     if n_own < max(MIN_ROWS, n_features + 1):
                         continue
-                    estimator = _solved(estimators[k], own, means)
-                    if estimator is not None:
-                        fitted[k] = estimator
+                    expert = _fitted(estimators[k], own, means)
+                    if expert is not None:
+                        fitted[k] = expert
         return fitted
 
     def predict(self, estimators):
@@ -158,7 +190,12 @@ class LeastSquares:
         -------
         values : column of shape (n_estimators, n_samples)
         """
-        return self._rows.map(_predict_block, self._design, estimators)
+        lines = []
+        for step, linear in map(_parts, estimators):
+            shifts, scales = _scales(step, len(self._means) - 1)
+            coef = linear.coef_ / scales
+            lines.append((coef, linear.intercept_ - coef @ shifts))
+        return self._rows.map(_predict_block, self._design, *map(np.stack, zip(*lines)))
 
     def _worthwhile(self, estimators, weights):
         """The experts for which a pass over all rows may pay."""
@@ -190,9 +227,9 @@ def _means_of_block(block, design, total_weight):
     return np.append(shares @ design, shares @ y)
 
 
-def _predict_block(block, design, estimators):
-    values = np.stack([estimator.coef_ for estimator in estimators]) @ design.T
-    values += [[estimator.intercept_] for estimator in estimators]
+def _predict_block(block, design, coef, intercept):
+    values = coef @ design.T
+    values += intercept[:, np.newaxis]
     return values
 
 
@@ -238,8 +275,73 @@ def normal_equations(block, design, weights, experts, means):
     return NormalEquations(n_rows, moments.reshape(len(experts), n_columns, n_columns))
 
 
-def _solved(estimator, moments, means):
-    """A copy of an expert with new coefficients; None where they are not sure."""
+def _fitted(expert, moments, means):
+    """A copy of an expert, fitted to the moments; None where that is not sure."""
+    step, linear = _parts(expert)
+    if step is not None:
+        step = _fitted_step(step, moments, means)
+        if step is None:
+            return None
+    linear = _solved(linear, moments, means, *_scales(step, len(means) - 1))
+    if step is None or linear is None:
+        return linear
+    fitted = copy(expert)
+    (first, _), (last, _) = expert.steps
+    fitted.steps = [(first, step), (last, linear)]
+    return fitted
+
+
+def _fitted_step(step, moments, means):
+    """A copy of a step that standardises; None where that is not sure."""
+    if isinstance(step, StandardScaler):
+        return _fitted_scaler(step, moments, means)
+    fitted, numbers = copy(step), np.arange(1, len(means))
+    fitted.scalers_ = []
+    for scaler, columns in zip(step.scalers_, step.columns):
+        own = np.r_[0, numbers[columns], len(means)]
+        scaler = _fitted_scaler(scaler, moments[np.ix_(own, own)], means[own[1:] - 1])
+        if scaler is None:
+            return None
+        fitted.scalers_.append(scaler)
+    return fitted
+
+
+def _fitted_scaler(scaler, moments, means):
+    """A copy of a scaler, fitted to the moments; None where these lose its digits."""
+    count, (shifts, squares) = moments[0, 0], (moments[0], moments.diagonal())
+    shifts, squares = shifts[1:-1] / count, squares[1:-1] / count
+    variances = squares - shifts**2
+    fitted = copy(scaler)
+    fitted.n_samples_seen_, fitted.mean_ = count, means[:-1] + shifts
+    if scaler.with_std:
+        # It divides columns that are all but constant by one.
+        least = np.maximum(MIN_RCOND * squares, MIN_VARIANCE * fitted.mean_**2)
+        if not (variances > least).all():
+            return None
+        fitted.var_, fitted.scale_ = variances, np.sqrt(variances)
+    return fitted
+
+
+def _scales(step, n_features):
+    """What a fitted step, or None, subtracts from columns, and divides them by."""
+    shifts, scales, fitted = np.zeros(n_features), np.ones(n_features), []
+    if isinstance(step, ScaledColumns):
+        fitted = zip(step.scalers_, step.columns)
+    elif step is not None:
+        fitted = [(step, slice(None))]
+    for scaler, columns in fitted:
+        if scaler.with_mean:
+            shifts[columns] = scaler.mean_
+        if scaler.with_std:
+            scales[columns] = scaler.scale_
+    return shifts, scales
+
+
+def _solved(estimator, moments, means, shifts, units):
+    """A copy of an estimator with new coefficients; None where they are not sure.
+
+    Its columns are those of the equations less `shifts`, divided by `units`.
+    """
     n_features = len(means) - 1
     spread = 1.0
     if estimator.fit_intercept:
@@ -251,7 +353,7 @@ def _solved(estimator, moments, means):
     normal = moments[:-1, :-1].copy()
     if type(estimator) is Ridge:
         penalised = np.arange(-n_features, 0)
-        normal[penalised, penalised] += estimator.alpha
+        normal[penalised, penalised] += estimator.alpha * units**2
     scales = np.sqrt(normal.diagonal())
     if not (np.isfinite(scales) & (scales > 0)).all():
         return None
@@ -265,15 +367,16 @@ def _solved(estimator, moments, means):
     solution, _ = lapack.dpotrs(factor, moments[:-1, -1] / scales)
     solution = solution.ravel() / scales
     fitted = copy(estimator)
-    fitted.coef_ = solution[-n_features:].copy()
+    coef = solution[-n_features:]
+    fitted.coef_ = coef * units
     if estimator.fit_intercept:
-        fitted.intercept_ = solution[0] + means[-1] - means[:-1] @ fitted.coef_
+        fitted.intercept_ = solution[0] + means[-1] - (means[:-1] - shifts) @ coef
     if type(estimator) is Ridge:
         fitted.solver_ = "cholesky"
         return fitted
     # What is left of the factor without the intercept is that of the design centred by
     # its own mean.
-    design = factor[-n_features:, -n_features:] * scales[-n_features:]
+    design = factor[-n_features:, -n_features:] * (scales[-n_features:] / units)
     fitted.rank_, fitted.singular_ = n_features, svdvals(design)
     largest, smallest = fitted.singular_[[0, -1]]
     return fitted if smallest > MARGIN * estimator.tol * largest else None

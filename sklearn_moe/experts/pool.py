@@ -281,7 +281,7 @@ class ExpertPool:
     def _is_linear(self, k):
         return (
             is_least_squares(self._fitters[k].estimator)
-            and self._fitters[k].weighting == "direct"
+            and self._fitters[k].weighting != "resample"
             and not self._fit_params.get(self.names[k])
             and isinstance(self._output_of, Predictions)
         )
@@ -310,7 +310,7 @@ class ExpertPool:
                 for k in weights
             }
         tasks = [
-            self._task(k, fitters[k], own.block(k), last, fold)
+            self._task(k, fitters[k], own, last, fold)
             for k in weights
             for last, fold, own in zip(
                 self._last_fits(k, previous, splits), folds, prepared
@@ -335,8 +335,8 @@ class ExpertPool:
         last = None if previous is None else previous[k].folds
         return last or [None] * len(splits)
 
-    def _task(self, k, fitter, block=None, last=None, fold=None):
-        name = self.names[k]
+    def _task(self, k, fitter, prepared, last=None, fold=None):
+        name, fitter = self.names[k], prepared.fitter(k, fitter)
         return FitTask(
             k,
             name,
@@ -344,7 +344,7 @@ class ExpertPool:
             last if last is not None and fitter.goes_on_from(last) else None,
             self._fit_params.get(name),
             fold,
-            block,
+            prepared.block(k),
         )
 
     def _join(self, k, outputs, splits):
@@ -442,7 +442,7 @@ class ExpertPool:
         """Fit one expert anew to some of the rows, which lie in one block."""
         block = self._prepared.rows(k).block
         unit = block.sample_weight.mean()
-        task = self._task(k, at_once(self._fitters[k], expert))
+        task = self._task(k, at_once(self._fitters[k], expert), self._prepared)
         return fit_expert(block, weights, unit, task, (rows, None))[0]
 
     def learnt_weights(self, k, weights):

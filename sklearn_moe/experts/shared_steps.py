@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 
 from sklearn_moe._estimators import (
     LabelEncodedClassifier,
@@ -30,6 +32,12 @@ from sklearn_moe._estimators import (
 )
 from sklearn_moe._rows import LocalRows
 from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe.experts.scaled_columns import (
+    ScaledColumns,
+    place,
+    with_scalers,
+    without_scalers,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Division:
         front, _ = divide(expert)
         if front is None:
             return cls(expert, expert)
-        key = tuple(map(id, _steps(front)))
+        key = tuple(map(id, _sources(expert)))
         if _draws(front):
             # Each clone has a seed of its own.
             key = k, key
@@ -101,6 +109,17 @@ class PreparedRows:
         """The block with these rows, or None where nothing is shared."""
         return None if self._divisions[k].front is None else self.rows(k).block
 
+    def fitter(self, k, fitter):
+        """The fitter of expert `k` for these rows, which has some columns scaled."""
+        division = self._divisions[k]
+        if division.front is None or not _scaled_columns(fitter.estimator):
+            return fitter
+        fitter = copy(fitter)
+        fitter.estimator = clone(fitter.estimator)
+        (scaled,) = _scaled_columns(fitter.estimator)
+        place(scaled, _last_transformer(self._prepared[division.key][0]))
+        return fitter
+
     def whole(self, k, rest):
         """The fitted expert `k`, of what has been fitted to these rows."""
         division = self._divisions[k]
@@ -117,21 +136,38 @@ def _prepare(front, block, train):
     else:
         front.fit(safe_indexing(X, train), block.y[train])
         X = front.transform(copy_if_overwriting(block.X, front))
+    check_consistent_length(X, block.y)
     return front, _indexable(X)
 
 
 def _indexable(X):
     """The same in a format that rows can be taken from."""
-    return X.tocsr() if issparse(X) else X
+    if issparse(X):
+        return X.tocsr()
+    return X if hasattr(X, "shape") else np.asarray(X)
 
 
-def _steps(front):
-    """Yield the steps that do something, those of pipelines within one by one."""
-    for _, step in front.steps:
-        if isinstance(step, Pipeline):
-            yield from _steps(step)
-        elif not _is_passthrough(step):
-            yield step
+def _scaled_columns(rest):
+    return [each for each in nested_estimators(rest) if isinstance(each, ScaledColumns)]
+
+
+def _last_transformer(front):
+    while isinstance(front, Pipeline):
+        front = front.steps[-2][1]
+    return front
+
+
+def _sources(expert):
+    """The objects in an expert that have what is shared."""
+    if isinstance(expert, TransformedTargetRegressor):
+        return _sources(expert.regressor)
+    if isinstance(expert, ColumnTransformer):
+        return [expert]
+    shared = [step for _, step in _leading(expert)]
+    _, following = expert.steps[len(shared)]
+    if divide(following)[0] is not None:
+        shared += _sources(following)
+    return [step for step in shared if not _is_passthrough(step)]
 
 
 def _draws(front):
@@ -191,6 +227,8 @@ def divide(expert):
     if type(expert) is TransformedTargetRegressor:
         front, rest = divide(expert.regressor)
         return front, expert if front is None else _with(expert, regressor=rest)
+    if type(expert) is ColumnTransformer:
+        return without_scalers(expert)
     if type(expert) is not Pipeline or not expert.steps:
         return None, expert
     if getattr(expert, "transform_input", None) is not None:
@@ -223,13 +261,18 @@ def join(expert, front, rest):
         return LabelEncodedClassifier(expert).take(whole, rest.classes_)
     if isinstance(expert, TransformedTargetRegressor):
         return _join_regressor(expert, front, rest)
-    shared, n_shared = front.steps[:-1], len(_leading(expert))
-    name, following = expert.steps[n_shared]
-    several = len(expert.steps) > n_shared + 1 and isinstance(rest, Pipeline)
-    (_, first), *others = rest.steps if several else [(name, rest)]
+    if isinstance(expert, ColumnTransformer):
+        return with_scalers(expert, front, rest)
+    whole, shared = copy(expert), front.steps[:-1]
+    n_shared = len(_leading(expert))
+    (name, following), *others = expert.steps[n_shared:]
+    if others and not isinstance(rest, Pipeline):
+        # Another estimator stands for all that was to be fitted.
+        whole.steps = [*shared, (expert.steps[-1][0], rest)]
+        return whole
+    (_, first), *others = rest.steps if others else [(name, rest)]
     if len(shared) > n_shared:
         first = join(following, shared[n_shared][1], first)
-    whole = copy(expert)
     whole.steps = [*shared[:n_shared], (name, first), *others]
     return whole
 
