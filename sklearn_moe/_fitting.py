@@ -186,17 +186,21 @@ def fitted_attributes(learners, keeps_order, run):
     best, pool = run.best, learners.experts
     weight = pool.rows.total_weight
     order = order_of_experts(learners, keeps_order, run)
-    experts, gate = best.estimates.experts, best.estimates.gate
-    # A model that a warm start keeps is whole.
-    whole = [expert.estimator for expert in experts]
-    experts = pool.estimators(experts, order) if best.n_iter else whole
+    estimates = best.estimates
+    if best.n_iter:
+        experts = pool.estimators(estimates.experts, order)
+        gate = learners.gate.estimator(estimates.gate, order)
+    else:
+        # A model that a warm start keeps.
+        experts = [expert.estimator for expert in estimates.experts]
+        gate = estimates.gate
     # The objective of a model that a warm start keeps is that of no iteration.
     first = [] if best.n_iter else [best.objective]
     return {
         "experts_": experts,
         "n_experts_": len(experts),
         "named_experts_": Bunch(**dict(zip(pool.names, experts))),
-        "gate_": learners.gate.estimator(gate, order) if best.n_iter else gate,
+        "gate_": gate,
         "_likelihood_": best.estimates.likelihood.take(order),
         "_active_": best.active[order],
         "expert_share_": best.posterior.share[order],

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, gen_batches
 
-from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE
+from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE, learns_rows_alone
 from sklearn_moe._statistics import Sums
 from sklearn_moe.experts.scaled_columns import ScaledColumns
 
@@ -62,8 +62,10 @@ def is_least_squares(estimator):
             and estimator.solver in ("auto", "cholesky")
             and np.ndim(estimator.alpha) == 0
         )
+    if step is None or not known:
+        return known
     # Without an intercept the equations are those of columns that are not moved.
-    return known and all(
+    return not learns_rows_alone(step) and all(
         estimator.fit_intercept if scaler.with_mean else scaler.with_std
         for scaler in _scalers(step)
     )
@@ -79,10 +81,10 @@ def _parts(expert):
 
 
 def _scalers(step):
-    """The scalers in a step, or in None, before they are fitted."""
+    """The scalers in a step, before they are fitted."""
     if isinstance(step, ScaledColumns):
         return [scaler for _, scaler in step.scalers]
-    return [] if step is None else [step]
+    return [step]
 
 
 @dataclass(frozen=True)

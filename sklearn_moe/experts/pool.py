@@ -181,15 +181,15 @@ class ExpertPool:
         with collect_fit_warnings():
             found = self._gather(weights, None, None, predict=self.rows.in_one_block)
         fitted = {k: (self._fitters[k], None) for k in range(len(self.names))}
-        fitted |= {k: own[:2] for k, own in found.items()}
+        for k, (estimator, output, _) in found.items():
+            fitted[k] = self._prepared.whole(k, estimator), output
         estimators, outputs = zip(*(fitted[k] for k in self._first_alike))
-        estimators = [self._prepared.whole(k, e) for k, e in enumerate(estimators)]
         n_experts = len(estimators)
         if n_experts > 1 and set(self._first_alike) == {0} and not self._has_density(0):
             # One for all: nothing is copied.
             alone = self._outputs(estimators[:1], outputs[:1])
-            return estimators, self.rows.map(_repeat, alone, n_experts)
-        return estimators, self._outputs(estimators, outputs)
+            return list(estimators), self.rows.map(_repeat, alone, n_experts)
+        return list(estimators), self._outputs(estimators, outputs)
 
     def train(self, weights, active, estimators):
         """M-step of fitted experts that learn a batch; see `fit`.
