@@ -5,8 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from _rows import ManyBlocks, PerBlock
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_moe import GaussianGate, SoftmaxGate
@@ -80,6 +83,18 @@ def objectives(rows, named, targets, gate, init, router, sharing, n_iter=6):
 def test_em_over_many_blocks_is_em_over_one(targets, y, expert, gate, init, sharing):
     named, block, targets = problem(targets, y, expert, 3)
     settings = named, targets, gate, init, Router(), sharing
+    expected = objectives(LocalRows(block), *settings)
+    found = objectives(ManyBlocks(block, [40, 170]), *settings)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_scalers_in_front_of_experts_are_weighted_as_they_ask(weighted):
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=weighted)
+    expert = make_pipeline(scaler, Ridge(10))
+    named, block, targets = problem(NumberTargets(), NUMBERS, expert, 3)
+    settings = named, targets, SoftmaxGate(), "tree", Router(), 0.1
     expected = objectives(LocalRows(block), *settings)
     found = objectives(ManyBlocks(block, [40, 170]), *settings)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
