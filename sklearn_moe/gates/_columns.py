@@ -197,9 +197,9 @@ class Standards:
         return cls(moments.mean, shift, moments.scale)
 
     @property
-    def largest_square(self):
-        """Largest mean square of a column of the design."""
-        return np.max(1 + ((self.mean - self.shift) / self.scale) ** 2, initial=1)
+    def mean_squares(self):
+        """Mean square of each standardised column."""
+        return 1 + ((self.mean - self.shift) / self.scale) ** 2
 
     def design(self, X):
         """Standardised columns without NaN, and a last column of ones."""

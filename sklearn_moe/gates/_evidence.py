@@ -26,10 +26,12 @@ References
    algorithm. Journal of the Royal Statistical Society B 44(2), 226-233.
 """
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sklearn_moe.gates._hessian import scale_rows
+from sklearn_moe.gates._hessian import cached_batches, scale_rows
 
 # Where learning begins. Borders that are soft at first can still move.
 FIRST_ALPHA = 1e-2
@@ -96,16 +98,41 @@ def label_information(block, seen, log_weights, targets=None):
     -------
     information : ndarray of shape (n_classes, n_classes)
     """
-    information = _covariance(np.exp(log_weights), seen.sample_weight)
-    if targets is not None:
-        information -= _covariance(targets, seen.sample_weight)
+    n_classes = log_weights.shape[1]
+    information = np.zeros((n_classes, n_classes))
+    for rows in cached_batches(len(log_weights), n_classes):
+        weight = seen.sample_weight[rows]
+        information += _covariance(np.exp(log_weights[rows]), weight)
+        if targets is not None:
+            information -= _covariance(targets[rows], weight)
     return information
 
 
-def feature_products(block, seen):
-    """Sum over the rows of a block of the products of the columns of the design."""
-    scaled = scale_rows(seen.design, seen.sample_weight)
-    return safe_sparse_dot(seen.design.T, scaled, dense_output=True)
+class FeatureProducts:
+    """Products of the columns of the design, summed over all rows when first needed.
+
+    Parameters
+    ----------
+    rows : Rows
+    seen : GateColumns
+        The `SoftmaxRows` of each block.
+    """
+
+    def __init__(self, rows, seen):
+        self._rows, self._seen = rows, seen
+
+    @cached_property
+    def total(self):
+        """The sum (n_features + 1, n_features + 1)."""
+        return self._rows.total(_products_of, self._seen.of_all)
+
+    @cached_property
+    def spectrum(self):
+        """Eigenvalues (n_features,) of the covariance of the features."""
+        n_features = self._seen.of_sample.design.shape[1] - 1
+        if n_features > MAX_FEATURES:
+            return np.ones(n_features)
+        return feature_spectrum(self.total)
 
 
 def feature_spectrum(products):
@@ -114,7 +141,7 @@ def feature_spectrum(products):
     Parameters
     ----------
     products : ndarray of shape (n_features + 1, n_features + 1)
-        The sum of `feature_products` over all rows.
+        The sum over all rows.
 
     Returns
     -------
@@ -124,6 +151,11 @@ def feature_spectrum(products):
     mean = products[-1, :-1]
     covariance = products[:-1, :-1] - np.outer(mean, mean)
     return np.maximum(np.linalg.eigvalsh(covariance), 0)
+
+
+def _products_of(block, seen):
+    scaled = scale_rows(seen.design, seen.sample_weight)
+    return safe_sparse_dot(seen.design.T, scaled, dense_output=True)
 
 
 def _covariance(probabilities, sample_weight):

@@ -9,6 +9,17 @@ from sklearn.utils.extmath import safe_sparse_dot
 # a time stay in the processor's cache.
 HESSIAN_BATCH_SIZE = 1024
 
+# So many logits at a time pass through the processor's cache; for their number see
+# `sklearn_moe._contracts.Rows.map`.
+BATCH_SIZE = 16_000
+
+
+def cached_batches(n_samples, n_classes):
+    """Yield slices of so many rows that their logits stay in the processor's cache."""
+    n_rows = max(250, BATCH_SIZE // n_classes)
+    for first in range(0, n_samples, n_rows):
+        yield slice(first, first + n_rows)
+
 
 def cross_entropy_hessian(design, sample_weight, probabilities):
     """Weighted sum of the covariance of each row's label, times its outer product.
@@ -83,6 +94,39 @@ def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
         M=splinalg.LinearOperator(shape, lambda vector: vector / diagonal),
     )
     return direction.reshape(gradient.shape)
+
+
+def solver_at_even_weights(products, ridge, n_classes):
+    """Solve the Newton equations for parameters at which all classes are as likely.
+
+    The covariance of a label is ``(I - 1/K) / K`` there for every row, a multiple of
+    the largest that it can be anywhere [1]_. The gradient sums to zero over the
+    classes, so that one factorisation serves all of them.
+
+    Parameters
+    ----------
+    products : ndarray of shape (n_columns, n_columns) or (n_columns,)
+        Weighted sum of the outer products of the rows of the design, or its diagonal.
+    ridge : ndarray of shape (n_columns,)
+        What the penalty adds to the diagonal.
+    n_classes : int
+
+    Returns
+    -------
+    solve : callable
+        ``solve(gradient)`` is the Newton direction (n_classes, n_columns).
+
+    References
+    ----------
+    .. [1] D. Boehning (1992). Multinomial logistic regression algorithm. Annals of the
+       Institute of Statistical Mathematics 44(1), 197-200.
+    """
+    diagonal = ridge + 1e-9 * np.max(products / n_classes + ridge)
+    if products.ndim == 1:
+        curvature = products / n_classes + diagonal
+        return lambda gradient: gradient / curvature
+    factor = linalg.cho_factor(products / n_classes + np.diag(diagonal))
+    return lambda gradient: linalg.cho_solve(factor, gradient.T).T
 
 
 def scale_rows(rows, factors):

@@ -2,7 +2,7 @@
 
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,19 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn_moe import kernels
 from sklearn_moe._statistics import Sums
 from sklearn_moe.gates._evidence import (
-    MAX_FEATURES,
-    feature_products,
-    feature_spectrum,
+    FeatureProducts,
     label_information,
     learnt_alpha,
 )
 from sklearn_moe.gates._hessian import (
+    cached_batches,
     conjugate_gradients,
     cross_entropy_hessian,
     solve_damped,
+    solver_at_even_weights,
 )
 from sklearn_moe.gates._memory import Surrogate
+from sklearn_moe.gates._secants import NO_SECANTS, Secants
 
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
@@ -34,9 +35,8 @@ MAX_DENSE_HESSIAN = 500
 ROWS_PER_PARAMETER = 50
 LEAST_ROWS = 5_000
 
-# So many logits at a time pass through the processor's cache; for their number see
-# `sklearn_moe._contracts.Rows.map`.
-BATCH_SIZE = 16_000
+# Nothing is left of such a weight, but it can grow again.
+LOGIT_OF_UNWANTED = -30.0
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,7 @@ class LossFunction:
         penalty *= seen.share
         gradient *= seen.share
         cross_entropy = 0.0
-        n_rows = max(250, BATCH_SIZE // len(parameters))
-        for first in range(0, len(targets), n_rows):
-            rows = slice(first, first + n_rows)
+        for rows in cached_batches(*targets.shape):
             design, weight = seen.design[rows], seen.sample_weight[rows]
             loss, derivative, own = kernels.softmax_cross_entropy(
                 _logits(design, parameters), targets[rows], weight
@@ -139,7 +137,7 @@ class LossFunction:
 
 @dataclass(frozen=True)
 class Solution:
-    """Where Newton's method ended, and how.
+    """Where a minimisation ended, and how.
 
     Attributes
     ----------
@@ -148,12 +146,15 @@ class Solution:
     loss : Loss
     n_iter : int
     converged : bool
+    secants : Secants
+        What its steps, and those before, have shown of the curvature.
     """
 
     parameters: np.ndarray
     loss: Loss
     n_iter: int
     converged: bool
+    secants: Secants = NO_SECANTS
 
 
 class SoftmaxObjective:
@@ -192,6 +193,7 @@ class SoftmaxObjective:
             self._total_weight += past.weight
         self._share = self._rows.total_weight / self._total_weight
         self.seen = columns.then(_see, standards, self._total_weight).kept()
+        self._products = FeatureProducts(self._rows, self.seen)
         self._drawn = {}
         self._shape = n_classes, len(standards.scale) + 1
         self._load_balance = load_balance
@@ -240,17 +242,10 @@ class SoftmaxObjective:
 
     def learnt_alpha(self, alpha, parameters, information):
         """The strength of the penalty by the evidence; see `learnt_alpha`."""
+        spectrum = self._products.spectrum
         return learnt_alpha(
-            alpha, parameters, information, self._spectrum, self._total_weight
+            alpha, parameters, information, spectrum, self._total_weight
         )
-
-    @cached_property
-    def _spectrum(self):
-        """Eigenvalues of the covariance of the features."""
-        n_features = self._shape[1] - 1
-        if n_features > MAX_FEATURES:
-            return np.ones(n_features)
-        return feature_spectrum(self._rows.total(feature_products, self.seen.of_all))
 
     def solve(self, targets, start=None, max_iter=100, tol=1e-6, rtol=0.0):
         """Minimise by Newton's method with a backtracking line search.
@@ -281,20 +276,78 @@ class SoftmaxObjective:
         .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts
            and the EM algorithm. Neural Computation 6(2), appendix A.
         """
-        log_weights = None
+        loss_at, log_weights = self._losses(targets)
+        parameters = np.zeros(self._shape) if start is None else start
+        solution = self._descend(loss_at, parameters, log_weights, max_iter, tol, rtol)
+        return self._with_log_weights(solution, log_weights)
+
+    def improve(self, targets, start, secants, max_iter, tol, rtol):
+        """Go towards the minimum by some steps of L-BFGS, which form no Hessian.
+
+        No step makes the objective worse. What the steps show of the curvature holds
+        for other targets and other strengths of the penalty: those of EM's last M-steps
+        make the next one's as good as Newton's. Without any, the first step is Newton's
+        at parameters of zero.
+
+        Parameters
+        ----------
+        targets, start, max_iter, tol, rtol
+            See `solve`.
+        secants : Secants
+            Those of the solution of the last M-step.
+
+        Returns
+        -------
+        solution : Solution
+        log_weights : column of shape (n_samples, n_classes)
+        """
+        loss_at, log_weights = self._losses(targets)
+        wanted = self._rows.total(_share_of, self.seen.of_all, targets) > 0
+        parameters = np.zeros(self._shape) if start is None else start
+        parameters = _without_weight(parameters, ~wanted)
+        solve = self._solver_at_even_weights()
+        loss, n_iter = loss_at(parameters), 0
+        tol = max(tol, rtol * np.abs(loss.gradient).max())
+        while n_iter < max_iter and np.abs(loss.gradient).max() > tol:
+            direction = secants.direction(loss.gradient, self._ridge, solve)
+            before = parameters, loss
+            parameters, loss, moved = line_search(loss_at, *before, direction)
+            if not moved:
+                break
+            n_iter += 1
+            step = parameters - before[0]
+            change = loss.gradient - before[1].gradient - self._ridge * step
+            secants = secants.with_step(step, change)
+        converged = bool(np.abs(loss.gradient).max() <= tol)
+        solution = Solution(parameters, loss, n_iter, converged, secants)
+        return self._with_log_weights(solution, log_weights)
+
+    def _losses(self, targets):
+        """The loss by the parameters, and the log weights of the last ones it is asked.
+
+        These are None where rows lie in many blocks.
+        """
+        log_weights, loss = None, self._loss
         if self._rows.in_one_block:
             # There is one array: parameters that are left behind have lost their own.
             log_weights = np.empty((self._rows.n_samples, self._shape[0]))
-        loss = self._loss
         if loss.load_balance:
             load = self._rows.total(_load_of, self.seen.of_all, targets)
             loss = replace(loss, load=load / self._share)
-        loss_at = partial(self._at, targets, loss, log_weights)
-        parameters = np.zeros(self._shape) if start is None else start
-        solution = self._descend(loss_at, parameters, log_weights, max_iter, tol, rtol)
+        return partial(self._at, targets, loss, log_weights), log_weights
+
+    def _with_log_weights(self, solution, log_weights):
         if log_weights is None:
             log_weights = self.log_weights(solution.parameters)
         return solution, log_weights
+
+    def _solver_at_even_weights(self):
+        n_classes, n_columns = self._shape
+        if n_columns > MAX_DENSE_HESSIAN:
+            products = np.append(self.standards.mean_squares, 1.0)
+        else:
+            products = self._products.total
+        return solver_at_even_weights(products, self._ridge, n_classes)
 
     def log_weights(self, parameters):
         """Logarithm of the gate's weights, a column of shape (n_samples, n_classes)."""
@@ -318,18 +371,9 @@ class SoftmaxObjective:
             direction = self._newton_direction(
                 parameters, log_weights, loss.gradient, n_iter
             )
-            slope = np.vdot(loss.gradient, direction)
-            step = 1.0
-            while True:
-                candidate = parameters - step * direction
-                found = loss_at(candidate)
-                if found.total <= loss.total - 1e-4 * step * slope:
-                    break
-                step /= 2
-                if step < 1e-6:
-                    # No difference is left in floating point numbers.
-                    return Solution(parameters, loss_at(parameters), n_iter, True)
-            parameters, loss = candidate, found
+            parameters, loss, moved = line_search(loss_at, parameters, loss, direction)
+            if not moved:
+                return Solution(parameters, loss, n_iter, True)
         converged = bool(np.abs(loss.gradient).max() <= tol)
         return Solution(parameters, loss, max_iter, converged)
 
@@ -361,7 +405,8 @@ class SoftmaxObjective:
             )
         hessian = self._curvature(design, sample_weight, probabilities)
         np.einsum("ii->i", hessian)[:] += np.tile(self._ridge, len(gradient))
-        return solve_damped(hessian, gradient, self.standards.largest_square)
+        largest = np.max(self.standards.mean_squares, initial=1)
+        return solve_damped(hessian, gradient, largest)
 
     def _hessian_rows(self, n_parameters, n_iter):
         """Rows of the sample for a Hessian [1]_, their design and their weights.
@@ -394,12 +439,48 @@ class SoftmaxObjective:
         return curvature
 
 
+def line_search(loss_at, parameters, loss, direction):
+    """Go against a direction as far as the loss falls enough.
+
+    Returns
+    -------
+    parameters : ndarray of shape (n_classes, n_features + 1)
+    loss : Loss
+        That of the parameters, for which it has been asked last.
+    moved : bool
+        False where no difference is left in floating point numbers.
+    """
+    slope = np.vdot(loss.gradient, direction)
+    step = 1.0
+    while step >= 1e-6:
+        candidate = parameters - step * direction
+        found = loss_at(candidate)
+        if found.total <= loss.total - 1e-4 * step * slope:
+            return candidate, found, True
+        step /= 2
+    return parameters, loss_at(parameters), False
+
+
 def _logits(design, parameters):
     return safe_sparse_dot(design, parameters.T, dense_output=True)
 
 
 def _log_softmax(design, parameters):
     return kernels.log_softmax(_logits(design, parameters))
+
+
+def _without_weight(parameters, unwanted):
+    """Take the weight from classes that no row wants, as the minimum does.
+
+    EM shares it among the others: where one is left some, that the objective falls
+    would not tell that the likelihood rises.
+    """
+    if not unwanted.any():
+        return parameters
+    parameters = parameters - parameters[~unwanted].mean(axis=0)
+    parameters[unwanted] = 0
+    parameters[unwanted, -1] = LOGIT_OF_UNWANTED
+    return parameters
 
 
 # What is done with each block of the rows
@@ -415,6 +496,10 @@ def _see(block, columns, standards, total_weight):
 
 def _log_weights_of(block, seen, parameters):
     return _log_softmax(seen.design, parameters)
+
+
+def _share_of(block, seen, targets):
+    return seen.sample_weight @ targets
 
 
 def _load_of(block, seen, targets):

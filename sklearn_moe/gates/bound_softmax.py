@@ -8,14 +8,18 @@ import numpy as np
 from sklearn_moe._estimators import last_step
 from sklearn_moe.gates._columns import gate_columns, learn_columns, with_last_step
 from sklearn_moe.gates._memory import Memory
+from sklearn_moe.gates._secants import NO_SECANTS, Secants
 
-# Newton steps of the gate in one M-step. They start where the last M-step ended, so
-# that few are enough: the expected log-likelihood rises, which is all that generalised
-# EM needs.
-STEPS_PER_M_STEP = 2
+# Steps of the gate in one M-step. They start where the last M-step ended, so that few
+# are enough: the expected log-likelihood rises, which is all that generalised EM needs.
+# A stream has one M-step for a batch, and its rows before have left their curvature:
+# there they are Newton's.
+MOST_STEPS = 5
+NEWTON_STEPS_PER_BATCH = 2
 
-# One is enough where it leaves so small a fraction of the gradient.
-GRADIENT_PER_M_STEP = 0.1
+# They end where they leave so small a fraction of the gradient.
+GRADIENT_PER_M_STEP = 0.2
+GRADIENT_PER_BATCH = 0.1
 
 # The largest softmax gate whose curvature is kept from batch to batch: 32 megabytes.
 MAX_PARAMETERS = 2000
@@ -41,6 +45,8 @@ class SoftmaxFit:
         What the rows tell of the weights, where alpha is learnt; see `_evidence`.
     memory : Memory or None
         Memory of all rows of a stream up to now.
+    secants : Secants
+        What the last M-steps have shown of the curvature.
     """
 
     parameters: np.ndarray
@@ -50,6 +56,7 @@ class SoftmaxFit:
     next_alpha: float
     information: np.ndarray | None = None
     memory: Memory | None = None
+    secants: Secants = NO_SECANTS
 
 
 class BoundSoftmax:
@@ -129,19 +136,26 @@ class BoundSoftmax:
         return self._objective.seen.of_sample.design[:, :-1]
 
     def fit(self, targets, previous, learn_penalty=True):
-        """Go a few Newton steps, from where the last M-step ended."""
+        """Go a few steps, from where the last M-step ended."""
         gate, start = last_step(self._gate), previous or self._start
         alpha = gate.alpha_
         if gate.alpha == "auto" and start is not None:
             alpha = start.next_alpha
         objective = self._objective.with_alpha(alpha)
-        solution, log_weights = objective.solve(
-            targets,
-            None if start is None else start.parameters,
-            STEPS_PER_M_STEP,
-            gate.tol,
-            GRADIENT_PER_M_STEP,
-        )
+        parameters = None if start is None else start.parameters
+        if self._memory is None:
+            secants = NO_SECANTS if start is None else start.secants
+            solution, log_weights = objective.improve(
+                targets, parameters, secants, MOST_STEPS, gate.tol, GRADIENT_PER_M_STEP
+            )
+        else:
+            solution, log_weights = objective.solve(
+                targets,
+                parameters,
+                NEWTON_STEPS_PER_BATCH,
+                gate.tol,
+                GRADIENT_PER_BATCH,
+            )
         parameters, loss, memory = solution.parameters, solution.loss, self._memory
         next_alpha, information = alpha, None
         if self.learns_penalty and learn_penalty:
@@ -162,6 +176,7 @@ class BoundSoftmax:
             next_alpha,
             information,
             memory,
+            solution.secants,
         )
         return fitted, log_weights
 
