@@ -66,7 +66,7 @@ def one_fit(part):
     if collected is None:
         yield
         return
-    with _hold_back() as texts:
+    with held_back() as texts:
         yield
     collected.append((part, texts))
 
@@ -83,7 +83,7 @@ def catch_in_threads():
 @contextmanager
 def without_warnings():
     """Drop the warnings of the block: another fit, or prediction, has told the same."""
-    with _hold_back():
+    with held_back():
         yield
 
 
@@ -118,8 +118,8 @@ def _call(function, *arguments):
 
 
 @contextmanager
-def _hold_back():
-    """Have the warnings of this thread in a dict: texts by kind."""
+def held_back():
+    """Have the warnings of this thread in a dict: texts by kind; see `summaries`."""
     texts = {}
     # What is fitted in there, such as another mixture, collects for itself.
     outer, own = _collected.set(None), _of_this_fit.set(texts)

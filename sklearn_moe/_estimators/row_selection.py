@@ -16,6 +16,11 @@ MIN_ROWS = 10
 MIN_ROWS_OF_CLASS = 5
 
 
+def equal_if_zero(weights):
+    """Return weights; those that are all zero as equal, since no row tells anything."""
+    return weights if weights.any() else np.ones_like(weights)
+
+
 def substantial_rows(weights, labels=None):
     """Return the numbers of the rows that a fit must not leave out.
 
@@ -29,6 +34,12 @@ def substantial_rows(weights, labels=None):
         if np.count_nonzero(kept & members) < MIN_ROWS:
             kept[_heaviest(members, weights, MIN_ROWS)] = True
     return np.flatnonzero(kept)
+
+
+def substantial_weights(weights, labels=None):
+    """Return the rows that a fit must not leave out, and their weights for it."""
+    rows = substantial_rows(weights, labels)
+    return rows, np.maximum(weights[rows], NEGLIGIBLE * weights.max())
 
 
 def systematic_resample(weights, offset, unit=1.0):

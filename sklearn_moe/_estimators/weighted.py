@@ -7,6 +7,10 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 
+from sklearn_moe._estimators.coefficients import (
+    begins_at_coefficients,
+    fit_from_coefficients,
+)
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import (
     is_mixture,
@@ -16,8 +20,8 @@ from sklearn_moe._estimators.nested import (
     seeded_clone,
 )
 from sklearn_moe._estimators.row_selection import (
-    NEGLIGIBLE,
-    substantial_rows,
+    equal_if_zero,
+    substantial_weights,
     systematic_resample,
     with_all_classes,
 )
@@ -63,11 +67,24 @@ class WeightedFit:
         self.offset = random_state.uniform()
         self.weighting = request_weights(self.estimator)
         self.may_overwrite = may_overwrite(self.estimator)
+        self.begins_at_coefficients = (
+            self.weighting != "resample" and begins_at_coefficients(self.estimator)
+        )
         self._min_rows_of_class = min_rows_of_class(self.estimator)
 
     def goes_on_from(self, last):
-        """Return whether a fit continues the last one: that of a mixture does."""
-        return is_mixture(last_step(last))
+        """Return whether a fit continues the last one, or begins at its coefficients.
+
+        That of a mixture does. The only class of some rows was learnt by something
+        else.
+        """
+        if is_mixture(last_step(last)):
+            return True
+        return (
+            self.begins_at_coefficients
+            and type(last) is type(self.estimator)
+            and type(last_step(last)) is type(last_step(self.estimator))
+        )
 
     def fit(
         self, X, y, weights, *, unit=1.0, rows=None, previous=None, fit_params=None
@@ -77,20 +94,18 @@ class WeightedFit:
         Weights that are all zero are taken as equal, since no row tells anything. The
         unit is the weight that counts as one row in the size of a resample. A mixture
         continues from the result of the previous fit: it is an M-step within an M-step.
+        Others begin at its coefficients where that changes nothing but the time.
         Arrays in `fit_params`, further arguments of `fit`, with one element for each
         row are reduced to the rows that take part.
         """
         n_given = len(weights)
         rows = np.arange(n_given) if rows is None else rows
-        weights = weights[rows]
-        if not weights.any():
-            weights = np.ones(len(rows))
+        weights = equal_if_zero(weights[rows])
         labels = y[rows] if is_classifier(self.estimator) else None
         if self.weighting == "resample":
             chosen, arguments = self._resample(weights, labels, unit), {}
         else:
-            chosen = substantial_rows(weights, labels)
-            passed = np.maximum(weights[chosen], NEGLIGIBLE * weights.max())
+            chosen, passed = substantial_weights(weights, labels)
             names = ["sample_weight"]
             if (passed == 1).all():
                 # Many estimators are faster without weights.
@@ -111,8 +126,12 @@ class WeightedFit:
             return self._fit(X, y, arguments, previous)
 
     def _fit(self, X, y, arguments, previous):
-        if previous is not None:
+        if previous is not None and is_mixture(last_step(previous)):
             return _fit_warm(previous, self.estimator, X, y, arguments)
+        if previous is not None:
+            fitted = fit_from_coefficients(previous, self.estimator, X, y, arguments)
+            if fitted is not None:
+                return fitted
         if is_classifier(self.estimator):
             return _fit_classifier(self.estimator, X, y, arguments)
         return clone(self.estimator).fit(X, y, **arguments)

@@ -52,3 +52,8 @@ def at_once(fitter, expert):
 def can_grow(fitter):
     """Return whether a fitter goes on building what it has fitted before."""
     return isinstance(fitter, GrowingFit)
+
+
+def goes_on(fitter):
+    """Return whether fits to the same rows go on from each other."""
+    return can_grow(fitter) or getattr(fitter, "begins_at_coefficients", False)

@@ -13,8 +13,15 @@ from sklearn_moe._estimators import WeightedFit, error_note
 from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
-from sklearn_moe.experts.growing import at_once, can_grow, is_growing, next_step
+from sklearn_moe.experts.growing import (
+    at_once,
+    can_grow,
+    goes_on,
+    is_growing,
+    next_step,
+)
 from sklearn_moe.experts.least_squares import LeastSquares, is_least_squares
+from sklearn_moe.experts.logistic import LogisticNewton, is_logistic
 from sklearn_moe.experts.nested import has_density
 from sklearn_moe.experts.outputs import (
     Output,
@@ -42,7 +49,8 @@ class FittedExpert:
         What it predicts for the training rows, where they lie in one block and the
         expert does not learn any more or is cross-fitted.
     folds : list of estimator or None
-        Where it is cross-fitted and can grow: what was fitted without each fold.
+        Where it is cross-fitted and the next fit goes on from the last: what was fitted
+        without each fold.
     n_fits : int
         Number of fits in which it has grown.
     """
@@ -103,7 +111,7 @@ class ExpertPool:
         self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
         self.rows = rows
         self.splits = splits
-        self._linear = {}
+        self._solvers = {}
         self._output_of = output_of
         self._specialize = specialize
         self._fit_params = fit_params or {}
@@ -219,8 +227,6 @@ class ExpertPool:
         learning = [k for k in range(len(self.names)) if k not in left]
         weights = weights if self._specialize else None
         solved = self._solve(learning, weights, previous, predict=predict)
-        fitted.update((k, FittedExpert(e, weights)) for k, (e, _) in solved.items())
-        outputs.update((k, output) for k, (_, output) in solved.items())
         rest = [k for k in learning if k not in solved]
         gathered = self._gather(
             dict.fromkeys(rest, weights), previous, self.splits, predict=predict
@@ -230,6 +236,14 @@ class ExpertPool:
             n_fits = 1 if previous is None else previous[k].n_fits + 1
             fitted[k] = FittedExpert(estimator, weights, kept, folds, n_fits)
             outputs[k] = output
+        if previous is None and not self._predicts_numbers:
+            # Their own fits have stopped some way from the optimum.
+            solved = self._solve(learning, weights, fitted, predict=predict)
+        for k, (estimator, output) in solved.items():
+            fitted[k], outputs[k] = FittedExpert(estimator, weights), output
+            # It has nothing to warn of, whatever a fit before has warned of.
+            with one_fit(f"expert {self.names[k]!r}"):
+                pass
         numbers = range(len(self.names))
         return [fitted[k] for k in numbers], [outputs.get(k) for k in numbers]
 
@@ -254,11 +268,11 @@ class ExpertPool:
         # They are needed twice: by the likelihood, and for the densities.
         return self.rows.keep(outputs)
 
-    # Linear experts: from sums over the rows
-    # ---------------------------------------
+    # Linear and logistic experts: solved here
+    # ----------------------------------------
 
     def _solve(self, learning, weights, previous, *, predict):
-        """Fit the linear experts together, as far as nothing but the time tells.
+        """Fit the experts that can be solved, as far as that finds what they would.
 
         The first fit of each is the estimator's own: it has checked the rows. Each has
         its estimator, and its Output, None where none is to be predicted.
@@ -266,30 +280,37 @@ class ExpertPool:
         if previous is None or self.splits is not None or weights is None:
             return {}
         together = defaultdict(dict)
-        for k in filter(self._is_linear, learning):
+        for k in filter(self._is_known, learning):
             together[self._prepared.rows(k)][k] = previous[k].estimator
         solved = {}
-        for rows, linear in together.items():
-            least_squares = self._least_squares(rows)
-            fitted, outputs = least_squares.fit(linear, weights), repeat(None)
+        for rows, known in together.items():
+            solver = self._solver(rows)
+            fitted, outputs = solver.fit(known, weights), repeat(None)
             if predict and fitted:
-                values = least_squares.predict(list(fitted.values()))
-                outputs = map(Output, values)
+                outputs = map(Output, solver.predict(list(fitted.values())))
             solved |= dict(zip(fitted, zip(fitted.values(), outputs)))
         return solved
 
-    def _is_linear(self, k):
+    def _is_known(self, k):
+        is_known = is_least_squares if self._predicts_numbers else is_logistic
         return (
-            is_least_squares(self._fitters[k].estimator)
+            is_known(self._fitters[k].estimator)
             and self._fitters[k].weighting != "resample"
             and not self._fit_params.get(self.names[k])
-            and isinstance(self._output_of, Predictions)
         )
 
-    def _least_squares(self, rows):
-        if rows not in self._linear:
-            self._linear[rows] = LeastSquares(rows)
-        return self._linear[rows]
+    @property
+    def _predicts_numbers(self):
+        return isinstance(self._output_of, Predictions)
+
+    def _solver(self, rows):
+        if rows not in self._solvers:
+            self._solvers[rows] = (
+                LeastSquares(rows)
+                if self._predicts_numbers
+                else LogisticNewton(rows, self._output_of.classes)
+            )
+        return self._solvers[rows]
 
     # All others: from the rows of each, which are gathered
     # -----------------------------------------------------
@@ -324,7 +345,7 @@ class ExpertPool:
             fitted[k] = *found[0], None
             if splits is not None:
                 estimators, outputs = zip(*found)
-                kept = estimators if can_grow(self._fitters[k]) else None
+                kept = estimators if goes_on(self._fitters[k]) else None
                 fitted[k] = None, self._join(k, outputs, splits), kept
         return fitted
 
@@ -461,7 +482,8 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     """Fit an expert to a block of its rows, and predict them if `output_of` is given.
 
     Where a fold is held out, its rows are predicted, and the estimator is returned only
-    if it grows, since it is not needed after that else. `unit` is the weight of a row.
+    if the next fit goes on from it, since it is not needed after that else. `unit` is
+    the weight of a row.
     """
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
@@ -481,7 +503,7 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
             return estimator, _output_of_block(block, estimator, output_of)
         held_out = safe_indexing(block.X, test), block.y[test]
         output = output_of_expert(estimator, *held_out, output_of)
-        return estimator if can_grow(task.fitter) else None, output
+        return estimator if goes_on(task.fitter) else None, output
 
 
 def _repeat(block, outputs, n_experts):

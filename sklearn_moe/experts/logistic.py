@@ -1,0 +1,349 @@
+"""Logistic experts: Newton's method, from where the last M-step has ended."""
+
+from copy import copy
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy.linalg import lapack
+from scipy.sparse import issparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_array, gen_batches
+
+from sklearn_moe import kernels
+from sklearn_moe._estimators import equal_if_zero, substantial_weights
+
+# Parameters that may be other than by default; the others stand for another objective,
+# or for something to warn of.
+FREE = {
+    "C",
+    "fit_intercept",
+    "intercept_scaling",
+    "max_iter",
+    "random_state",
+    "tol",
+    "warm_start",
+}
+
+# The gradient that is left is at most this fraction of the largest that the estimator
+# would leave, so that the solution is nearer to the optimum than its own.
+GRADIENT_LEFT = 0.01
+
+# Beyond so many parameters the Hessian is more work than the estimator's own steps.
+MAX_PARAMETERS = 600
+
+# After more steps, each of which may be halved so often, an expert is left to its own
+# fit.
+MAX_STEPS = 20
+MAX_HALVINGS = 10
+
+# A Hessian is used again after a step that leaves so small a fraction of the gradient.
+GOOD_STEP = 0.1
+
+# Numbers of a block of rows that are held at a time: they stay in the cache.
+BLOCK = 2**15
+
+
+def is_logistic(estimator):
+    """Whether `fit` minimises the cross-entropy with an L2 penalty.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A subclass may do otherwise, and is not known.
+
+    Returns
+    -------
+    known : bool
+    """
+    if type(estimator) is not LogisticRegression:
+        return False
+    params, defaults = estimator.get_params(), LogisticRegression().get_params()
+    return all(params[name] == defaults[name] for name in set(params) - FREE)
+
+
+class LogisticNewton:
+    """Weighted logistic regressions on the same rows, again and again.
+
+    The logits are those of all classes but the first, which has zero. Of two classes
+    the penalty is that of the one logit; of more it is that of one for each class, of
+    which all that is the same for all classes vanishes at the optimum.
+
+    Parameters
+    ----------
+    rows : Rows
+        To which the estimators can be fitted.
+    classes : ndarray of shape (n_classes,)
+        What the encoded targets mean.
+    """
+
+    def __init__(self, rows, classes):
+        self._classes = classes
+        self._serves = rows.in_one_block and len(classes) > 1
+        if not self._serves:
+            return
+        # As the estimators convert it, which have found it finite before.
+        design = check_array(
+            rows.sample.X, accept_sparse=True, dtype=np.float64, ensure_all_finite=False
+        )
+        n_parameters = (len(classes) - 1) * (design.shape[1] + 1)
+        self._serves = not issparse(design) and n_parameters <= MAX_PARAMETERS
+        if self._serves:
+            self._design, self._codes = design, rows.sample.encoded_y
+            self._targets = np.eye(len(classes))[self._codes]
+            # Of a Hessian that was good for each of the experts fitted.
+            self._factors = WeakKeyDictionary()
+
+    def fit(self, estimators, weights):
+        """Fit experts to new weights, as far as Newton's method converges.
+
+        Parameters
+        ----------
+        estimators : dict of {int: estimator}
+            By the column of their weights; fitted before, to the same columns of X.
+            They are not changed.
+        weights : column of TrainingWeights
+
+        Returns
+        -------
+        fitted : dict of {int: estimator}
+        """
+        fitted = {}
+        for k, estimator in estimators.items() if self._serves else ():
+            if not self._knows(estimator):
+                continue
+            solved = self._solved(estimator, weights.of(k))
+            if solved is not None:
+                fitted[k] = solved
+        return fitted
+
+    def predict(self, estimators):
+        """Predict for the training rows with many experts.
+
+        Parameters
+        ----------
+        estimators : list of fitted estimators
+
+        Returns
+        -------
+        values : list of ndarray of shape (n_samples, n_classes)
+        """
+        return [self._probabilities(estimator) for estimator in estimators]
+
+    def _knows(self, estimator):
+        """Whether it is what the last fit should have left."""
+        return (
+            type(estimator) is LogisticRegression
+            and estimator.coef_.dtype == np.float64
+            and np.array_equal(estimator.classes_, self._classes)
+        )
+
+    def _solved(self, estimator, weights):
+        """A copy of an expert at the optimum; None where that has not been found."""
+        rows, weights = substantial_weights(equal_if_zero(weights), self._codes)
+        if len(rows) == len(self._codes):
+            rows = None
+        loss = LogisticLoss(
+            self._design,
+            self._targets,
+            rows,
+            weights / weights.sum(),
+            len(self._classes),
+            1 / (estimator.C * weights.sum()),
+            estimator.fit_intercept,
+        )
+        parameters, n_steps, factor = minimise(
+            loss,
+            loss.parameters_of(estimator),
+            GRADIENT_LEFT * estimator.tol,
+            min(MAX_STEPS, estimator.max_iter),
+            self._factors.get(estimator),
+        )
+        if parameters is None:
+            return None
+        fitted = copy(estimator)
+        fitted.coef_, fitted.intercept_ = loss.coefficients(parameters)
+        fitted.n_iter_ = np.array([n_steps], dtype=np.int32)
+        self._factors[fitted] = factor
+        return fitted
+
+    def _probabilities(self, estimator):
+        logits = self._design @ estimator.coef_.T + estimator.intercept_
+        if len(self._classes) == 2:
+            logits = np.column_stack([np.zeros(len(logits)), logits])
+        found = kernels.log_softmax(logits)
+        return np.exp(found, out=found)
+
+
+@dataclass(frozen=True)
+class LogisticLoss:
+    """Mean cross-entropy of some rows, and the L2 penalty.
+
+    Attributes
+    ----------
+    design : ndarray of shape (n_all, n_features)
+    targets : ndarray of shape (n_all, n_classes)
+        One-hot classes.
+    rows : ndarray of shape (n_samples,) or None
+        Numbers of the rows that take part; None means all.
+    weights : ndarray of shape (n_samples,)
+        They sum to one.
+    n_classes : int
+    strength : float
+        Of the penalty, beside the mean.
+    intercept : bool
+        Whether there is one.
+    """
+
+    design: np.ndarray
+    targets: np.ndarray
+    rows: np.ndarray | None
+    weights: np.ndarray
+    n_classes: int
+    strength: float
+    intercept: bool
+
+    def parameters_of(self, estimator):
+        """Those of all classes but the first, relative to that; intercepts last."""
+        parameters = estimator.coef_
+        if self.intercept:
+            parameters = np.column_stack([parameters, estimator.intercept_])
+        return parameters if self.n_classes == 2 else parameters[1:] - parameters[0]
+
+    def coefficients(self, parameters):
+        """Coefficients and intercepts as the estimator has them."""
+        if self.n_classes > 2:
+            parameters = np.vstack([np.zeros_like(parameters[0]), parameters])
+            parameters -= parameters.mean(axis=0)
+        if self.intercept:
+            return parameters[:, :-1].copy(), parameters[:, -1].copy()
+        return parameters.copy(), np.zeros(len(parameters))
+
+    def __call__(self, parameters, with_hessian):
+        """Loss and gradient; the Hessian if it is wanted."""
+        n_logits, n_columns = parameters.shape
+        n_features = self.design.shape[1]
+        coef, intercept = parameters[:, :n_features], parameters[:, n_features:]
+        loss, gradient = 0.0, np.zeros_like(parameters)
+        hessian = np.zeros((parameters.size, parameters.size))
+        same_class = np.zeros((parameters.size, n_columns))
+        size = max(64, BLOCK // (n_columns * n_logits))
+        scaled = np.empty((size, n_columns))
+        for batch in gen_batches(len(self.weights), size):
+            rows = batch if self.rows is None else self.rows[batch]
+            weights, seen = self.weights[batch], self.design[rows]
+            logits = np.zeros((len(seen), 1 + n_logits))
+            logits[:, 1:] = seen @ coef.T
+            if self.intercept:
+                logits[:, 1:] += intercept.T
+            own, derivative, logits = kernels.softmax_cross_entropy(
+                logits, self.targets[rows], weights
+            )
+            loss += own
+            derivative = np.ascontiguousarray(derivative[:, 1:].T)
+            gradient[:, :n_features] += derivative @ seen
+            if self.intercept:
+                gradient[:, n_features] += derivative.sum(axis=1)
+            if with_hessian:
+                probabilities = np.exp(logits)
+                if n_logits == 1:
+                    weights = weights * probabilities[:, 0] * probabilities[:, 1]
+                roots, own = np.sqrt(weights)[:, np.newaxis], scaled[: len(seen)]
+                np.multiply(seen, roots, out=own[:, :n_features])
+                own[:, n_features:] = roots
+                if n_logits == 1:
+                    hessian += own.T @ own
+                else:
+                    by_class = probabilities[:, 1:, np.newaxis] * own[:, np.newaxis]
+                    by_class = by_class.reshape(len(seen), -1)
+                    hessian -= by_class.T @ by_class
+                    same_class += by_class.T @ own
+        penalty = self.strength * self._common_removed(coef)
+        loss += 0.5 * np.vdot(coef, penalty)
+        gradient[:, :n_features] += penalty
+        if not with_hessian:
+            return loss, gradient, None
+        blocks = hessian.reshape(n_logits, n_columns, n_logits, n_columns)
+        for c in range(n_logits):
+            blocks[c, :, c] += same_class[c * n_columns : (c + 1) * n_columns]
+        penalised = np.arange(n_features)
+        blocks[:, penalised, :, penalised] += self.strength * self._common_removed(
+            np.eye(n_logits)
+        )
+        return loss, gradient, hessian
+
+    def _common_removed(self, parameters):
+        """The part of the parameters that is penalised."""
+        if self.n_classes == 2:
+            return parameters.copy()
+        return parameters - parameters.sum(axis=0) / self.n_classes
+
+
+def minimise(function, parameters, tol, max_steps, factor=None):
+    """Minimise a convex function by Newton's method with a backtracking line search.
+
+    A Hessian is kept as long as steps with it are good [1]_.
+
+    Parameters
+    ----------
+    factor : Factor, default=None
+        That of a Hessian that may still be good.
+
+    Returns
+    -------
+    parameters : ndarray or None
+        None where no element of the gradient is below `tol` after all steps.
+    n_steps : int
+    factor : Factor
+    """
+    loss, gradient, hessian = function(parameters, factor is None)
+    largest = np.abs(gradient).max()
+    for n_steps in range(max_steps + 1):
+        if largest <= tol:
+            return parameters, n_steps, factor
+        kept = factor is not None
+        if not kept:
+            if hessian is None:
+                _, _, hessian = function(parameters, True)
+            factor = Factor.of(hessian)
+            if factor is None:
+                break
+        direction = factor.solve(gradient)
+        slope = np.vdot(gradient, direction)
+        for halvings in range(1 if kept else MAX_HALVINGS):
+            step = 0.5**halvings
+            candidate = parameters - step * direction
+            found, derivative, hessian = function(candidate, False)
+            if found <= loss - 1e-4 * step * slope + 1e-14 * abs(loss):
+                break
+        else:
+            if not kept:
+                break
+            factor = None
+            continue
+        before = largest
+        parameters, loss, gradient = candidate, found, derivative
+        largest = np.abs(gradient).max()
+        if largest > tol and largest > GOOD_STEP * before:
+            factor = None
+    return None, max_steps, None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A Hessian, its columns scaled to a diagonal of one, and factorised."""
+
+    factor: np.ndarray
+    scales: np.ndarray
+
+    @classmethod
+    def of(cls, hessian):
+        scales = np.sqrt(hessian.diagonal())
+        if not (np.isfinite(scales) & (scales > 0)).all():
+            return None
+        factor, failed = lapack.dpotrf(hessian / np.outer(scales, scales))
+        return None if failed else cls(factor, scales)
+
+    def solve(self, gradient):
+        solution, _ = lapack.dpotrs(self.factor, gradient.ravel() / self.scales)
+        return (solution.ravel() / self.scales).reshape(gradient.shape)
