@@ -43,6 +43,18 @@ class Components:
         # To freeze a distribution takes longer than to ask it.
         return getattr(self.family, method)(*arguments, **options, **self.parameters)
 
+    def quantiles(self, method, q):
+        """Quantiles of each distribution, by the method "ppf" or "isf"."""
+        parameters = dict(self.parameters)
+        location, scale = parameters.pop("loc", 0), parameters.pop("scale", 1)
+        # A shape that is the expert's, the same in all rows, is looked at once.
+        shapes = {
+            name: value if value.strides[0] else value[:1]
+            for name, value in parameters.items()
+        }
+        standard = getattr(self.family, method)(q, **shapes)
+        return np.broadcast_to(location + scale * standard, self.shape)
+
     @property
     def means(self):
         """Mean of each distribution, and the centre of one that has no mean."""

@@ -414,7 +414,13 @@ class MixtureDistribution:
         """
         below = tail == "cdf"
         with np.errstate(over="ignore"):
-            ends = self._evaluate("ppf" if below else "isf", q)
+            ends = np.concatenate(
+                [
+                    block.quantiles("ppf" if below else "isf", q)
+                    for block in self.components
+                ],
+                axis=-1,
+            )
         lower, upper = self._extremes(ends)
         if q == 0:
             return lower if below else upper
