@@ -44,6 +44,7 @@ from sklearn_moe._fitting import (
 from sklearn_moe._frames import (
     as_array,
     calculable,
+    has_learnt_columns,
     is_frame,
     library_of,
     named,
@@ -664,7 +665,9 @@ class BaseMixtureOfExperts(
         )
 
     def _checked_X(self, X):
-        check_is_fitted(self)
+        if not hasattr(self, "experts_"):
+            # It would read the tags of all parts.
+            check_is_fitted(self)
         return self._check_X(X, reset=False)
 
     def _check_X(self, X, y="no_validation", *, reset):
@@ -673,6 +676,8 @@ class BaseMixtureOfExperts(
         The frame of a fit is looked at, and converted only where it must be.
         """
         X = native(X)
+        if not reset and has_learnt_columns(self, X):
+            return X if type(X) is np.ndarray else calculable(X)
         framed = is_frame(X)
         X = calculable(X) if framed else as_array(X, estimator=self)
         validate_data(self, X, y, reset=reset, skip_check_array=True)

@@ -116,12 +116,12 @@ class FittedMixture:
         if self.extrapolation == "free":
             return pooled
         # Some noise expects more than it is around.
-        edges = np.stack(believed(self.target_range))[:, np.newaxis]
-        edges = np.repeat(edges, len(self.active), axis=1)
+        edges = np.array(believed(self.target_range))[:, np.newaxis]
+        edges = edges.repeat(len(self.active), axis=1)
         least, largest = self.likelihood.predictive(edges)
         out = beyond(pooled, least.max(axis=0), largest.min(axis=0))
-        rows = np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
-        if len(rows):
+        if out.any():
+            rows = np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
             X = safe_indexing(X, rows)
             weights = self.pooling_weights(X)
             outputs = self.held(self.outputs(X), weights)

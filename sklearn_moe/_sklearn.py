@@ -3,7 +3,10 @@
 A new release of scikit-learn that moves one of them breaks this module only.
 """
 
+from functools import lru_cache
+
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _raise_for_params as raise_for_params
@@ -47,6 +50,7 @@ __all__ = [
     "fit_context",
     "makes_frames",
     "metadata_request",
+    "own_params",
     "raise_for_params",
     "routing_enabled",
     "safe_indexing",
@@ -61,6 +65,22 @@ def safe_indexing(X, rows):
         # Three times as fast as indexing.
         return X.take(rows, axis=0)
     return _safe_indexing(X, rows)
+
+
+def own_params(estimator):
+    """Return the parameters of an estimator, without those of its parts.
+
+    `get_params` reads the signature each time, in half the time of a small prediction.
+    """
+    kind = type(estimator)
+    if getattr(kind, "get_params", None) is not BaseEstimator.get_params:
+        return estimator.get_params(deep=False)
+    return {name: getattr(estimator, name) for name in _names_of_params(kind)}
+
+
+@lru_cache
+def _names_of_params(kind):
+    return kind._get_param_names()
 
 
 def metadata_request(owner, method, parameter):

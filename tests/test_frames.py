@@ -154,6 +154,95 @@ def test_folds_are_taken_from_frames_of_other_libraries(to):
     assert search.best_score_ == pytest.approx(expected.best_score_)
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda frame: frame.astype(np.float32),
+        lambda frame: frame.astype({"a": np.float32}),
+        lambda frame: frame.round().astype({"b": np.int8}),
+        lambda frame: frame > 0,
+        lambda frame: frame.astype("Float64"),
+        lambda frame: frame.astype(pd.SparseDtype(float, 0.0)),
+        lambda frame: frame.astype(object),
+        lambda frame: frame.where(frame > -1),
+    ],
+)
+def test_rows_of_a_frame_are_their_numbers_whatever_the_dtypes(convert):
+    mixture = MixtureOfExpertsRegressor(
+        HistGradientBoostingRegressor(max_iter=3),
+        n_experts=2,
+        cv=None,
+        tol=1e-2,
+        random_state=0,
+    ).fit(FLOATS, TARGET)
+    rows = convert(FLOATS)
+    numbers = pd.DataFrame(
+        rows.to_numpy(np.float64, na_value=np.nan), columns=["a", "b"]
+    )
+    np.testing.assert_allclose(
+        mixture.predict_gate(rows), mixture.predict_gate(numbers), rtol=1e-5
+    )
+    for i in (0, 7):
+        one = mixture.predict_gate(rows[i : i + 1])
+        np.testing.assert_allclose(one, mixture.predict_gate(rows)[[i]], rtol=1e-5)
+
+
+ROW = FLOATS[:1]
+
+
+@pytest.mark.parametrize("part", ["mixture", "gate"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROW[["b", "a"]], "same order"),
+        (ROW[["a"]], "now missing"),
+        (ROW.assign(c=1.0), "unseen at fit time"),
+        (ROW[:0], "0 sample"),
+        (ROW.replace(ROW.iloc[0, 0], np.inf), "infinity"),
+        (ROW.assign(a=1j), "[Cc]omplex"),
+        (ROW.to_numpy()[:, :1], "1 features, but|valid feature names"),
+        (ROW.to_numpy()[0], "Expected 2D|1D array|valid feature names"),
+    ],
+)
+def test_bad_rows_are_named_where_good_ones_are_not_looked_at(rows, message, part):
+    mixture = MixtureOfExpertsRegressor(n_experts=2, tol=1e-2, random_state=0)
+    mixture.fit(FLOATS, TARGET)
+    asked = mixture.predict if part == "mixture" else mixture.gate_.predict_proba
+    with pytest.raises((ValueError, UserWarning), match=message):
+        asked(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (NUMBERS[:1, :1], "1 features, but"),
+        (NUMBERS[0], "Expected 2D"),
+        (NUMBERS[:0], "0 sample"),
+        (np.full((1, 2), np.inf), "infinity"),
+        (np.full((1, 2), 1j), "[Cc]omplex"),
+        (np.full((1, 2), "word"), "word"),
+        (np.full((1, 2, 2), 1.0), "dim 3"),
+    ],
+)
+def test_bad_rows_of_an_array_are_named(rows, message):
+    mixture = MixtureOfExpertsRegressor(n_experts=2, tol=1e-2, random_state=0)
+    mixture.fit(NUMBERS, TARGET)
+    with pytest.raises(ValueError, match=message):
+        mixture.predict(rows)
+
+
+@pytest.mark.parametrize("rows", [NUMBERS, FLOATS], ids=["array", "frame"])
+def test_rows_like_those_of_the_fit_are_validated_by_the_experts_alone(
+    monkeypatch, rows
+):
+    mixture = MixtureOfExpertsRegressor(n_experts=2, tol=1e-2, random_state=0)
+    mixture.fit(rows, TARGET)
+    expected = mixture.predict(rows)
+    for module in ("sklearn_moe._base", "sklearn_moe.gates._features"):
+        monkeypatch.delattr(f"{module}.validate_data")
+    np.testing.assert_allclose(mixture.predict(rows[:1]), expected[:1])
+
+
 def test_a_lazy_frame_is_refused():
     with pytest.raises(TypeError, match=r"LazyFrame.*collect\(\)"):
         two_experts().fit(to_polars(FLOATS).lazy(), TARGET)

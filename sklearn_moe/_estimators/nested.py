@@ -6,7 +6,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
-from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._sklearn import own_params, safe_indexing
+
+# So many numbers are copied sooner than an estimator tells whether that is necessary.
+FEW_NUMBERS = 1000
 
 
 def last_step(estimator):
@@ -46,6 +49,8 @@ def seeded_clone(estimator, random_state):
 
 def copy_if_overwriting(X, estimator):
     """Return X, or a copy of it if the estimator may overwrite its input."""
+    if type(X) is np.ndarray and X.size <= FEW_NUMBERS:
+        return X.copy(order="K")
     return safe_indexing(X, np.arange(X.shape[0])) if may_overwrite(estimator) else X
 
 
@@ -54,7 +59,7 @@ def may_overwrite(estimator):
     return any(
         value is False
         for nested in nested_estimators(unwrap_frozen(estimator))
-        for name, value in nested.get_params(deep=False).items()
+        for name, value in own_params(nested).items()
         if name.lower() in ("copy", "copy_x")
     )
 
@@ -99,7 +104,7 @@ def holds_itself(value, around=()):
 def _contents(value):
     """Parameters of an estimator, or what is in a list, a tuple or a dict."""
     if is_estimator(value):
-        value = value.get_params(deep=False)
+        value = own_params(value)
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, (list, tuple)) else ()

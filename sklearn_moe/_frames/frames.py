@@ -27,6 +27,33 @@ def native(X):
     return X if type(X) is np.ndarray else nw.to_native(X, pass_through=True)
 
 
+def has_learnt_columns(estimator, X):
+    """Whether X, an array or frame, has the columns that a fitted estimator has learnt.
+
+    It is asked for the sake of few rows, and takes no closer look: where it is not sure
+    it says no, and `validate_data` finds out, in many times the time.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if type(X) is np.ndarray:
+        numbers = names is None and X.ndim == 2 and X.dtype.kind in "biuf"
+        return numbers and len(X) > 0 and X.shape[1] == estimator.n_features_in_
+    if names is None or not nw.dependencies.is_pandas_dataframe(X):
+        return False
+    return len(X) > 0 and X.columns.tolist() == names.tolist()
+
+
+def floats_at_hand(X):
+    """The values of an array or pandas frame that are floats, all finite; else None."""
+    if type(X) is not np.ndarray:
+        if not all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
+            return None
+        X = X.to_numpy()
+    if X.dtype not in (np.float64, np.float32):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return X if np.isfinite(X.sum()) else None
+
+
 def library_of(frame):
     """Name of the library of a frame, from which `frame_of` makes others."""
     return nw.from_native(frame).implementation.value
@@ -88,7 +115,8 @@ def calculable(frame):
     floats = {
         name: _float_dtype(dtype)
         for name, dtype in zip(frame.columns, frame.dtypes)
-        if str(dtype).startswith(("decimal", "Sparse[bool"))
+        if not isinstance(dtype, np.dtype)
+        and str(dtype).startswith(("decimal", "Sparse[bool"))
     }
     return frame.astype(floats) if floats else frame
 

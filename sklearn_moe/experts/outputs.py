@@ -93,19 +93,21 @@ class Probabilities:
         ValueError
             If the expert knows none of the classes.
         """
-        places = self._places(expert.classes_) if hasattr(expert, "classes_") else None
+        known = getattr(expert, "classes_", None)
+        alike = known is not None and np.array_equal(known, self.classes)
+        places = None if known is None or alike else self._places(known)
         if not hasattr(expert, "predict_proba"):
             predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
             check_output(predicted, X.shape[:1], "predict", kinds=None)
             votes = predicted[:, np.newaxis] == self.classes
             return distributions(votes.astype(np.float64))
-        if places is None:
+        if known is None:
             raise TypeError(
                 f"{type(expert).__name__} has predict_proba, but no classes_ that say "
                 "which column is about which class."
             )
         probabilities = _at_most_double(predict_probabilities(expert, X))
-        if np.array_equal(places, np.arange(len(self.classes))):
+        if alike or np.array_equal(places, np.arange(len(self.classes))):
             return probabilities
         aligned = np.zeros((len(probabilities), len(self.classes)), probabilities.dtype)
         ours = places >= 0

@@ -14,6 +14,8 @@ from sklearn_moe._frames import (
     as_array,
     columns_of,
     columns_without_numbers,
+    floats_at_hand,
+    has_learnt_columns,
     is_frame,
     kind_of,
     names_of,
@@ -52,6 +54,10 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
     """
     X = native(X)
     encoder = None if reset else gate.encoder_
+    if not reset and encoder is None and has_learnt_columns(gate, X):
+        features = floats_at_hand(X)
+        if features is not None:
+            return features
     if encoder is None and not columns_without_numbers(X):
         try:
             features = validate_data(

@@ -279,6 +279,7 @@ def softmax_columns(softmax, X):
 
     They are encoded and clipped, without missing values, and not standardised.
     """
-    check_is_fitted(softmax)
+    if not hasattr(softmax, "bounds_"):
+        check_is_fitted(softmax)
     X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
     return fill_missing(X, softmax.feature_mean_)
