@@ -43,7 +43,7 @@ from sklearn_moe._rows import Block, LocalRows, TrainingWeights
 from sklearn_moe.experts import ExpertPool, Predictions
 
 RNG = np.random.default_rng(0)
-N = 200
+N = 120
 X = pd.DataFrame(RNG.normal(size=(N, 2)), columns=["a", "b"])
 X["kind"] = RNG.choice(["u", "v", "w"], N)
 LEFT = (X["a"] < 0).to_numpy()
@@ -105,12 +105,12 @@ def encoder(**others):
 
 
 def regressor(experts=None, **params):
-    params = {"n_experts": 2, "random_state": 0, "max_iter": 5} | params
+    params = {"n_experts": 2, "random_state": 0, "max_iter": 3} | params
     return MixtureOfExpertsRegressor(experts, **params)
 
 
 def classifier(experts=None, **params):
-    params = {"n_experts": 2, "random_state": 0, "max_iter": 5} | params
+    params = {"n_experts": 2, "random_state": 0, "max_iter": 3} | params
     return MixtureOfExpertsClassifier(experts, **params)
 
 

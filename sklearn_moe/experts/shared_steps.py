@@ -200,11 +200,12 @@ def through_common_steps(named_experts, X):
     n_common = sum(1 for _ in takewhile(_are_one, steps))
     if not n_common:
         return named_experts, X
-    front = _with(next(iter(experts)), steps=next(iter(experts)).steps[:n_common])
+    first, *_ = experts
+    front = _of_steps(first, first.steps[:n_common])
     with error_note("the experts", X):
         X = _indexable(front.transform(copy_if_overwriting(X, front)))
     others = {
-        name: _with(expert, steps=expert.steps[n_common:])
+        name: _of_steps(expert, expert.steps[n_common:])
         for name, expert in named_experts.items()
     }
     return others, X
@@ -226,7 +227,9 @@ def divide(expert):
     # A subclass may do otherwise, and is not known.
     if type(expert) is TransformedTargetRegressor:
         front, rest = divide(expert.regressor)
-        return front, expert if front is None else _with(expert, regressor=rest)
+        if front is None:
+            return None, expert
+        return front, copy(expert).set_params(regressor=rest)
     if type(expert) is ColumnTransformer:
         return without_scalers(expert)
     if type(expert) is not Pipeline or not expert.steps:
@@ -241,8 +244,8 @@ def divide(expert):
     if not shared:
         return None, expert
     # A pipeline with a memory remembers all steps but the last.
-    front = _with(expert, steps=[*shared, ("end of shared steps", "passthrough")])
-    return front, _with(expert, steps=[(name, rest), *others]) if others else rest
+    front = _of_steps(expert, [*shared, ("end of shared steps", "passthrough")])
+    return front, _of_steps(expert, [(name, rest), *others]) if others else rest
 
 
 def join(expert, front, rest):
@@ -263,18 +266,15 @@ def join(expert, front, rest):
         return _join_regressor(expert, front, rest)
     if isinstance(expert, ColumnTransformer):
         return with_scalers(expert, front, rest)
-    whole, shared = copy(expert), front.steps[:-1]
-    n_shared = len(_leading(expert))
+    shared, n_shared = front.steps[:-1], len(_leading(expert))
     (name, following), *others = expert.steps[n_shared:]
     if others and not isinstance(rest, Pipeline):
         # Another estimator stands for all that was to be fitted.
-        whole.steps = [*shared, (expert.steps[-1][0], rest)]
-        return whole
+        return _of_steps(expert, [*shared, (expert.steps[-1][0], rest)])
     (_, first), *others = rest.steps if others else [(name, rest)]
     if len(shared) > n_shared:
         first = join(following, shared[n_shared][1], first)
-    whole.steps = [*shared[:n_shared], (name, first), *others]
-    return whole
+    return _of_steps(expert, [*shared[:n_shared], (name, first), *others])
 
 
 def _join_regressor(expert, front, rest):
@@ -301,5 +301,8 @@ def _is_passthrough(transformer):
     return transformer is None or transformer == "passthrough"
 
 
-def _with(estimator, **params):
-    return copy(estimator).set_params(**params)
+def _of_steps(pipeline, steps):
+    """A pipeline of other steps that is else the same."""
+    other = copy(pipeline)
+    other.steps = steps
+    return other
