@@ -42,6 +42,7 @@ GOOD_STEP = 0.1
 
 # Numbers of a block of rows that are held at a time: they stay in the cache.
 BLOCK = 2**15
+LEAST_BATCH = 256
 
 
 def is_logistic(estimator):
@@ -225,10 +226,12 @@ class LogisticLoss:
         n_features = self.design.shape[1]
         coef, intercept = parameters[:, :n_features], parameters[:, n_features:]
         loss, gradient = 0.0, np.zeros_like(parameters)
-        hessian = np.zeros((parameters.size, parameters.size))
-        same_class = np.zeros((parameters.size, n_columns))
-        size = max(64, BLOCK // (n_columns * n_logits))
-        scaled = np.empty((size, n_columns))
+        width = parameters.size if with_hessian else n_columns + n_logits
+        size = max(LEAST_BATCH, BLOCK // width)
+        if with_hessian:
+            hessian = np.zeros((parameters.size, parameters.size))
+            same_class = np.zeros((parameters.size, n_columns))
+            scaled = np.empty((size, n_columns))
         for batch in gen_batches(len(self.weights), size):
             rows = batch if self.rows is None else self.rows[batch]
             weights, seen = self.weights[batch], self.design[rows]

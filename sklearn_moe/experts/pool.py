@@ -274,10 +274,13 @@ class ExpertPool:
     def _solve(self, learning, weights, previous, *, predict):
         """Fit the experts that can be solved, as far as that finds what they would.
 
-        The first fit of each is the estimator's own: it has checked the rows. Each has
-        its estimator, and its Output, None where none is to be predicted.
+        The first fit of each is the estimator's own: it has checked the rows. A
+        mixture of one is the bare expert. Each has its estimator, and its Output, None
+        where none is to be predicted.
         """
         if previous is None or self.splits is not None or weights is None:
+            return {}
+        if len(self.names) == 1:
             return {}
         together = defaultdict(dict)
         for k in filter(self._is_known, learning):

@@ -9,6 +9,9 @@ from sklearn_moe._statistics import Sums
 # The loss of one confident mistake must not be infinite.
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
+# Experts that predict probabilities do so in the first rows already.
+N_INSPECTED = 1000
+
 
 @dataclass(frozen=True)
 class Categorical:
@@ -62,7 +65,8 @@ class VoteSums(Sums):
     Attributes
     ----------
     unsure : ndarray of shape (n_experts,)
-        Number of rows for which an expert predicts probabilities.
+        Number of rows, of some that are enough to tell, for which an expert predicts
+        probabilities.
     wrong, decided : ndarray of shape (n_experts,)
         Weight of the rows on which an expert that only votes is wrong, and of all on
         which it does not abstain; zero for the others.
@@ -92,17 +96,23 @@ class CategoricalLikelihood:
 
         An expert that predicts probabilities in one row of a block has no votes there.
         """
-        y = block.encoded_y
-        certain = (outputs == 0) | (outputs == 1)
-        abstains = np.all(outputs == 1 / self.n_classes, axis=2)
-        unsure = np.count_nonzero(~(certain.all(axis=2) | abstains), axis=0)
-        misses = outputs[np.arange(len(y)), :, y] == 0
         wrong, decided = np.zeros((2, outputs.shape[1]))
-        weights = None if unsure.all() else np.asarray(weights)
+        unsure, _ = self._unsure(outputs[:N_INSPECTED])
+        if unsure.all():
+            return VoteSums(unsure, wrong, decided)
+        unsure, abstains = self._unsure(outputs)
+        y, weights = block.encoded_y, np.asarray(weights)
+        misses = outputs[np.arange(len(y)), :, y] == 0
         for k in np.flatnonzero(unsure == 0):
             wrong[k] = weights[misses[:, k], k].sum()
             decided[k] = weights[~abstains[:, k], k].sum()
         return VoteSums(unsure, wrong, decided)
+
+    def _unsure(self, outputs):
+        """Number of rows with probabilities, by expert, and where experts abstain."""
+        certain = ((outputs == 0) | (outputs == 1)).all(axis=2)
+        abstains = np.all(outputs == 1 / self.n_classes, axis=2)
+        return np.count_nonzero(~(certain | abstains), axis=0), abstains
 
     def solve(self, statistic):
         """Error rates of the experts that only vote, in all rows."""
