@@ -37,8 +37,9 @@ MAX_PARAMETERS = 600
 MAX_STEPS = 20
 MAX_HALVINGS = 10
 
-# A Hessian is used again after a step that leaves so small a fraction of the gradient.
-GOOD_STEP = 0.1
+# A Hessian is used again after a step that leaves so small a fraction of the gradient:
+# without it a step costs less than half.
+GOOD_STEP = 0.2
 
 # Numbers of a block of rows that are held at a time: they stay in the cache.
 BLOCK = 2**15
@@ -113,7 +114,9 @@ class LogisticNewton:
         for k, estimator in estimators.items() if self._serves else ():
             if not self._knows(estimator):
                 continue
-            solved = self._solved(estimator, weights.of(k))
+            # What overflows is no optimum.
+            with np.errstate(over="ignore", invalid="ignore"):
+                solved = self._solved(estimator, weights.of(k))
             if solved is not None:
                 fitted[k] = solved
         return fitted
@@ -191,7 +194,7 @@ class LogisticLoss:
         They sum to one.
     n_classes : int
     strength : float
-        Of the penalty, beside the mean.
+        Strength of the penalty beside the mean.
     intercept : bool
         Whether there is one.
     """
@@ -269,10 +272,9 @@ class LogisticLoss:
         blocks = hessian.reshape(n_logits, n_columns, n_logits, n_columns)
         for c in range(n_logits):
             blocks[c, :, c] += same_class[c * n_columns : (c + 1) * n_columns]
-        penalised = np.arange(n_features)
-        blocks[:, penalised, :, penalised] += self.strength * self._common_removed(
-            np.eye(n_logits)
-        )
+        penalised, by_class = np.arange(n_features), np.eye(n_logits)
+        by_class = self.strength * self._common_removed(by_class)
+        blocks[:, penalised, :, penalised] += by_class
         return loss, gradient, hessian
 
     def _common_removed(self, parameters):
@@ -289,15 +291,29 @@ def minimise(function, parameters, tol, max_steps, factor=None):
 
     Parameters
     ----------
+    function : callable
+        ``function(parameters, with_hessian)`` returns the value, the gradient and, if
+        it is wanted, the Hessian.
+    parameters : ndarray
+        Where to begin.
+    tol : float
+        Largest element of the gradient that may be left.
+    max_steps : int
     factor : Factor, default=None
-        That of a Hessian that may still be good.
+        Of a Hessian that may still be good.
 
     Returns
     -------
     parameters : ndarray or None
-        None where no element of the gradient is below `tol` after all steps.
+        None where that much of the gradient has not been reached.
     n_steps : int
-    factor : Factor
+    factor : Factor or None
+        Of the last Hessian, where it is still good.
+
+    References
+    ----------
+    .. [1] V. E. Shamanskii (1967). A modification of Newton's method. Ukrainian
+       Mathematical Journal 19(1), 118-122.
     """
     loss, gradient, hessian = function(parameters, factor is None)
     largest = np.abs(gradient).max()
@@ -334,13 +350,21 @@ def minimise(function, parameters, tol, max_steps, factor=None):
 
 @dataclass(frozen=True)
 class Factor:
-    """A Hessian, its columns scaled to a diagonal of one, and factorised."""
+    """A Hessian, scaled to a diagonal of one and factorised.
+
+    Attributes
+    ----------
+    factor : ndarray of shape (n_parameters, n_parameters)
+    scales : ndarray of shape (n_parameters,)
+        Roots of the diagonal.
+    """
 
     factor: np.ndarray
     scales: np.ndarray
 
     @classmethod
     def of(cls, hessian):
+        """Factorise a Hessian; None where it is not positive definite."""
         scales = np.sqrt(hessian.diagonal())
         if not (np.isfinite(scales) & (scales > 0)).all():
             return None
@@ -348,5 +372,6 @@ class Factor:
         return None if failed else cls(factor, scales)
 
     def solve(self, gradient):
+        """Return the direction of the Newton step."""
         solution, _ = lapack.dpotrs(self.factor, gradient.ravel() / self.scales)
         return (solution.ravel() / self.scales).reshape(gradient.shape)
