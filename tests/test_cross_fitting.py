@@ -399,7 +399,8 @@ def test_noise_and_likelihood_are_those_of_the_rows_held_out(specialize, cv):
 @pytest.mark.parametrize("specialize", [True, False])
 @pytest.mark.parametrize("cv", [FOLDS, None], ids=["out-of-fold", "in-sample"])
 def test_error_rates_and_likelihood_are_those_of_the_rows_held_out(specialize, cv):
-    experts = [("machine", LinearSVC()), ("logistic", LogisticRegression())]
+    logistic = LogisticRegression(tol=1e-8)
+    experts = [("machine", LinearSVC()), ("logistic", logistic)]
     mixture, X, y, fitting, judging = first_iteration(
         MixtureOfExpertsClassifier, experts, specialize, cv
     )
