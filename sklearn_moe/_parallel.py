@@ -1,10 +1,17 @@
-"""Run tasks in parallel, wherever joblib sends them."""
+"""Run tasks in parallel, wherever joblib sends them, and small products in one thread.
+
+Threads of BLAS wait for each other by spinning: for products of the size of EM's they
+take several times the processor time of one, and the longer the busier a machine is.
+"""
 
 from contextlib import contextmanager, nullcontext
+from functools import cache, wraps
+from threading import current_thread, main_thread
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import ThreadpoolController
 
 from sklearn_moe._fit_warnings import catch_in_threads, collect_from_calls
 
@@ -38,3 +45,27 @@ def scatter(n_jobs, *data):
         return
     with parallel_config("dask", client=client, scatter=list(data)):
         yield
+
+
+def in_one_blas_thread(function):
+    """Decorate a function of EM: its products are too small for threads of BLAS.
+
+    What users bring, such as experts, is not called from such a function: their fits
+    may use all threads. The number is that of the process, and OpenBLAS does not heed
+    every thread that sets it: only the main thread does.
+    """
+
+    @wraps(function)
+    def limited(*args, **kwargs):
+        if current_thread() is not main_thread():
+            return function(*args, **kwargs)
+        with _blas().limit(limits=1):
+            return function(*args, **kwargs)
+
+    return limited
+
+
+@cache
+def _blas():
+    # To find the libraries takes milliseconds.
+    return ThreadpoolController().select(user_api="blas")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_moe import kernels
+from sklearn_moe._parallel import in_one_blas_thread
 from sklearn_moe._rows import TrainingWeights, field
 from sklearn_moe._statistics import Sums
 from sklearn_moe.em.dead_experts import DeadExperts
@@ -421,6 +422,7 @@ def _working_weights_of_block(block, outputs, fitted):
     return fitted.working_weights(block.encoded_y, outputs)
 
 
+@in_one_blas_thread
 def e_step(rows, log_gate, log_prob, active, *, sums=False):
     """Compute the responsibilities, and the log-likelihood of each row and of all.
 

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, gen_batches
 
 from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE, learns_rows_alone
+from sklearn_moe._parallel import in_one_blas_thread
 from sklearn_moe._statistics import Sums
 from sklearn_moe.experts.scaled_columns import ScaledColumns
 
@@ -136,6 +137,7 @@ class LeastSquares:
             self._design = rows.extend(design, _design_of_block)
             self._means = rows.total(_means_of_block, self._design, rows.total_weight)
 
+    @in_one_blas_thread
     def fit(self, estimators, weights):
         """Fit experts to new weights, as far as it can be done exactly.
 
@@ -181,6 +183,7 @@ class LeastSquares:
                         fitted[k] = expert
         return fitted
 
+    @in_one_blas_thread
     def predict(self, estimators):
         """Predict for the training rows with many experts at once.
 

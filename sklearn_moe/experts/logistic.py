@@ -12,6 +12,7 @@ from sklearn.utils import check_array, gen_batches
 
 from sklearn_moe import kernels
 from sklearn_moe._estimators import equal_if_zero, substantial_weights
+from sklearn_moe._parallel import in_one_blas_thread
 
 # Parameters that may be other than by default; the others stand for another objective,
 # or for something to warn of.
@@ -96,6 +97,7 @@ class LogisticNewton:
             # Of a Hessian that was good for each of the experts fitted.
             self._factors = WeakKeyDictionary()
 
+    @in_one_blas_thread
     def fit(self, estimators, weights):
         """Fit experts to new weights, as far as Newton's method converges.
 
@@ -121,6 +123,7 @@ class LogisticNewton:
                 fitted[k] = solved
         return fitted
 
+    @in_one_blas_thread
     def predict(self, estimators):
         """Predict for the training rows with many experts.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_moe._estimators import last_step
+from sklearn_moe._parallel import in_one_blas_thread
 from sklearn_moe.gates._columns import gate_columns, learn_columns, with_last_step
 from sklearn_moe.gates._memory import Memory
 from sklearn_moe.gates._secants import NO_SECANTS, Secants
@@ -135,6 +136,7 @@ class BoundSoftmax:
     def sample_features(self):
         return self._objective.seen.of_sample.design[:, :-1]
 
+    @in_one_blas_thread
     def fit(self, targets, previous, learn_penalty=True):
         """Go a few steps, from where the last M-step ended."""
         gate, start = last_step(self._gate), previous or self._start
