@@ -4,7 +4,8 @@ Both minimise the same objective. Soft targets are put to `LogisticRegression` a
 customary: each row once for every expert, with the responsibility as its weight. Cold,
 both minimise to the same gradient from zeros. Warm, they follow responsibilities that
 have moved a little, as from one iteration of EM to the next, from where they ended
-before; the gate does so as EM has it do, by a step or two. Run it by
+before; the gate does so as EM has it do, by a few steps, and both have followed some
+moves before the one that is measured. Run it by
 `python -m benchmarks.speed.gate`.
 """
 
@@ -26,24 +27,26 @@ from sklearn_moe.gates import bind_gate
 ALPHA = 1e-3
 # Largest element of the gradient at which both stop.
 TOLERANCE = 1e-6
+# How often responsibilities move before a move is measured.
+N_MOVES = 5
 BARS = {"cold": 5.0, "warm": 15.0}
 
 
 def problem(n_rows, n_features, n_experts):
-    """Draw rows, and the responsibilities of two iterations of EM in a row.
+    """Draw rows, and the responsibilities of some iterations of EM in a row.
 
     Returns
     -------
     X : ndarray of shape (n_rows, n_features)
-    before, after : ndarray of shape (n_rows, n_experts)
+    path : list of ndarray of shape (n_rows, n_experts)
     """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, n_features))
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     logits = X @ rng.standard_normal((n_features, n_experts))
     logits += rng.standard_normal(logits.shape)
-    moved = logits + 0.1 * X @ rng.standard_normal((n_features, n_experts))
-    return X, softmax(logits, axis=1), softmax(moved, axis=1)
+    move = 0.1 * X @ rng.standard_normal((n_features, n_experts))
+    return X, [softmax(logits + n * move, axis=1) for n in range(N_MOVES + 2)]
 
 
 class Rival:
@@ -91,7 +94,8 @@ def timed(call):
 
 def measure(n_rows, n_features, n_experts, n_repeats):
     """Measure seconds and objectives of both, cold and warm."""
-    X, before, after = problem(n_rows, n_features, n_experts)
+    X, path = problem(n_rows, n_features, n_experts)
+    before, after = path[0], path[-1]
     times = {name: [] for name in ("cold", "rival cold", "warm", "rival warm")}
     for _ in range(n_repeats):
         gate = SoftmaxGate(ALPHA, tol=TOLERANCE)
@@ -105,7 +109,9 @@ def measure(n_rows, n_features, n_experts, n_repeats):
         rows = LocalRows(Block(X, before, before, np.ones(n_rows)))
         bound = bind_gate(SoftmaxGate(ALPHA), rows, n_experts, random_state=None)
         start = bound.recall(gate)
-        bound.fit(before, start)
+        for responsibilities in path[:-1]:
+            start, _ = bound.fit(responsibilities, start)
+            rival.fit(responsibilities)
         fitted = []
         times["warm"].append(
             timed(

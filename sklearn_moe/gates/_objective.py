@@ -302,9 +302,10 @@ class SoftmaxObjective:
         log_weights : column of shape (n_samples, n_classes)
         """
         loss_at, log_weights = self._losses(targets)
-        wanted = self._rows.total(_share_of, self.seen.of_all, targets) > 0
         parameters = np.zeros(self._shape) if start is None else start
-        parameters = _without_weight(parameters, ~wanted)
+        if not self._load_balance:
+            share = self._rows.total(_share_of, self.seen.of_all, targets)
+            parameters = _without_weight(parameters, share == 0)
         solve = self._solver_at_even_weights()
         loss, n_iter = loss_at(parameters), 0
         tol = max(tol, rtol * np.abs(loss.gradient).max())
