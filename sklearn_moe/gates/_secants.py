@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # So many steps are remembered.
-MEMORY = 10
+MEMORY = 20
 
 
 @dataclass(frozen=True)

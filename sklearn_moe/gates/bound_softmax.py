@@ -15,11 +15,11 @@ from sklearn_moe.gates._secants import NO_SECANTS, Secants
 # are enough: the expected log-likelihood rises, which is all that generalised EM needs.
 # A stream has one M-step for a batch, and its rows before have left their curvature:
 # there they are Newton's.
-MOST_STEPS = 5
+MOST_STEPS = 10
 NEWTON_STEPS_PER_BATCH = 2
 
 # They end where they leave so small a fraction of the gradient.
-GRADIENT_PER_M_STEP = 0.2
+GRADIENT_PER_M_STEP = 0.05
 GRADIENT_PER_BATCH = 0.1
 
 # The largest softmax gate whose curvature is kept from batch to batch: 32 megabytes.
