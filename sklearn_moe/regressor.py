@@ -143,7 +143,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         is left out with a warning.
     max_iter : int, default=100
         Largest number of EM iterations of a start.
-    tol : float, default=3e-4
+    tol : float, default=1e-4
         EM stops when the objective changes by less than this, in nats a row.
     acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
@@ -285,7 +285,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         init="tree",
         n_init=1,
         max_iter=100,
-        tol=3e-4,
+        tol=1e-4,
         acceleration="auto",
         learning_decay=0.6,
         half_life=None,

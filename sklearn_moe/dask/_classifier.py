@@ -35,7 +35,7 @@ class MixtureOfExpertsClassifier(DaskMixture, Local):
         init="tree",
         n_init=1,
         max_iter=100,
-        tol=3e-4,
+        tol=1e-4,
         persist=True,
         client=None,
         random_state=None,

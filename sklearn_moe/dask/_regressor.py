@@ -37,7 +37,7 @@ class MixtureOfExpertsRegressor(DaskMixture, Local):
         init="tree",
         n_init=1,
         max_iter=100,
-        tol=3e-4,
+        tol=1e-4,
         persist=True,
         client=None,
         random_state=None,
