@@ -291,10 +291,12 @@ class SoftmaxObjective:
 
         Parameters
         ----------
-        targets, start, max_iter, tol, rtol
+        targets, start : object
             See `solve`.
         secants : Secants
             Those of the solution of the last M-step.
+        max_iter, tol, rtol : float
+            See `solve`.
 
         Returns
         -------

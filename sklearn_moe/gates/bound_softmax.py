@@ -18,6 +18,10 @@ from sklearn_moe.gates._secants import NO_SECANTS, Secants
 MOST_STEPS = 10
 NEWTON_STEPS_PER_BATCH = 2
 
+# The responsibilities with which EM begins are a guess, and often certain of all rows:
+# the first M-step has a gate lean towards them, and not be as certain.
+FIRST_STEPS = 2
+
 # They end where they leave so small a fraction of the gradient.
 GRADIENT_PER_M_STEP = 0.05
 GRADIENT_PER_BATCH = 0.1
@@ -146,9 +150,11 @@ class BoundSoftmax:
         objective = self._objective.with_alpha(alpha)
         parameters = None if start is None else start.parameters
         if self._memory is None:
-            secants = NO_SECANTS if start is None else start.secants
+            secants, n_steps = NO_SECANTS, FIRST_STEPS
+            if start is not None:
+                secants, n_steps = start.secants, MOST_STEPS
             solution, log_weights = objective.improve(
-                targets, parameters, secants, MOST_STEPS, gate.tol, GRADIENT_PER_M_STEP
+                targets, parameters, secants, n_steps, gate.tol, GRADIENT_PER_M_STEP
             )
         else:
             solution, log_weights = objective.solve(
