@@ -34,7 +34,7 @@ def coverage(fitted, X, y):
 def test_intervals_of_flexible_experts_hold_their_coverage():
     forest = RandomForestRegressor(20, min_samples_leaf=2)
     train, test = two_regimes(), two_regimes(seed=1)
-    plain = mixture(forest, max_iter=5, tol=0.1, cv=None)
+    plain = mixture(forest, max_iter=10, tol=0.1, cv=None)
     calibrated = clone(plain).set_params(calibrate=True)
     assert coverage(plain.fit(*train), *test) < 0.75
     assert 0.85 < coverage(calibrated.fit(*train), *test) < 0.97

@@ -98,7 +98,10 @@ def test_a_worker_that_is_killed_costs_time_and_not_the_result(client):
     harmed, kills = mixture(experts), Kills(client, 1)
     harmed.set_callbacks(kills).fit(*collections())
     assert len(kills.killed) == 1
-    np.testing.assert_array_equal(harmed.objective_path_, expected.objective_path_)
+    # Another process adds up in another order.
+    np.testing.assert_allclose(
+        harmed.objective_path_, expected.objective_path_, rtol=1e-12
+    )
     assert no_task_is_left(client)
 
 

@@ -808,9 +808,10 @@ def fail_by_interrupting_the_gate(model, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(
-        "sklearn_moe.gates._objective.SoftmaxObjective.solve", interrupt
-    )
+    # By the gate itself, and by a mixture.
+    for method in ("solve", "improve"):
+        name = f"sklearn_moe.gates._objective.SoftmaxObjective.{method}"
+        monkeypatch.setattr(name, interrupt)
     before = joblib.hash(model)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data(type(model)))

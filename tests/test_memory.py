@@ -71,9 +71,17 @@ def test_a_fit_holds_no_more_than_five_arrays_however_long_it_takes(sharing, max
 def test_a_classifier_holds_as_many_more_as_experts_predict_classes():
     X = np.random.default_rng(0).uniform(-1, 1, (N_SAMPLES, 1))
     mixture = MixtureOfExpertsClassifier(
-        Share(), N_EXPERTS, max_iter=3, tol=0, random_state=0
+        Share(), N_EXPERTS, acceleration=None, max_iter=3, tol=0, random_state=0
     )
     assert peak(mixture, X, np.sin(9 * X[:, 0]) > 0) < 7
+
+
+def test_acceleration_holds_the_responsibilities_of_two_iterations_more():
+    X = np.random.default_rng(0).uniform(-1, 1, (N_SAMPLES, 1))
+    mixture = MixtureOfExpertsClassifier(
+        Share(), N_EXPERTS, max_iter=4, tol=0, random_state=0
+    )
+    assert peak(mixture, X, np.sin(9 * X[:, 0]) > 0) < 11
 
 
 def test_training_weights_are_the_columns_of_their_array():

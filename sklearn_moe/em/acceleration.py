@@ -48,24 +48,16 @@ def squarem(step, state):
     state = step(state)
     yield state
     while True:
-        logits_0 = _logits(state)
-        first = step(state)
+        start, first = state, step(state)
         yield first
         state = step(first)
         yield state
         if first.interrupted or state.interrupted:
             # The iterates before and after do not lie on one path.
             continue
-        logits_1, logits_2 = _logits(first), _logits(state)
-        r = logits_1 - logits_0
-        v = (logits_2 - logits_1) - r
-        length = _norm(step.rows, r) / max(_norm(step.rows, v), np.finfo(float).eps)
-        # A step of -1 is J_2 itself.
-        alpha = -np.clip(length, 1, longest)
-        ahead = Posterior.given(
-            step.rows,
-            np.exp(kernels.log_softmax(logits_0 - 2 * alpha * r + alpha**2 * v)),
-        )
+        alpha, ahead = _extrapolate(step.rows, (start, first, state), longest)
+        # Memory is counted in arrays of the size of the responsibilities.
+        del start, first
         accepted = not step.dead_experts.dead(ahead.share).any()
         if accepted:
             trial = step(state, ahead)
@@ -78,6 +70,22 @@ def squarem(step, state):
             longest *= LIMIT_FACTOR
 
 
+def _extrapolate(rows, iterations, longest):
+    """Return the step and where it leads, from three iterations one after the other."""
+    ahead, r, v = map(_logits, iterations)
+    v -= r
+    r -= ahead
+    v -= r
+    length = _norm(rows, r) / max(_norm(rows, v), np.finfo(float).eps)
+    # A step of -1 is the last iteration itself.
+    alpha = -np.clip(length, 1, longest)
+    r *= -2 * alpha
+    v *= alpha**2
+    ahead += r
+    ahead += v
+    return alpha, Posterior.given(rows, np.exp(kernels.log_softmax(ahead)))
+
+
 def _logits(iteration):
     """Logarithm of the responsibilities: the joint logits but for a shift a row."""
     responsibilities = iteration.posterior.responsibilities
@@ -88,4 +96,4 @@ def _logits(iteration):
 def _norm(rows, logits):
     """Length of a difference of logits, in which a shift of a row means nothing."""
     centred = logits - logits.mean(axis=1, keepdims=True)
-    return np.sqrt(rows.block.sample_weight @ (centred**2).sum(axis=1))
+    return np.sqrt(rows.block.sample_weight @ np.einsum("nk,nk->n", centred, centred))
