@@ -97,7 +97,7 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, tol=1e-3, random_state=0)
     >>> cross_val_score(moe, X, y, scoring=neg_crps_scorer, cv=3).round()
-    array([-32., -33., -31.])
+    array([-31., -33., -31.])
     """
     mixture, X = inner_mixture(estimator, X)
     if not hasattr(mixture, "predict_distribution"):
