@@ -1,6 +1,7 @@
 """Leading steps of pipelines that learn no target and no weights are fitted once."""
 
 import pickle
+import warnings
 from functools import wraps
 
 import numpy as np
@@ -8,12 +9,18 @@ import pandas as pd
 import pytest
 import sklearn
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.compose import (
     TransformedTargetRegressor,
     make_column_selector,
     make_column_transformer,
 )
+from sklearn.decomposition import NMF
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.frozen import FrozenEstimator
@@ -33,6 +40,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
+from xgboost import XGBClassifier
 
 from sklearn_moe import (
     MixtureOfExpertsClassifier,
@@ -142,7 +150,8 @@ def test_an_encoder_is_fitted_once_for_all_iterations_and_clones(last, calls):
     mixture = regressor(expert, cv=None).fit(X, Y)
     assert mixture.n_iter_ > 1
     assert calls("fit") == [N]
-    assert len(calls("transform")) == 1
+    # When it is fitted, and as a prediction would.
+    assert len(calls("transform")) == 2
 
 
 def test_it_learns_from_rows_that_an_expert_has_no_part_in(calls):
@@ -557,26 +566,10 @@ def test_an_expert_that_meets_one_class_is_a_whole_pipeline():
     assert set(other.predict(X)) == {"yes"}
 
 
-class CodesOnly(ClassifierMixin, BaseEstimator):
-    """Demands the labels 0, 1, ..."""
-
-    def fit(self, X, y, sample_weight=None):
-        if y.dtype.kind not in "iu":
-            raise ValueError("Codes, please.")
-        self.logistic_ = LogisticRegression().fit(X, y, sample_weight)
-        self.classes_ = self.logistic_.classes_
-        return self
-
-    def predict_proba(self, X):
-        return self.logistic_.predict_proba(X)
-
-    def predict(self, X):
-        return self.logistic_.predict(X)
-
-
 def test_classifiers_of_codes_know_the_labels_behind_shared_steps(calls):
-    expert = make_pipeline(Recorder(), encoder(), CodesOnly())
-    mixture = classifier(expert).fit(X, LABELS)
+    codes_only = XGBClassifier(n_estimators=2, n_jobs=1)
+    expert = make_pipeline(Recorder(), encoder(), codes_only)
+    mixture = classifier(expert, cv=None).fit(X, LABELS)
     assert calls("fit") == [N]
     assert set(mixture.experts_[0].predict(X)) == {"yes", "no"}
 
@@ -766,3 +759,67 @@ def test_an_error_of_a_shared_step_says_which_expert_it_is_of():
     with pytest.raises(ValueError, match="are not columns") as error:
         regressor(experts).fit(X, Y)
     assert "expert 'broken'" in "".join(error.value.__notes__)
+
+
+# What writes into its rows
+# -------------------------
+
+
+class Centre(TransformerMixin, BaseEstimator):
+    """Takes weights, and so is fitted in each M-step; it writes into its rows."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.mean_ = np.average(X, axis=0, weights=sample_weight)
+        return self
+
+    def transform(self, X):
+        X -= self.mean_
+        return X
+
+
+class HalvingRidge(RegressorMixin, BaseEstimator):
+    """A last step that writes into its rows."""
+
+    def fit(self, X, y, sample_weight=None):
+        X *= 0.5
+        self.ridge_ = Ridge().fit(X, y, sample_weight)
+        return self
+
+    def predict(self, X):
+        X *= 0.5
+        return self.ridge_.predict(X)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [Centre(), Ridge()],
+        [HalvingRidge()],
+        [StandardScaler(copy=False), FunctionTransformer(np.negative), Ridge()],
+    ],
+    ids=["a step", "the last step", "a parameter"],
+)
+def test_steps_are_shared_with_nothing_that_may_write_into_its_rows(rest):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(500, 3))
+    y = np.where(rows[:, 0] > 0, 3 * rows[:, 1], -2 * rows[:, 2])
+    mixture = MixtureOfExpertsRegressor(
+        make_pipeline(MinMaxScaler(), *rest), n_experts=2, random_state=0
+    ).fit(rows, y)
+    assert mixture.score(rows, y) > 0.65
+    assert mixture.log_likelihood_ == pytest.approx(
+        mixture.score_samples(rows, y).sum()
+    )
+    for expert, said in zip(mixture.experts_, mixture.transform(rows).T):
+        np.testing.assert_allclose(expert.predict(rows.copy()), said)
+
+
+def test_experts_are_judged_by_what_predictions_see():
+    rows = np.random.default_rng(0).uniform(size=(200, 4))
+    y = rows[:, 0] - rows[:, 1]
+    expert = make_pipeline(NMF(2, max_iter=5, tol=0), Ridge())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mixture = regressor(expert, max_iter=5).fit(rows, y)
+        likelihood = mixture.score_samples(rows, y).sum()
+    assert mixture.log_likelihood_ == pytest.approx(likelihood)

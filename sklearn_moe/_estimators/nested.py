@@ -4,9 +4,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._sklearn import own_params, safe_indexing
+
+# Their estimators write into no rows unasked.
+LIBRARIES = {"sklearn", "sklearn_moe", "lightgbm", "xgboost"}
 
 # So many numbers are copied sooner than an estimator tells whether that is necessary.
 FEW_NUMBERS = 1000
@@ -61,6 +65,19 @@ def may_overwrite(estimator):
         for nested in nested_estimators(unwrap_frozen(estimator))
         for name, value in own_params(nested).items()
         if name.lower() in ("copy", "copy_x")
+    )
+
+
+def leaves_rows_alone(estimator):
+    """Return whether an estimator is known not to write into the rows it is given.
+
+    That is known of libraries, unless a parameter lets them (see `may_overwrite`), and
+    of no function or class of a user's.
+    """
+    return all(
+        type(nested).__module__.partition(".")[0] in LIBRARIES
+        and not (isinstance(nested, FunctionTransformer) and nested.func)
+        for nested in nested_estimators(unwrap_frozen(estimator))
     )
 
 

@@ -27,6 +27,7 @@ from sklearn_moe._estimators import (
     copy_if_overwriting,
     error_note,
     learns_rows_alone,
+    leaves_rows_alone,
     nested_estimators,
     seeded_clone,
 )
@@ -65,8 +66,9 @@ class Division:
     @classmethod
     def of(cls, k, expert, random_state):
         """Divide expert `k`; every `random_state` that is None is drawn."""
-        front, _ = divide(expert)
-        if front is None:
+        front, rest = divide(expert)
+        # What writes into its rows has to have its own.
+        if front is None or not leaves_rows_alone(rest):
             return cls(expert, expert)
         key = tuple(map(id, _sources(expert)))
         if _draws(front):
@@ -130,12 +132,12 @@ class PreparedRows:
 
 def _prepare(front, block, train):
     """Fit steps, and have all rows go through them."""
-    X = copy_if_overwriting(block.X, front)
-    if train is None:
-        X = front.fit_transform(X, block.y)
-    else:
-        front.fit(safe_indexing(X, train), block.y[train])
-        X = front.transform(copy_if_overwriting(block.X, front))
+    own, y = copy_if_overwriting(block.X, front), block.y
+    if train is not None:
+        own, y = safe_indexing(own, train), y[train]
+    # What `fit_transform` returns may be another thing than what predictions see.
+    front.fit(own, y)
+    X = front.transform(copy_if_overwriting(block.X, front))
     check_consistent_length(X, block.y)
     return front, _indexable(X)
 
@@ -200,14 +202,16 @@ def through_common_steps(named_experts, X):
     n_common = sum(1 for _ in takewhile(_are_one, steps))
     if not n_common:
         return named_experts, X
-    first, *_ = experts
-    front = _of_steps(first, first.steps[:n_common])
-    with error_note("the experts", X):
-        X = _indexable(front.transform(copy_if_overwriting(X, front)))
     others = {
         name: _of_steps(expert, expert.steps[n_common:])
         for name, expert in named_experts.items()
     }
+    if not all(map(leaves_rows_alone, others.values())):
+        return named_experts, X
+    first, *_ = experts
+    front = _of_steps(first, first.steps[:n_common])
+    with error_note("the experts", X):
+        X = _indexable(front.transform(copy_if_overwriting(X, front)))
     return others, X
 
 
