@@ -493,7 +493,7 @@ def test_a_fit_to_some_rows_is_nearly_that_to_all():
     whole.fit(spread(X, 1500), spread(y, 1500))
     part = clone(whole).set_params(max_rows_per_expert=300)
     part.fit(spread(X, 1500), spread(y, 1500))
-    assert part.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=0.02 * 3000)
+    assert part.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=0.05 * 3000)
 
 
 def test_sums_over_drawn_rows_are_right_on_average():

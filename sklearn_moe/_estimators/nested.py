@@ -55,7 +55,13 @@ def copy_if_overwriting(X, estimator):
     """Return X, or a copy of it if the estimator may overwrite its input."""
     if type(X) is np.ndarray and X.size <= FEW_NUMBERS:
         return X.copy(order="K")
-    return safe_indexing(X, np.arange(X.shape[0])) if may_overwrite(estimator) else X
+    return copied(X) if may_overwrite(estimator) else X
+
+
+def copied(X):
+    """Return a copy of an array, frame or sparse matrix that shares no memory."""
+    # A frame that is asked for all of its rows may return itself.
+    return X.copy() if hasattr(X, "copy") else safe_indexing(X, np.arange(X.shape[0]))
 
 
 def may_overwrite(estimator):

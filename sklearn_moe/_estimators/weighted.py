@@ -13,6 +13,7 @@ from sklearn_moe._estimators.coefficients import (
 )
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import (
+    copied,
     is_mixture,
     last_step,
     may_overwrite,
@@ -115,8 +116,10 @@ class WeightedFit:
             arguments = dict.fromkeys(names, passed)
         rows = rows[chosen]
         arguments.update(check_method_params(X, fit_params or {}, rows))
-        if self.may_overwrite or not np.array_equal(rows, np.arange(n_given)):
+        if not np.array_equal(rows, np.arange(n_given)):
             X, y = safe_indexing(X, rows), y[rows]
+        elif self.may_overwrite:
+            X, y = copied(X), y.copy()
         if labels is not None and (y == y[0]).all():
             # Many classifiers refuse a single class; this one does not.
             return DummyClassifier(strategy="prior").fit(X, y)
