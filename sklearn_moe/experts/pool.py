@@ -308,11 +308,13 @@ class ExpertPool:
 
     def _solver(self, rows):
         if rows not in self._solvers:
-            self._solvers[rows] = (
+            solver = (
                 LeastSquares(rows)
                 if self._predicts_numbers
                 else LogisticNewton(rows, self._output_of.classes)
             )
+            # Of starts in threads, all go on with the one that was there first.
+            self._solvers.setdefault(rows, solver)
         return self._solvers[rows]
 
     # All others: from the rows of each, which are gathered
