@@ -449,7 +449,10 @@ def test_a_capacity_without_limit_is_none():
     expected = MixtureOfExpertsRegressor(**params)
     for mixture in (every, expected):
         mixture.fit(spread(ROWS), spread(Y))
-    np.testing.assert_array_equal(every.objective_path_, expected.objective_path_)
+    # Workers add up partitions in the order in which they finish.
+    np.testing.assert_allclose(
+        every.objective_path_, expected.objective_path_, rtol=1e-12
+    )
 
 
 def test_each_expert_is_sent_rows_by_the_weights_that_are_its_own():
