@@ -1,7 +1,7 @@
 """
-============================
-A fitted mixture in pictures
-============================
+=====================================
+Visualize a fitted mixture of experts
+=====================================
 
 Five displays answer five questions about a fitted mixture: whom does the gate trust
 where, what does each expert say, did EM find the best there is, how is the work

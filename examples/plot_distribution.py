@@ -1,7 +1,7 @@
 """
-======================
-The whole distribution
-======================
+===============================
+Predict intervals and densities
+===============================
 
 A mixture of experts predicts a density, not only a point. Here the head of a dummy is
 accelerated in a simulated motorcycle accident [1]_. Before the impact there is hardly

@@ -1,7 +1,7 @@
 """
-=====================================
-Begin with what you know of the parts
-=====================================
+==========================
+Start EM from known groups
+==========================
 
 How many people enter the station Clark/Lake in Chicago on a day [1]_? One knows before
 looking at the data that workdays and weekends follow different rules, and what matters

@@ -1,7 +1,7 @@
 """
-===================
-A tree of two gates
-===================
+===============================
+Hierarchical mixture of experts
+===============================
 
 Jordan and Jacobs [1]_ taught a robot arm its forward dynamics: which acceleration of
 the joints follows from their position, velocity and torque? They found that a tree of
@@ -81,9 +81,10 @@ for share, branch in zip(tree.expert_share_, tree.experts_):
     print(f"  a branch with {share:.0%} of the rows; its leaves have {leaves} of them")
 
 # %%
-# Which of the eight features decide who is trusted? Shuffle one of them, and see how
-# much of the gate's weight moves. The upper gate, which chooses the branch, looks at
-# hardly anything but how far the elbow is bent; so do the two below it.
+# Which of the eight features decide which branch is trusted? Shuffle one of them, and
+# see how much of the gate's weight moves. The upper gate, which chooses the branch,
+# looks most at how far the elbow is bent, and less than half as much at the torque on
+# it.
 
 FEATURES = [
     f"{quantity} {joint}"
@@ -95,6 +96,9 @@ print("Part of the upper gate's weight that moves when a feature is shuffled:")
 importance = gate_importance(tree, X_test, random_state=0).importances_mean
 for j in np.argsort(-importance)[:3]:
     print(f"  {FEATURES[j]:<15} {importance[j]:.2f}")
+bend, torque = (FEATURES.index(f"{name} elbow") for name in ("cos", "torque"))
+assert importance.argmax() == bend
+assert importance[torque] < importance[bend] / 2
 
 # %%
 # That is physics: the inertia of the arm depends on the bend of the elbow alone. So the

@@ -1,7 +1,7 @@
 """
-==================================
-Where the rule changes, found anew
-==================================
+===============================================
+Piecewise regression with unknown change points
+===============================================
 
 Piecewise regression without telling where the pieces are. The flow of the Nile fell for
 good at the end of the 19th century; Cobb [1]_ dated the change to 1898, between one

@@ -1,7 +1,7 @@
 """
-=============================
-A pipeline, tuned like others
-=============================
+===========================================
+Tune a mixture in a pipeline by grid search
+===========================================
 
 What is a diamond worth? It has a weight in carat, and grades of cut, colour and clarity
 [1]_. A mixture goes into a pipeline and a grid search as any other scikit-learn

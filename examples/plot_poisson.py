@@ -1,7 +1,7 @@
 """
-===========================
-Counts, and too many zeroes
-===========================
+==============================
+Count data with too many zeros
+==============================
 
 How often do people over 65 see a physician in a year? Many never do, and a few fifty
 times. A Poisson regression takes the variance of a count to be its mean, and here it is

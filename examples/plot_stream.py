@@ -1,7 +1,7 @@
 """
-=========================================
-A million readings, and none of them kept
-=========================================
+================================
+Online learning with partial_fit
+================================
 
 Rows that arrive day after day, or that fit on a disk but not in memory, are learnt
 batch by batch. `partial_fit` is online EM [1]_: each batch is judged by the mixture as

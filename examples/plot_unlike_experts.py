@@ -1,7 +1,7 @@
 """
-==============================
-Unlike experts, and whom where
-==============================
+=================================
+Combine models of different types
+=================================
 
 A straight line, boosted trees, nearest neighbours and support vectors predict how far a
 car goes on a gallon of fuel [1]_. Which of them should one believe? Stacking [2]_ finds

@@ -1,7 +1,7 @@
 """
-======================================
-Which formula holds for this concrete?
-======================================
+====================================
+Quickstart: the strength of concrete
+====================================
 
 How strong is a concrete? Engineers have 1,030 laboratory tests [1]_ of 427 recipes:
 seven ingredients in kg per cubic metre, the age at the test in days, and the strength
@@ -85,7 +85,7 @@ for k in range(len(mixture.experts_)):
         )
 
 # %%
-# Expert 1 answers for young concrete, which hardens quickly; expert 3 for old concrete
-# rich in cement, which hardly gains any more; expert 2 for concrete in which fly ash
-# stands in for cement; expert 0 for the rest of the old. The feature that decides most,
-# age, is one whose effect no straight line can follow.
+# Expert 0 is trusted for young concrete, which gains strength quickly. Experts 1 and 3
+# are trusted for old concrete, rich in cement and poor in cement, which hardly gains
+# any more. Expert 2 is trusted for concrete in which fly ash replaces cement. Age, the
+# feature that sets the experts apart, is one whose effect no straight line can follow.

@@ -8,7 +8,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
     check_consistent_length,
@@ -24,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_moe import gates, kernels
 from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._callbacks import CallbackSupportMixin
 from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
 from sklearn_moe._estimators import (

@@ -4,6 +4,7 @@ A new release of scikit-learn that moves one of them breaks this module only.
 """
 
 from functools import lru_cache
+from inspect import signature
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -25,14 +26,18 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._plotting import _validate_style_kwargs as validate_style_kwargs
-from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call as check_partial_fit_first_call,
 )
 from sklearn.utils.validation import _check_method_params as check_method_params
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _check_sample_weight
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ModuleNotFoundError:  # scikit-learn before 1.8
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
     "BaseComposition",
@@ -65,6 +70,21 @@ def safe_indexing(X, rows):
         # Three times as fast as indexing.
         return X.take(rows, axis=0)
     return _safe_indexing(X, rows)
+
+
+# Before scikit-learn 1.9, weights may all be zero.
+_REFUSES_ZEROS = "allow_all_zero_weights" in signature(_check_sample_weight).parameters
+
+
+def check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **how):
+    """Validate weights, as scikit-learn 1.9 does it."""
+    if _REFUSES_ZEROS:
+        how["allow_all_zero_weights"] = allow_all_zero_weights
+        return _check_sample_weight(sample_weight, X, **how)
+    weights = _check_sample_weight(sample_weight, X, **how)
+    if not (allow_all_zero_weights or np.any(weights)):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 def own_params(estimator):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sklearn
 from joblib import parallel_config
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, r2_score
@@ -17,6 +16,9 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
+
+callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9")
+ProgressBar, ScoringMonitor = callback.ProgressBar, callback.ScoringMonitor
 
 
 def regression():

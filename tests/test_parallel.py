@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -205,8 +204,10 @@ def test_a_callback_stops_starts_that_run_at_the_same_time(task, backend):
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_the_monitor_follows_starts_that_run_at_the_same_time(backend):
+    callback = pytest.importorskip("sklearn.callback")
+
     def log(n_jobs):
-        monitor = ScoringMonitor(scoring="r2")
+        monitor = callback.ScoringMonitor(scoring="r2")
         mixture = MixtureOfExpertsRegressor(
             n_experts=2, n_init=3, max_iter=3, n_jobs=n_jobs, random_state=0
         )
@@ -223,10 +224,11 @@ def test_the_monitor_follows_starts_that_run_at_the_same_time(backend):
 def test_progress_bars_show_starts_that_run_at_the_same_time(
     backend, capsys, monkeypatch
 ):
+    callback = pytest.importorskip("sklearn.callback")
     monkeypatch.setenv("COLUMNS", "200")
     mixture = MixtureOfExpertsRegressor(n_experts=2, n_init=3, n_jobs=2, max_iter=3)
     with joblib.parallel_config(backend=backend):
-        mixture.set_callbacks(ProgressBar()).fit(ROWS, Y)
+        mixture.set_callbacks(callback.ProgressBar()).fit(ROWS, Y)
     bars = capsys.readouterr().out.strip().splitlines()
     assert len(bars) == 4
     assert all("100%" in bar for bar in bars)
