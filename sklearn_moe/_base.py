@@ -34,6 +34,7 @@ from sklearn_moe._estimators import (
 from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._fitting import (
     Begin,
+    check_no_table,
     check_routing,
     check_training_set,
     count_coefficients,
@@ -46,6 +47,7 @@ from sklearn_moe._frames import (
     calculable,
     has_learnt_columns,
     is_frame,
+    is_table,
     library_of,
     named,
     native,
@@ -197,7 +199,8 @@ class BaseMixtureOfExperts(
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            Training rows. A frame reaches the experts as it is.
+            Training rows. A frame reaches the experts as it is, and so do rows that are
+            no table, such as a list of texts: whatever the experts and the gate take.
         y : array-like of shape (n_samples,)
             Training targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -499,7 +502,8 @@ class BaseMixtureOfExperts(
         if self.assignment != "soft" or not self._composition().shares_rows:
             return 0.0, None
         estimators, outputs = pool.fit_to_all()
-        n_coefficients = count_coefficients(estimators, self.n_features_in_)
+        n_features = getattr(self, "n_features_in_", None)
+        n_coefficients = count_coefficients(estimators, n_features)
         learnt = LearntSharing(pool.rows, n_coefficients, outputs)
         return first or learnt.largest, learnt
 
@@ -678,6 +682,9 @@ class BaseMixtureOfExperts(
         X = native(X)
         if not reset and has_learnt_columns(self, X):
             return X if type(X) is np.ndarray else calculable(X)
+        # Rows that are no table have no number of features.
+        if not (is_table(X) if reset else hasattr(self, "n_features_in_")):
+            return check_no_table(self, X, y, reset=reset)
         framed = is_frame(X)
         X = calculable(X) if framed else as_array(X, estimator=self)
         validate_data(self, X, y, reset=reset, skip_check_array=True)

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
+from sklearn.utils.validation import validate_data
 
+from sklearn_moe._estimators import last_step
 from sklearn_moe._fit_warnings import summaries
 from sklearn_moe._folds import out_of_fold_splits
+from sklearn_moe._frames import is_frame
 from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
-from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe._weights import count_rows, count_rows_of_batch
 from sklearn_moe.em import Iteration, RowsSeen, rows_of_init, starting_points
 
@@ -54,6 +58,43 @@ class TrainingSet:
     def init_of_rows(self, init):
         """Labels or responsibilities of the rows that are kept."""
         return rows_of_init(init, self.kept, self.n_given)
+
+
+def check_no_table(mixture, X, y, *, reset):
+    """Validate rows without columns, as far as that is not for the parts to do.
+
+    Parameters
+    ----------
+    mixture : mixture
+        What it knows of the columns of a fit before is forgotten where `reset`.
+    X : array-like of length n_samples
+    y : array-like, None or "no_validation"
+        None raises the error that scikit-learn raises where a target is required.
+    reset : bool
+        Whether the mixture is fitted.
+
+    Returns
+    -------
+    X : array-like
+        As it was.
+    """
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(mixture).pop(name, None)
+        if y is None:
+            validate_data(mixture, X, y, skip_check_array=True)
+    elif is_frame(X) or issparse(X):
+        # As texts, they would be the names of their columns.
+        raise ValueError(
+            "In fit, X was no table, but rows of another kind, such as texts; now it "
+            f"is a {type(X).__name__}. Give it rows like those of the fit."
+        )
+    if num_samples(X) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s): X is an empty {type(X).__name__}. Give "
+            f"{type(mixture).__name__} one row at least."
+        )
+    return X
 
 
 def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=None):
@@ -127,13 +168,19 @@ def check_routing(assignment, capacity_factor, acceleration):
 
 
 def count_coefficients(estimators, n_features):
-    """How many coefficients each fitted expert has, or as many as a plane has."""
+    """How many coefficients each fitted expert has, or as many as a plane has.
+
+    Where rows are no table, `n_features` is None: an expert may make columns of them.
+    """
     counts = []
     for estimator in estimators:
         try:
             counts.append(count_parameters(estimator))
         except CannotCountError:
-            counts.append(n_features + 1)
+            own = n_features
+            if own is None:
+                own = getattr(last_step(estimator), "n_features_in_", 0)
+            counts.append(own + 1)
     return np.array(counts)
 
 

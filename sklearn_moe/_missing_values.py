@@ -14,16 +14,18 @@ def rows_not_finite(X):
     """Numbers of rows that show which columns have missing or infinite values.
 
     For each column that has some, they are a row with a missing one and a row with an
-    infinite one.
+    infinite one. Rows that are no table have one column, and arrays of more than two
+    dimensions one for each number of a row.
 
     Parameters
     ----------
-    X : {array-like, CSR, frame} of shape (n_samples, n_features)
+    X : {array-like, CSR, frame} of shape (n_samples, ...)
 
     Returns
     -------
     rows : ndarray of int
     """
+    X = _with_columns(X)
     if is_frame(X):
         masks = _masks_of_frame(X)
     elif X.dtype.kind == "O":
@@ -36,6 +38,13 @@ def rows_not_finite(X):
         masks = [np.isnan(X), np.isinf(X)]
     found = [mask[:, mask.any(axis=0)].argmax(axis=0) for mask in masks]
     return np.unique(np.concatenate(found))
+
+
+def _with_columns(X):
+    if is_frame(X) or issparse(X):
+        return X
+    rows = X if isinstance(X, np.ndarray) else np.fromiter(X, dtype=object)
+    return rows.reshape(len(rows), -1)
 
 
 def _rows_of_sparse(X):

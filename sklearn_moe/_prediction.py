@@ -9,7 +9,7 @@ from sklearn_moe import gates, kernels
 from sklearn_moe._extrapolation import believed, beyond, hold
 from sklearn_moe._missing_values import rows_not_finite
 from sklearn_moe._pooling import dispatch, dispatch_to_one, keep_largest
-from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe.em import exclude
 from sklearn_moe.experts import (
     Outputs,
@@ -138,7 +138,7 @@ class FittedMixture:
         experts, shown = through_common_steps(self.named_experts, X)
 
         def predict(k, rows):
-            own = shown if len(rows) == X.shape[0] else safe_indexing(shown, rows)
+            own = shown if len(rows) == num_samples(X) else safe_indexing(shown, rows)
             expert = {names[k]: experts[names[k]]}
             outputs = outputs_of_experts(expert, own, None, output_of)
             return self.likelihood.take([k]).predictive(outputs)[:, 0]

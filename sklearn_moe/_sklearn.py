@@ -33,6 +33,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -55,6 +56,7 @@ __all__ = [
     "fit_context",
     "makes_frames",
     "metadata_request",
+    "num_samples",
     "own_params",
     "raise_for_params",
     "routing_enabled",

@@ -91,7 +91,7 @@ def model_to_go_on_from(mixture):
     """The fit before, from which this one goes on, or None."""
     if not hasattr(mixture, "experts_"):
         return None
-    return mixture._fitted(), mixture.n_features_in_
+    return mixture._fitted(), getattr(mixture, "n_features_in_", None)
 
 
 def begin_warm(mixture, previous, learners, block, reached):
@@ -110,7 +110,11 @@ def begin_warm(mixture, previous, learners, block, reached):
             len(fitted.named_experts),
             len(learners.experts.names),
         ),
-        ("number of features", n_features, mixture.n_features_in_),
+        (
+            "number of features",
+            n_features,
+            getattr(mixture, "n_features_in_", None),
+        ),
         ("shape of a target", fitted.targets.shape, mixture._targets_.shape),
         ("set of classes", *classes),
     ):

@@ -1,5 +1,7 @@
 """Estimators nested in an estimator: last steps, frozen ones, seeds, copies of X."""
 
+from copy import deepcopy
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -59,7 +61,9 @@ def copy_if_overwriting(X, estimator):
 
 
 def copied(X):
-    """Return a copy of an array, frame or sparse matrix that shares no memory."""
+    """Return a copy of an array, frame, matrix or list that shares no memory."""
+    if isinstance(X, (list, tuple)):
+        return deepcopy(X)
     # A frame that is asked for all of its rows may return itself.
     return X.copy() if hasattr(X, "copy") else safe_indexing(X, np.arange(X.shape[0]))
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_moe._estimators.nested import copy_if_overwriting
+from sklearn_moe._sklearn import num_samples
 
 # Probabilities of a row that sum to one but for this are left as they are.
 ROUNDING = 1e-5
@@ -52,7 +53,7 @@ def predict_probabilities(classifier, X):
     ValueError
         If these are no probabilities of the classes.
     """
-    shape = X.shape[0], len(classifier.classes_)
+    shape = num_samples(X), len(classifier.classes_)
     found = np.asarray(classifier.predict_proba(copy_if_overwriting(X, classifier)))
     check_output(found, shape, "predict_proba")
     if found.dtype == np.float16:

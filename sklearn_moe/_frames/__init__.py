@@ -31,6 +31,7 @@ from sklearn_moe._frames.frames import (
     names_of,
     native,
 )
+from sklearn_moe._frames.tables import is_table, rows_in_words, to_numbers
 
 __all__ = [
     "AWARE_DATES",
@@ -51,6 +52,7 @@ __all__ = [
     "holds_flags",
     "is_frame",
     "is_missing",
+    "is_table",
     "kind_of",
     "library_of",
     "named",
@@ -58,6 +60,8 @@ __all__ = [
     "native",
     "number_spelt",
     "numbers_in",
+    "rows_in_words",
     "times_in",
+    "to_numbers",
     "values_in",
 ]

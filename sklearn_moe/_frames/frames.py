@@ -36,7 +36,8 @@ def has_learnt_columns(estimator, X):
     names = getattr(estimator, "feature_names_in_", None)
     if type(X) is np.ndarray:
         numbers = names is None and X.ndim == 2 and X.dtype.kind in "biuf"
-        return numbers and len(X) > 0 and X.shape[1] == estimator.n_features_in_
+        n_columns = getattr(estimator, "n_features_in_", None)
+        return numbers and len(X) > 0 and X.shape[1] == n_columns
     if names is None or not nw.dependencies.is_pandas_dataframe(X):
         return False
     return len(X) > 0 and X.columns.tolist() == names.tolist()
@@ -129,7 +130,7 @@ def _float_dtype(dtype):
 
 def columns_without_numbers(X):
     """Names of the columns of a frame whose dtypes are not of numbers."""
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and X.ndim == 2:
         # Narwhals takes ten times as long to look at the columns of pandas.
         kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
         return [name for name, kind in zip(X.columns, kinds) if kind not in "biuf"]

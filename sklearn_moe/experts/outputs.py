@@ -12,6 +12,7 @@ from sklearn_moe._estimators import (
     error_note,
     predict_probabilities,
 )
+from sklearn_moe._sklearn import num_samples
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
@@ -62,9 +63,10 @@ class Predictions:
         """Predictions, shape (n_samples, *shape)."""
         predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
         predictions = _at_most_double(predicted)
-        if not self.shape and predictions.shape == (X.shape[0], 1):
+        n_rows = num_samples(X)
+        if not self.shape and predictions.shape == (n_rows, 1):
             return predictions.ravel()
-        check_output(predictions, (X.shape[0], *self.shape), "predict")
+        check_output(predictions, (n_rows, *self.shape), "predict")
         return predictions
 
 
@@ -98,7 +100,7 @@ class Probabilities:
         places = None if known is None or alike else self._places(known)
         if not hasattr(expert, "predict_proba"):
             predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
-            check_output(predicted, X.shape[:1], "predict", kinds=None)
+            check_output(predicted, (num_samples(X),), "predict", kinds=None)
             votes = predicted[:, np.newaxis] == self.classes
             return distributions(votes.astype(np.float64))
         if known is None:

@@ -31,6 +31,7 @@ from sklearn_moe._estimators import (
     nested_estimators,
     seeded_clone,
 )
+from sklearn_moe._frames import is_table
 from sklearn_moe._rows import LocalRows
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.experts.scaled_columns import (
@@ -137,16 +138,20 @@ def _prepare(front, block, train):
         own, y = safe_indexing(own, train), y[train]
     # What `fit_transform` returns may be another thing than what predictions see.
     front.fit(own, y)
-    X = front.transform(copy_if_overwriting(block.X, front))
+    X = _indexable(front.transform(copy_if_overwriting(block.X, front)))
     check_consistent_length(X, block.y)
-    return front, _indexable(X)
+    return front, X
 
 
 def _indexable(X):
     """The same in a format that rows can be taken from."""
     if issparse(X):
         return X.tocsr()
-    return X if hasattr(X, "shape") else np.asarray(X)
+    if hasattr(X, "shape"):
+        return X
+    # Texts may come one by one.
+    X = X if hasattr(X, "__len__") else list(X)
+    return np.asarray(X) if is_table(X) else X
 
 
 def _scaled_columns(rest):

@@ -17,10 +17,13 @@ from sklearn_moe._frames import (
     floats_at_hand,
     has_learnt_columns,
     is_frame,
+    is_table,
     kind_of,
     names_of,
     native,
     number_spelt,
+    rows_in_words,
+    to_numbers,
     values_in,
 )
 
@@ -58,6 +61,13 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
         features = floats_at_hand(X)
         if features is not None:
             return features
+    if not (is_table(X) or _is_of_numbers(X)):
+        name = type(gate).__name__
+        raise ValueError(
+            f"{name} reads tables, and X is {rows_in_words(X)}. Turn the rows to "
+            "numbers in front of it: a pipeline that ends in a gate is a gate as well, "
+            f"such as gate=make_pipeline({to_numbers(X)}, {name}())."
+        )
     if encoder is None and not columns_without_numbers(X):
         try:
             features = validate_data(
@@ -93,6 +103,11 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
     if reset:
         gate.encoder_ = encoder
     return features
+
+
+def _is_of_numbers(X):
+    """Whether an array has numbers: its number of dimensions is refused by itself."""
+    return getattr(getattr(X, "dtype", None), "kind", None) in ("b", "i", "u", "f", "c")
 
 
 class _AnyGate(BaseEstimator):

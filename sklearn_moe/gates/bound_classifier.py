@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import (
     WeightedFit,
@@ -26,6 +28,7 @@ from sklearn_moe._estimators import (
     predict_probabilities,
 )
 from sklearn_moe._fit_warnings import one_fit
+from sklearn_moe._frames import is_table
 from sklearn_moe._parallel import run_parallel
 from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
@@ -62,8 +65,8 @@ class BoundClassifier:
     ----------
     fitter : WeightedFit
     rows : LocalRows
-    features : {ndarray, CSR} of shape (n_samples, n_gate_features)
-        What a softmax gate would see.
+    features : {ndarray, CSR} of shape (n_samples, n_gate_features) or None
+        What a softmax gate would see; None where there are no columns to see.
     splits : list of (train, test), default=None
         Folds that hold each row out once. The weights of a row are those of a gate
         fitted without it: one that interpolates its targets would keep them where they
@@ -73,7 +76,7 @@ class BoundClassifier:
     learns_penalty = False
 
     def __init__(self, fitter, rows, features, splits=None):
-        self.features = self.sample_features = features
+        self._features = features
         self._fitter = fitter
         self._rows = rows
         self._splits = splits
@@ -81,8 +84,27 @@ class BoundClassifier:
     @classmethod
     def bind(cls, gate, rows, n_experts, *, random_state, splits=None):
         """Bind a classifier to rows in one block; see `bind_gate`."""
-        features = BoundSoftmax.bind(SoftmaxGate(), rows, n_experts).features
+        features, softmax = None, SoftmaxGate()
+        if is_table(rows.sample.X):
+            features = BoundSoftmax.bind(softmax, rows, n_experts).features
+        elif isinstance(gate, Pipeline):
+            # It is the pipeline that makes columns of the rows.
+            softmax = Pipeline([*clone(gate).steps[:-1], ("softmax", softmax)])
+            features = BoundSoftmax.bind(softmax, rows, n_experts).features
         return cls(WeightedFit(gate, random_state), rows, features, splits)
+
+    @property
+    def features(self):
+        if self._features is None:
+            raise ValueError(
+                "A start by rules looks at the columns of the gate, but the rows of X "
+                f"are no table, and the 'gate' {self._fitter.estimator!r} is no "
+                "pipeline that makes columns of them. Give a pipeline, or labels or "
+                "responsibilities as 'init'."
+            )
+        return self._features
+
+    sample_features = features
 
     def fit(self, targets, previous, learn_penalty=True):
         """Fit the classifier, or one for each fold."""

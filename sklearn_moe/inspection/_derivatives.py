@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import rows_of_last_step
-from sklearn_moe._frames import as_array, names_of
+from sklearn_moe._frames import as_array, is_table, names_of
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
 
@@ -71,7 +71,7 @@ class LinearModel:
     @classmethod
     def of(cls, estimator, X, weights):
         """Return the linear model at the end of a fitted expert, or None."""
-        last, seen, names = _last_step_and_input(estimator, X)
+        last, seen, names = last_step_and_input(estimator, X)
         # The coefficients of a frozen estimator were given, not estimated.
         frozen = isinstance(last, FrozenEstimator)
         if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
@@ -239,7 +239,7 @@ def gate_derivatives(mixture, X, weights):
 
 def _gate_model(gate, X, weights, gate_weights):
     """Return the linear model of the gate's logits."""
-    last, X, names = _last_step_and_input(gate, X)
+    last, X, names = last_step_and_input(gate, X)
     if isinstance(last, SoftmaxGate):
         if last.encoder_ is not None:
             names = list(last.encoder_.get_feature_names_out())
@@ -263,9 +263,9 @@ def _softmax_curvature(probability):
     return others * (np.eye(others.shape[1]) - others.swapaxes(1, 2))
 
 
-def _last_step_and_input(estimator, X):
+def last_step_and_input(estimator, X):
     """Return the last step of a fitted pipeline, its input, and the columns' names."""
-    names = names_of(X)
+    names = names_of(X) if is_table(X) else []
     while isinstance(estimator, Pipeline):
         if len(estimator) > 1:
             X = rows_of_last_step(estimator, X)

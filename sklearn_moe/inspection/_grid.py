@@ -18,11 +18,13 @@ from sklearn_moe._frames import (
     frame_of,
     holds_flags,
     is_frame,
+    is_table,
     kind_of,
     library_of,
     names_of,
     native,
     numbers_in,
+    rows_in_words,
     times_in,
 )
 
@@ -35,6 +37,11 @@ class FeatureTable:
 
     def __init__(self, X):
         X = native(X)
+        if not is_table(X):
+            raise ValueError(
+                f"There is a plot along the columns of a table only, and X is "
+                f"{rows_in_words(X)}, which has none."
+            )
         if is_frame(X):
             names, library = names_of(X), library_of(X)
             self._join = lambda columns: frame_of(columns, names, library)

@@ -6,8 +6,10 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from sklearn_moe._estimators import last_step
+from sklearn_moe._frames import is_table
 from sklearn_moe._sklearn import check_pandas_support
 from sklearn_moe.gates import numbers_of
+from sklearn_moe.inspection._derivatives import last_step_and_input
 from sklearn_moe.inspection._validation import check_data
 
 # Largest number of features that describe the rows of an expert, and the smallest
@@ -46,7 +48,8 @@ def describe(mixture, X, y, sample_weight=None):
         - one column for each parameter of the noise, if the mixture is a regressor;
         - `trusted_where`: features in which the rows of the expert, weighted by its
           gate weight, differ most from all rows, and the difference of the means in
-          standard deviations. Categories are columns of zeros and ones.
+          standard deviations. Categories are columns of zeros and ones. Of rows that
+          are no table, the features are those that the gate's own pipeline makes.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def describe(mixture, X, y, sample_weight=None):
         "score": _scores(mixture, predictions, y, weights, own),
         "score_elsewhere": _scores(mixture, predictions, y, weights, ~own),
         **({} if is_classifier(mixture) else _noise_columns(mixture.noise_)),
-        "trusted_where": _differences(X, weights, gate_weights),
+        "trusted_where": _differences(mixture.gate_, X, weights, gate_weights),
     }
     return pd.DataFrame(table, index=pd.Index(mixture.named_experts_, name="expert"))
 
@@ -122,9 +125,20 @@ def _noise_columns(noise):
     return columns
 
 
-def _differences(X, weights, gate_weights):
+def _columns(gate, X):
+    """Return columns of numbers, and their names; of no table, those of the gate."""
+    if is_table(X):
+        return numbers_of(X)
+    _, seen, names = last_step_and_input(gate, X)
+    if not is_table(seen):
+        return np.empty((len(seen), 0)), []
+    columns, own = numbers_of(seen)
+    return columns, names if len(names) == len(own) else own
+
+
+def _differences(gate, X, weights, gate_weights):
     """Return texts about where the rows of each expert differ most from all rows."""
-    columns, names = numbers_of(X)
+    columns, names = _columns(gate, X)
     columns = columns.toarray() if issparse(columns) else columns
     # Missing values are left out.
     known = ~np.isnan(columns)

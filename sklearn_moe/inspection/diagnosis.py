@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
-from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe.inspection._validation import check_data
 
 # An expert has collapsed if its share is below this fraction of an even share.
@@ -225,7 +225,7 @@ def _unfitted(mixture):
 def _fit_and_score(rival, X, y, weights, train, test, scoring):
     """Fit the mixture, or an expert alone, to the training rows; score the others."""
     if isinstance(rival, WeightedFit):
-        counts = np.ones(X.shape[0]) if weights is None else weights
+        counts = np.ones(num_samples(X)) if weights is None else weights
         unit = counts[train].mean()
         fitted = rival.fit(X, np.asarray(y), counts, rows=train, unit=unit)
     else:

@@ -10,9 +10,11 @@ from sklearn_moe._frames import (
     columns_of,
     frame_of,
     is_frame,
+    is_table,
     library_of,
     names_of,
     native,
+    rows_in_words,
 )
 from sklearn_moe._weights import count_rows
 
@@ -91,6 +93,11 @@ def gate_importance(
     """
     check_fitted_mixture(mixture, "gate_importance")
     X = native(X)
+    if not is_table(X):
+        raise ValueError(
+            f"gate_importance shuffles the columns of a table, and X is "
+            f"{rows_in_words(X)}, which has none."
+        )
     scoring, rows = _unmoved_weight, X
     if is_frame(X):
         # The numbers of the rows are shuffled, so that a column stays what it is.

@@ -1,0 +1,50 @@
+"""Rows that are tables, and rows of any other kind: texts, dicts, images, ..."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sklearn_moe._frames.frames import is_frame
+
+# What turns rows of a kind to numbers, for messages.
+REMEDIES = {
+    "texts": "TfidfVectorizer()",
+    "dicts": "DictVectorizer()",
+    None: "FunctionTransformer(...)",
+}
+
+
+def is_table(X):
+    """Whether rows have columns: those of a frame, a matrix or lists of one length.
+
+    A scalar, which has no rows at all, is left to be refused as a table.
+    """
+    if is_frame(X):
+        return True
+    if not isinstance(X, Sequence):
+        return np.ndim(X) in (0, 2) if not issparse(X) else True
+    try:
+        shapes = {np.shape(row) for row in X}
+    except ValueError:
+        # Lists of several lengths.
+        return False
+    return len(shapes) == 1 and len(shapes.pop()) == 1
+
+
+def rows_in_words(X):
+    """What rows that are no table are, for messages."""
+    shape = getattr(X, "shape", ())
+    if len(shape) > 1:
+        return f"an array of {len(shape)} dimensions"
+    kinds = sorted({type(row).__name__ for row in X})
+    name = "array" if isinstance(X, np.ndarray) else type(X).__name__
+    article = "an" if name[0] in "aeiou" else "a"
+    return f"{article} {name} of {' and '.join(kinds) or 'nothing'}"
+
+
+def to_numbers(X):
+    """The transformer, in words, that turns rows that are no table to numbers."""
+    row = next(iter(X), None)
+    texts = "texts" if isinstance(row, str) else None
+    return REMEDIES["dicts" if isinstance(row, Mapping) else texts]
