@@ -76,9 +76,9 @@ from sklearn_moe.em import (
     LearntSharing,
     Router,
     Shared,
+    beside_noise,
     best_run,
     expectation_maximization,
-    initial_responsibilities,
     rows_of_start,
     starting_points,
 )
@@ -253,6 +253,7 @@ class BaseMixtureOfExperts(
             n_starts = self.n_init if previous is None else 1
             jobs, starts_jobs = self._jobs(n_starts)
             rows = LocalRows(training.block, jobs)
+            named_experts = targets.over_range(named_experts, rows)
             expert_splits, gate_splits = self._splits(gate, training, random_state)
             pool = ExpertPool(
                 named_experts,
@@ -375,7 +376,10 @@ class BaseMixtureOfExperts(
         return {
             name: check_method_params(
                 X,
-                routed[name if isinstance(self.experts, list) else "experts"][method],
+                # What is never fitted is not in it.
+                routed.get(
+                    name if isinstance(self.experts, list) else "experts", {}
+                ).get(method, {}),
                 kept,
             )
             for name, _ in named_experts
@@ -411,13 +415,14 @@ class BaseMixtureOfExperts(
             init = np.exp(learners.gate.fit(even, None)[1])
         for start in starting_points(init, self.n_init):
             yield [
-                initial_responsibilities(
+                beside_noise(
                     start,
                     rows,
                     learners.gate,
-                    n_experts,
+                    learners.experts.is_noise,
                     random_state,
                     drawn,
+                    whole_rows=self.assignment == "hard",
                     n_classes=None if targets.classes is None else len(targets.classes),
                 )
             ]

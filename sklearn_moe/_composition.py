@@ -16,7 +16,11 @@ from sklearn_moe._estimators import (
     last_step,
     unwrap_frozen,
 )
+from sklearn_moe.experts import UniformExpert
 from sklearn_moe.gates import SoftmaxGate, learns_labels
+
+# Words that stand for a named expert: for none, and for a component of noise.
+DROP, UNIFORM = "drop", "uniform"
 
 # What a part must have to be cloned, asked for its tags, fitted and used.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
@@ -84,11 +88,22 @@ class Composition:
     @property
     def shares_rows(self):
         """Whether rows of others can hold experts back, so that they are to share."""
-        return self.specializes and self._n_experts > 1 and not self._isolates_rows
+        return (
+            self.specializes
+            and self._n_experts > 1
+            and not self._isolates_rows
+            # There are rows, then, of which no expert is to learn anything.
+            and not self.has_uniform
+        )
 
     @property
     def _n_experts(self):
-        return len(self.experts) if self.named else self.n_experts
+        return len(_kept(self.experts)) if self.named else self.n_experts
+
+    @property
+    def has_uniform(self):
+        """Whether there is a component of noise among the experts."""
+        return self.named and UNIFORM in map(_word, _kept(self.experts))
 
     @property
     def _isolates_rows(self):
@@ -128,13 +143,16 @@ class Composition:
         return SoftmaxGate(alpha=self.targets.given_experts_alpha, clip=3.5)
 
     def checked_experts(self, taken_names):
-        """Validate the experts: a list of (name, estimator).
+        """Validate the experts: a list of (name, estimator), without those dropped.
 
         None may have one of the names that are taken, those of parameters.
         """
         if self.named:
             _check_named(self.experts, taken_names)
-            named = self.experts
+            named = [
+                (pair[0], UniformExpert()) if _word(pair) == UNIFORM else pair
+                for pair in _kept(self.experts)
+            ]
         else:
             expert = self._expert()
             named = [(f"expert{k}", expert) for k in range(self.n_experts)]
@@ -143,6 +161,9 @@ class Composition:
         return named
 
     def _check_expert(self, name, expert):
+        if isinstance(expert, UniformExpert):
+            self.targets.check_uniform(name)
+            return
         if isinstance(expert, type):
             raise TypeError(
                 f"Expert {name!r} must be an instance of an estimator; got the "
@@ -150,9 +171,12 @@ class Composition:
             )
         _check_ends(f"Expert {name!r}", expert)
         if not (_is_estimator(expert) and _predicts(expert)):
+            remedy = ""
+            if self.named and (expert is None or isinstance(expert, str)):
+                remedy = " To leave it out, write 'drop'."
             raise TypeError(
                 f"Expert {name!r} must be a scikit-learn estimator with fit and "
-                f"predict; got {expert!r}."
+                f"predict; got {expert!r}.{remedy}"
             )
         wanted, kind = self.targets.estimator_type, get_tags(expert).estimator_type
         if kind not in (wanted, None):
@@ -200,11 +224,36 @@ def expert_params(experts):
 
 
 def replace_experts(experts, params):
-    """Replace named experts by those among the parameters, which are taken out."""
+    """Replace named experts by those among the parameters, which are taken out.
+
+    Raises
+    ------
+    ValueError
+        If there are parameters of one that is a word.
+    """
     names = [name for name, _ in filter(_is_pair, experts)]
-    if len(names) < len(experts) or params.keys().isdisjoint(names):
-        return experts
-    return [(name, params.pop(name, expert)) for name, expert in experts]
+    if len(names) == len(experts) and not params.keys().isdisjoint(names):
+        experts = [(name, params.pop(name, expert)) for name, expert in experts]
+    words = {n: e for n, e in filter(_is_pair, experts) if isinstance(e, str)}
+    for key in params:
+        name = key.partition("__")[0]
+        if name in words and name != key:
+            raise ValueError(
+                f"The parameter {key!r} cannot be set: expert {name!r} is "
+                f"{words[name]!r}, which has none. Set {name!r} to an estimator first, "
+                "or with it; in a search, give one grid for each of the two."
+            )
+    return experts
+
+
+def _word(pair):
+    """A word that stands for an expert, or None."""
+    return pair[1] if isinstance(pair[1], str) else None
+
+
+def _kept(experts):
+    """The named experts without those that are dropped."""
+    return [pair for pair in filter(_is_pair, experts) if _word(pair) != DROP]
 
 
 def _check_named(experts, taken_names):
@@ -216,6 +265,17 @@ def _check_named(experts, taken_names):
             )
     if not experts:
         raise ValueError("The 'experts' list is empty; give one at least.")
+    words = list(map(_word, _kept(experts)))
+    if set(words) <= {UNIFORM}:
+        raise ValueError(
+            f"All of the 'experts' are left out: {experts!r}. Give one at least that "
+            "is an estimator."
+        )
+    if words.count(UNIFORM) > 1:
+        raise ValueError(
+            "There are several 'uniform' among the 'experts', which are the same "
+            "density. Keep one."
+        )
     names = [name for name, _ in experts]
     if len(set(names)) < len(names):
         raise ValueError(f"The names of 'experts' are not unique: {names}.")

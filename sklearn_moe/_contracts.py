@@ -105,7 +105,15 @@ class Rows(Protocol):
 
 
 class Experts(Protocol):
-    """The experts, bound to the training rows."""
+    """The experts, bound to the training rows.
+
+    Attributes
+    ----------
+    is_noise : ndarray of shape (n_experts,), bool, or False
+        Which of them are components of noise, that live with few rows, or none.
+    """
+
+    is_noise: Any = False
 
     def fit(
         self, weights: Column, active: np.ndarray, previous: list | None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_moe import gates, kernels
+from sklearn_moe._estimators import distributions
 from sklearn_moe._extrapolation import believed, beyond, hold
 from sklearn_moe._missing_values import rows_not_finite
 from sklearn_moe._pooling import dispatch, dispatch_to_one, keep_largest
@@ -14,6 +15,7 @@ from sklearn_moe.em import exclude
 from sklearn_moe.experts import (
     Outputs,
     has_density,
+    is_uniform,
     outputs_of_experts,
     through_common_steps,
     values_of,
@@ -55,19 +57,39 @@ class FittedMixture:
         log_gate = gates.log_weights(self.gate, X, len(self.named_experts))
         return exclude(log_gate, self.active)
 
-    def most_trusted(self, X):
-        """The expert of the largest weight for each row, shape (n_samples,)."""
-        if self.active.all() and not gates.learns_labels(self.gate):
+    @property
+    def answering(self):
+        """Which experts have a say in the mean: no retired ones, and no noise."""
+        noise = np.array([is_uniform(expert) for expert in self.named_experts.values()])
+        answering = self.active & ~noise
+        return answering if answering.any() else self.active
+
+    def most_trusted(self, X, among=None):
+        """The expert of the largest weight for each row, shape (n_samples,).
+
+        It is one of the active experts, or of those `among` which it is to be.
+        """
+        among = self.active if among is None else among
+        if among.all() and not gates.learns_labels(self.gate):
             # The largest logit says it as well, without a softmax.
             return gates.most_trusted(self.gate, X)
-        return kernels.argmax(self.log_gate(X))
+        return kernels.argmax(exclude(self.log_gate(X), among))
 
     def pooling_weights(self, X):
-        """Weights of the experts in predictions, shape (n_samples, n_experts)."""
-        weights = np.exp(self.log_gate(X))
+        """Weights of the experts in the mean, shape (n_samples, n_experts)."""
+        weights = np.exp(exclude(self.log_gate(X), self.answering))
         if self.combination == "argmax":
             return keep_largest(weights, 1)
         return weights if self.top_k is None else keep_largest(weights, self.top_k)
+
+    def distribution_weights(self, X):
+        """Weights of the experts in the distribution, shape (n_samples, n_experts).
+
+        The component of noise counts, unless few experts answer for each row.
+        """
+        if self.combination == "weighted" and self.top_k is None:
+            return np.exp(self.log_gate(X))
+        return self.pooling_weights(X)
 
     def outputs(self, X, y=None):
         """What the experts predict; see `outputs_of_experts`."""
@@ -89,15 +111,17 @@ class FittedMixture:
         """
         if self.extrapolation == "free":
             return outputs
-        values = values_of(outputs)
+        values, answering = values_of(outputs), self.answering
         least, largest = believed(self.target_range)
+        if (answering < self.active).any():
+            weights = distributions(np.where(answering, weights, 0))
         out = beyond(_pooled(weights, values), least, largest)
         if not out.any():
             return outputs
         # A mixture that is an expert holds what it predicts itself.
         own = [has_density(expert) for expert in self.named_experts.values()]
         own = np.reshape(own, (-1, *[1] * (values.ndim - 2)))
-        held = hold(values, least, largest, self.active)
+        held = hold(values, least, largest, answering)
         values = np.where(out[:, np.newaxis] & ~own, held, values)
         if isinstance(outputs, Outputs):
             return outputs._replace(values=values)
@@ -147,7 +171,8 @@ class FittedMixture:
             self._show_to_all(rows_not_finite(X), X)
             single = getattr(X, "dtype", None) == np.float32
             dtype = np.float32 if single else np.float64
-            return dispatch_to_one(self.most_trusted(X), len(names), predict, dtype)
+            chosen = self.most_trusted(X, self.answering)
+            return dispatch_to_one(chosen, len(names), predict, dtype)
         weights = self.pooling_weights(X)
         if not weights.all():
             self._show_to_all(rows_not_finite(X), X)

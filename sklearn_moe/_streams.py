@@ -39,7 +39,13 @@ def learns_from_batches(mixture):
     AttributeError
         It names the part that has none.
     """
-    parts = mixture._composition().parts()
+    composition = mixture._composition()
+    if composition.has_uniform:
+        raise AttributeError(
+            "partial_fit knows no 'uniform' expert: its density is that of the range "
+            "of all targets, which a stream does not tell. Leave it out, or use fit."
+        )
+    parts = composition.parts()
     if hasattr(mixture, "experts_"):
         # Parameters that were changed since then have no part in the stream.
         named = zip(mixture.named_experts_.items(), mixture._active_)

@@ -11,7 +11,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn_moe._estimators import seeded_clone
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._statistics import TargetMoments
-from sklearn_moe.experts import Predictions, Probabilities, has_density
+from sklearn_moe.experts import (
+    Predictions,
+    Probabilities,
+    has_density,
+    is_uniform,
+    over_range,
+)
 from sklearn_moe.gates import sorted_labels
 from sklearn_moe.likelihoods import (
     CategoricalLikelihood,
@@ -141,6 +147,16 @@ class NumberTargets:
         """Moments and range of all targets, which the likelihood must know."""
         return rows.total(_moments_of_block)
 
+    def check_uniform(self, name):
+        """Raise nothing: numbers have a uniform density."""
+
+    def over_range(self, named_experts, rows):
+        """Have a component of noise among the experts be over all targets."""
+        if not any(is_uniform(expert) for _, expert in named_experts):
+            return named_experts
+        discrete = noise_model(self.noise).discrete
+        return over_range(named_experts, self.summarize(rows), discrete=discrete)
+
     def range_of(self, moments, before=None):
         """Least and largest of all targets (2, ...), and of those before."""
         found = np.stack([moments.least, moments.largest]).astype(np.float64)
@@ -239,6 +255,18 @@ class ClassTargets:
     def default_expert(self):
         """The estimator that ``experts=None`` stands for."""
         return LogisticRegression()
+
+    def check_uniform(self, name):
+        """Raise TypeError: classes have no range."""
+        raise TypeError(
+            f"Expert {name!r} is 'uniform', a density over the range of numbers, for a "
+            "mixture of regressors. A mixture of classifiers takes estimators, and "
+            "'drop' to leave one out."
+        )
+
+    def over_range(self, named_experts, rows):
+        """The experts as they are; see `NumberTargets.over_range`."""
+        return named_experts
 
     def range_of(self, moments, before=None):
         """No range: classes have none."""

@@ -174,9 +174,11 @@ def _model_before(mixture, fitted, posterior, learners, reached):
     pool, model = learners.experts, before.model
     share, log_likelihood = mixture.expert_share_, mixture.log_likelihood_
     if before.rows is None or before.rows != reached.rows:
-        if pool.splits is not None or learners.gate.recall(fitted.gate) is None:
-            # What was fitted to all rows is not out-of-fold, and a gate that is
-            # fitted from nowhere has a term that is about its own rows.
+        recalled = learners.gate.recall(fitted.gate)
+        if pool.splits is not None or recalled is None or np.any(pool.is_noise):
+            # What was fitted to all rows is not out-of-fold, a gate that is fitted
+            # from nowhere has a term that is about its own rows, and the density of
+            # noise is about the range of its own.
             return None
         share, log_likelihood = posterior.share, posterior.log_likelihood
         estimates = model.estimates

@@ -31,7 +31,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         One classifier, of which `n_experts` clones are made, or a list of named
         classifiers. One that takes no weights is fitted to a systematic resample of the
         rows; one without `predict_proba` is believed as far as its error rate allows; a
-        :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all. None means
+        :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all. In a list, "drop"
+        leaves an expert out. None means
         :class:`~sklearn.linear_model.LogisticRegression`.
     n_experts : int or "auto", default=4
         Number of experts. Not used where `experts` is a list. "auto" tries 1, 2, 4, 8,

@@ -14,11 +14,16 @@ from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._distribution import Components, MixtureDistribution
 from sklearn_moe._estimators import distributions
-from sklearn_moe._sklearn import StrOptions, fit_context
+from sklearn_moe._sklearn import StrOptions, fit_context, num_samples
 from sklearn_moe._streams import learn_batch, learns_from_batches
 from sklearn_moe._targets import NumberTargets, without_nested
 from sklearn_moe.em import calibrate_likelihood
-from sklearn_moe.experts import has_density, nested_distribution, values_of
+from sklearn_moe.experts import (
+    has_density,
+    is_uniform,
+    nested_distribution,
+    values_of,
+)
 from sklearn_moe.likelihoods import (
     NOISES,
     GaussianNoise,
@@ -46,7 +51,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         One regressor, of which `n_experts` clones are made, or a list of named
         regressors. One that takes no weights is fitted to a systematic resample of the
         rows; a :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all; a mixture
-        is an expert with its own density. None means
+        is an expert with its own density. In a list, "drop" leaves an expert out, and
+        "uniform" is a component for outliers: a uniform density over the range of the
+        training targets, which `predict` leaves out of the mean. None means
         :class:`~sklearn.linear_model.Ridge`, or what suits the noise.
     n_experts : int or "auto", default=4
         Number of experts. Not used where `experts` is a list. "auto" tries 1, 2, 4, 8,
@@ -373,7 +380,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Mean of the target.
+            Mean of the target, without what a "uniform" expert has of it.
         std : ndarray of the same shape
             Only if `return_std`.
         """
@@ -385,7 +392,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """Distribution of the target of each row.
 
         With ``combination="argmax"`` or `top_k` it is that of the experts that answer
-        for the row.
+        for the row. A "uniform" expert has its part in it else, though not in what
+        `predict` returns.
 
         Parameters
         ----------
@@ -397,11 +405,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         X, fitted = self._checked_X(X), self._fitted()
         # Weights of a gate in single precision are off by 1e-7.
-        weights = distributions(fitted.pooling_weights(X).astype(np.float64))
+        weights = distributions(fitted.distribution_weights(X).astype(np.float64))
         outputs = fitted.held(fitted.outputs(X), weights)
         components = Components.of(self.noise_, outputs, X)
         inner = {
-            k: nested_distribution(expert, X)
+            k: _own_distribution(expert, X)
             for k, expert in enumerate(self.experts_)
             if has_density(expert)
         }
@@ -515,7 +523,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         gaussian = isinstance(
             noise_model(self.noise), (GaussianNoise, HeteroscedasticGaussian)
         )
-        given = not self._composition().specializes
+        composition = self._composition()
+        given = not composition.specializes and not composition.has_uniform
         return given and gaussian and self.gate is None
 
     def __sklearn_tags__(self):
@@ -530,6 +539,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return tags
 
     def _noise_in_words(self, k):
+        if is_uniform(self.experts_[k]):
+            return ""
         learnt = self.noise_.take([k]).fitted_parameters()
         learnt.pop("floor_", None)
         if any(value.size > 1 or value.dtype == object for value in learnt.values()):
@@ -537,3 +548,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return "".join(
             f", {name.rstrip('_')} {value.item():.3g}" for name, value in learnt.items()
         )
+
+
+def _own_distribution(expert, X):
+    """Distribution of the targets under an expert that has a density itself."""
+    if not is_uniform(expert):
+        return nested_distribution(expert, X)
+    n_rows = num_samples(X)
+    components = Components(*expert.distribution(n_rows))
+    return MixtureDistribution(np.ones((n_rows, 1)), (components,))

@@ -99,6 +99,10 @@ REGRESSIONS = {
     "trees": {"experts": DecisionTreeRegressor(max_depth=2)},
     "named experts": {"experts": [("line", Ridge()), ("flat", Ridge(alpha=1e3))]},
     "a pipeline": {"experts": make_pipeline(StandardScaler(), Ridge())},
+    "a dropped expert": {"experts": [("line", Ridge()), ("none", "drop")]},
+    "a component of noise": {
+        "experts": [("line", Ridge()), ("flat", Ridge(1e3)), ("outliers", "uniform")]
+    },
     "hard": {"assignment": "hard", "n_experts": 3},
     "without sharing": {"sharing": 0.0},
     "heavy tails": {"noise": "laplace"},

@@ -553,6 +553,9 @@ class MixtureDistribution:
                 values.append(gammaincc(at + 1, own["mu"]))
             elif block.family is stats.nbinom:
                 values.append(betainc(own["n"], at + 1, own["p"]))
+            elif block.family is stats.randint:
+                share = (at + 1 - own["low"]) / (own["high"] - own["low"])
+                values.append(np.clip(share, 0, 1))
             else:
                 values.append(block.evaluate("cdf", at))
         return self._average(np.concatenate(values, axis=-1))

@@ -138,6 +138,7 @@ class DaskMixture:
             self._check_X(rows.sample.X, reset=True)
             few = rows.sample.take(np.arange(min(2, rows.n_samples)))
             self._example_ = few.X, few.y
+            named_experts = self._targets_.over_range(named_experts, rows)
             pool = ExpertPool(
                 named_experts,
                 rows,

@@ -7,6 +7,7 @@ from sklearn_moe.em.routing import Router, exclude
 from sklearn_moe.em.sharing import LearntSharing, unit_sharing
 from sklearn_moe.em.starting_rules import STARTS
 from sklearn_moe.em.starts import (
+    beside_noise,
     initial_responsibilities,
     rows_of_init,
     rows_of_start,
@@ -34,6 +35,7 @@ __all__ = [
     "RowsSeen",
     "Shared",
     "Stream",
+    "beside_noise",
     "best_run",
     "calibrate_likelihood",
     "e_step",

@@ -25,6 +25,8 @@ class DeadExperts:
     ----------
     rows : Rows
     n_experts : int
+    lives : ndarray of shape (n_experts,), bool, or False, default=False
+        Experts that are never dead, however few rows they have.
 
     Attributes
     ----------
@@ -32,8 +34,9 @@ class DeadExperts:
         False for the experts that were retired.
     """
 
-    def __init__(self, rows, n_experts):
+    def __init__(self, rows, n_experts, lives=False):
         self.active = np.ones(n_experts, dtype=bool)
+        self._lives = lives
         self._rows = rows
         self._n_revivals = np.zeros(n_experts, dtype=int)
 
@@ -42,7 +45,8 @@ class DeadExperts:
 
         `share` has the mean responsibility of each.
         """
-        return self.active & (share < DEAD_SHARE / len(self.active))
+        few = share < DEAD_SHARE / len(self.active)
+        return self.active & few & ~np.asarray(self._lives)
 
     def reinitialise(self, posterior):
         """Give rows to the dead experts, or retire them.

@@ -14,6 +14,9 @@ from sklearn_moe.em.starting_rules import STARTS, NearbyRows, fill_groups, one_h
 # A start looks at no more rows than this, drawn at random: it need not be precise.
 START_ROWS = 20_000
 
+# What a component of noise has of each row at the start.
+NOISE_SHARE = 0.05
+
 
 def starting_points(init, n_init):
     """What each of `n_init` starts begins with: first `init`, then the other kinds.
@@ -64,6 +67,45 @@ def rows_of_start(n_samples, random_state):
             n_samples, START_ROWS, random_state=deepcopy(random_state)
         )
     )
+
+
+def beside_noise(init, rows, gate, is_noise, *others, whole_rows=False, **options):
+    """Responsibilities with which EM begins, some experts being components of noise.
+
+    What is learnt from rows is about the other experts: a component of noise has no
+    rows of its own, and a little of each.
+
+    Parameters
+    ----------
+    init, rows, gate : object
+        See `initial_responsibilities`.
+    is_noise : ndarray of shape (n_experts,), bool
+    *others, **options : object
+        Further arguments of `initial_responsibilities`.
+    whole_rows : bool, default=False
+        Whether it has some rows, and not a little of each, which is nothing where rows
+        are assigned to one expert.
+
+    Returns
+    -------
+    responsibilities : column of shape (n_samples, n_experts)
+    """
+    by_rule = isinstance(init, str) or hasattr(init, "fit_predict")
+    n_experts = np.count_nonzero(~is_noise) if by_rule else len(is_noise)
+    found = initial_responsibilities(init, rows, gate, n_experts, *others, **options)
+    if n_experts == len(is_noise):
+        return found
+    return rows.keep(rows.map(_insert_noise, found, is_noise, whole_rows))
+
+
+def _insert_noise(block, responsibilities, is_noise, whole_rows):
+    share = np.full((len(responsibilities), 1), NOISE_SHARE)
+    if whole_rows:
+        share[:] = 0
+        share[:: round(1 / NOISE_SHARE)] = 1
+    found = share * is_noise
+    found[:, ~is_noise] = (1 - share) * responsibilities
+    return found
 
 
 def initial_responsibilities(

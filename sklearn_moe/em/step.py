@@ -208,7 +208,7 @@ class EMStep:
         self._learns_strengths = (
             learnt_sharing is not None or learners.gate.learns_penalty
         )
-        self.dead_experts = DeadExperts(rows, n_experts)
+        self.dead_experts = DeadExperts(rows, n_experts, learners.experts.is_noise)
         self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 
     def __call__(self, previous, ahead=None):

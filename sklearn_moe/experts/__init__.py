@@ -3,6 +3,7 @@
 from sklearn_moe.experts.growing import fitter_of
 from sklearn_moe.experts.interpolation import find_interpolating
 from sklearn_moe.experts.nested import (
+    ends_in_mixture,
     has_density,
     mixture_within,
     nested_distribution,
@@ -16,6 +17,7 @@ from sklearn_moe.experts.outputs import (
 )
 from sklearn_moe.experts.pool import ExpertPool, FittedExpert
 from sklearn_moe.experts.shared_steps import through_common_steps
+from sklearn_moe.experts.uniform import UniformExpert, is_uniform, over_range
 
 __all__ = [
     "ExpertPool",
@@ -23,12 +25,16 @@ __all__ = [
     "Outputs",
     "Predictions",
     "Probabilities",
+    "UniformExpert",
+    "ends_in_mixture",
     "find_interpolating",
     "fitter_of",
     "has_density",
+    "is_uniform",
     "mixture_within",
     "nested_distribution",
     "outputs_of_experts",
+    "over_range",
     "through_common_steps",
     "values_of",
 ]

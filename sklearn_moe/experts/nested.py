@@ -1,24 +1,35 @@
-"""Experts that have a density themselves: a mixture is an expert of a mixture."""
+"""Experts that have a density themselves: a mixture is an expert of a mixture.
+
+A component of noise is the other kind.
+"""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import last_step, rows_of_last_step, unwrap_frozen
 from sklearn_moe._sklearn import safe_indexing
+from sklearn_moe.experts.uniform import is_uniform
 
 
-def has_density(expert):
+def ends_in_mixture(expert):
     """Whether an expert is a mixture itself, or a pipeline that ends in one."""
     last = last_step(unwrap_frozen(expert))
     return hasattr(last, "predict_gate") and hasattr(last, "score_samples")
 
 
+def has_density(expert):
+    """Whether an expert has a density itself, and needs no noise around it."""
+    return is_uniform(expert) or ends_in_mixture(expert)
+
+
 def nested_log_density(expert, X, y):
-    """Log density of the targets under a mixture that is an expert.
+    """Log density of the targets under an expert that has one.
 
     It is NaN for classes that the mixture has never seen: they have no probability, and
     what that means is for the likelihood around it to say.
     """
+    if is_uniform(expert):
+        return expert.score_samples(X, y)
     mixture, X = mixture_within(expert, X)
     known = np.isin(y, mixture.classes_) if hasattr(mixture, "classes_") else True
     if np.all(known):

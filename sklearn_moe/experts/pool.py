@@ -31,6 +31,7 @@ from sklearn_moe.experts.outputs import (
     stack_outputs,
 )
 from sklearn_moe.experts.shared_steps import Division, PreparedRows
+from sklearn_moe.experts.uniform import UniformExpert, is_uniform
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ExpertPool:
     named_experts : list of (str, estimator)
         Not changed: each M-step fits fresh clones, so that the experts of every
         iteration can be kept. A :class:`~sklearn.frozen.FrozenEstimator` is used as it
-        is.
+        is, and so is a component of noise.
     rows : Rows
     output_of : Predictions or Probabilities
         ``output_of(estimator, X)`` is what the mixture pools.
@@ -106,9 +107,11 @@ class ExpertPool:
     ):
         self.names = [name for name, _ in named_experts]
         # Clones of one estimator are the same object here.
-        given = [id(expert) for _, expert in named_experts]
-        self._first_alike = [given.index(own) for own in given]
-        self.frozen = [isinstance(e, FrozenEstimator) for _, e in named_experts]
+        ids = [id(expert) for _, expert in named_experts]
+        self._first_alike = [ids.index(own) for own in ids]
+        given = (FrozenEstimator, UniformExpert)
+        self.frozen = [isinstance(expert, given) for _, expert in named_experts]
+        self.is_noise = np.array([is_uniform(expert) for _, expert in named_experts])
         self.rows = rows
         self.splits = splits
         self._solvers = {}

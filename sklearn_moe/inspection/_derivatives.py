@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import rows_of_last_step
 from sklearn_moe._frames import as_array, is_table, names_of
+from sklearn_moe.experts import is_uniform
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
 
@@ -154,6 +155,10 @@ def expert_derivatives(mixture, X, y, weights):
         )
     experts = []
     for (name, expert), setting in zip(mixture.named_experts_.items(), settings):
+        if is_uniform(expert):
+            nothing = np.empty((len(y), 0))
+            experts.append(Derivatives([], nothing, nothing[:, :, np.newaxis]))
+            continue
         model, derivatives = LinearModel.of(expert, X, weights), None
         if model is not None:
             derivatives = differentiate(model, name, expert, X, y, setting)

@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn_moe._estimators import last_step
 from sklearn_moe._frames import is_table
 from sklearn_moe._sklearn import check_pandas_support
+from sklearn_moe.experts import is_uniform
 from sklearn_moe.gates import numbers_of
 from sklearn_moe.inspection._derivatives import last_step_and_input
 from sklearn_moe.inspection._validation import check_data
@@ -87,7 +88,7 @@ def describe(mixture, X, y, sample_weight=None):
         "rows": np.average(own, axis=0, weights=weights),
         "score": _scores(mixture, predictions, y, weights, own),
         "score_elsewhere": _scores(mixture, predictions, y, weights, ~own),
-        **({} if is_classifier(mixture) else _noise_columns(mixture.noise_)),
+        **({} if is_classifier(mixture) else _noise_columns(mixture)),
         "trusted_where": _differences(mixture.gate_, X, weights, gate_weights),
     }
     return pd.DataFrame(table, index=pd.Index(mixture.named_experts_, name="expert"))
@@ -111,13 +112,17 @@ def _scores(mixture, predictions, y, weights, masks):
     return scores
 
 
-def _noise_columns(noise):
+def _noise_columns(mixture):
     """Return a column for each parameter of the noise and each output."""
-    columns = {}
-    for name, value in noise.fitted_parameters().items():
+    columns, uniform = {}, list(map(is_uniform, mixture.experts_))
+    for name, value in mixture.noise_.fitted_parameters().items():
         name = name.rstrip("_")
         if value.dtype == object or name == "floor":
             continue
+        if any(uniform):
+            # There is no noise around it.
+            value = value.astype(np.float64)
+            value[uniform] = np.nan
         if value.ndim == 1:
             columns[name] = value
         elif value.ndim == 2:

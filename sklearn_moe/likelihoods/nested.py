@@ -1,4 +1,4 @@
-"""Experts that have a density of their own: mixtures in a mixture."""
+"""Experts that have a density of their own: mixtures in a mixture, and noise."""
 
 from dataclasses import dataclass
 from typing import Any
