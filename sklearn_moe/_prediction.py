@@ -52,10 +52,14 @@ class FittedMixture:
     top_k: int | None
     extrapolation: str = "free"
 
-    def log_gate(self, X):
-        """Logarithm of the gate's weights, shape (n_samples, n_experts)."""
+    def log_gate(self, X, among=None):
+        """Logarithm of the gate's weights, shape (n_samples, n_experts).
+
+        They are those of the active experts, or of those `among` which they are to be
+        shared.
+        """
         log_gate = gates.log_weights(self.gate, X, len(self.named_experts))
-        return exclude(log_gate, self.active)
+        return exclude(log_gate, self.active if among is None else among)
 
     @property
     def answering(self):
@@ -65,19 +69,16 @@ class FittedMixture:
         return answering if answering.any() else self.active
 
     def most_trusted(self, X, among=None):
-        """The expert of the largest weight for each row, shape (n_samples,).
-
-        It is one of the active experts, or of those `among` which it is to be.
-        """
+        """The expert of the largest weight for each row; see `log_gate`."""
         among = self.active if among is None else among
         if among.all() and not gates.learns_labels(self.gate):
             # The largest logit says it as well, without a softmax.
             return gates.most_trusted(self.gate, X)
-        return kernels.argmax(exclude(self.log_gate(X), among))
+        return kernels.argmax(self.log_gate(X, among))
 
     def pooling_weights(self, X):
         """Weights of the experts in the mean, shape (n_samples, n_experts)."""
-        weights = np.exp(exclude(self.log_gate(X), self.answering))
+        weights = np.exp(self.log_gate(X, self.answering))
         if self.combination == "argmax":
             return keep_largest(weights, 1)
         return weights if self.top_k is None else keep_largest(weights, self.top_k)

@@ -69,7 +69,17 @@ def rows_of_start(n_samples, random_state):
     )
 
 
-def beside_noise(init, rows, gate, is_noise, *others, whole_rows=False, **options):
+def beside_noise(
+    init,
+    rows,
+    gate,
+    is_noise,
+    random_state,
+    drawn=slice(None),
+    *,
+    n_classes=None,
+    whole_rows=False,
+):
     """Responsibilities with which EM begins, some experts being components of noise.
 
     What is learnt from rows is about the other experts: a component of noise has no
@@ -80,8 +90,8 @@ def beside_noise(init, rows, gate, is_noise, *others, whole_rows=False, **option
     init, rows, gate : object
         See `initial_responsibilities`.
     is_noise : ndarray of shape (n_experts,), bool
-    *others, **options : object
-        Further arguments of `initial_responsibilities`.
+    random_state, drawn, n_classes : object
+        See `initial_responsibilities`.
     whole_rows : bool, default=False
         Whether it has some rows, and not a little of each, which is nothing where rows
         are assigned to one expert.
@@ -92,7 +102,9 @@ def beside_noise(init, rows, gate, is_noise, *others, whole_rows=False, **option
     """
     by_rule = isinstance(init, str) or hasattr(init, "fit_predict")
     n_experts = np.count_nonzero(~is_noise) if by_rule else len(is_noise)
-    found = initial_responsibilities(init, rows, gate, n_experts, *others, **options)
+    found = initial_responsibilities(
+        init, rows, gate, n_experts, random_state, drawn, n_classes=n_classes
+    )
     if n_experts == len(is_noise):
         return found
     return rows.keep(rows.map(_insert_noise, found, is_noise, whole_rows))
