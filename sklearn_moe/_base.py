@@ -52,6 +52,7 @@ from sklearn_moe._frames import (
     named,
     native,
 )
+from sklearn_moe._given_start import check_start_of_any_number, given_start
 from sklearn_moe._number_of_experts import try_numbers
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
@@ -71,7 +72,6 @@ from sklearn_moe._sklearn import (
 from sklearn_moe._warm_start import Reached, begin_warm, model_to_go_on_from
 from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
-    STARTS,
     Learners,
     LearntSharing,
     Router,
@@ -79,6 +79,7 @@ from sklearn_moe.em import (
     beside_noise,
     best_run,
     expectation_maximization,
+    is_learnt,
     rows_of_start,
     starting_points,
 )
@@ -106,7 +107,7 @@ class BaseMixtureOfExperts(
         "sharing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "specialize": ["boolean", StrOptions({"auto"})],
         "cv": [StrOptions({"auto"}), "cv_object"],
-        "init": [StrOptions(set(STARTS)), HasMethods("fit_predict"), "array-like"],
+        "init": [str, HasMethods("fit_predict"), callable, "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -193,7 +194,7 @@ class BaseMixtureOfExperts(
     # -------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, **fit_params):
+    def fit(self, X, y, sample_weight=None, *, start=None, **fit_params):
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -207,6 +208,9 @@ class BaseMixtureOfExperts(
             Weights of the rows. A weight of 2 equals the row twice, a weight of 0
             equals no row. Of weights that cannot be numbers of rows, as those that sum
             to one, the ratios count; see the user guide. None means equal weights.
+        start : array-like of shape (n_samples,) or (n_samples, n_experts), default=None
+            A label, or responsibilities, for each row, with which EM begins instead of
+            with `init`. Experts stand in the order of the labels.
         **fit_params : dict
             Further arguments of the experts' `fit`, by metadata routing; only where it
             is enabled.
@@ -227,6 +231,12 @@ class BaseMixtureOfExperts(
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
         with all_or_nothing(self):
             previous = model_to_go_on_from(self) if self.warm_start else None
+            if previous is not None and start is not None:
+                raise ValueError(
+                    "EM cannot begin with 'start' and go on from the previous fit, as "
+                    "warm_start=True has it. Leave 'start' out, or set "
+                    "warm_start=False."
+                )
             if previous is None:
                 for name in ("n_experts_", "n_experts_path_"):
                     vars(self).pop(name, None)
@@ -246,9 +256,13 @@ class BaseMixtureOfExperts(
                 named_experts, told = self._choose_n_experts(
                     training,
                     random_state,
+                    start,
                     fit_params=own,
                     given_folds=self._given_folds(training),
                 )
+            given = None
+            if previous is None:
+                given = given_start(self, start, training, len(named_experts))
             drawn = rows_of_start(len(training.block.y), random_state)
             n_starts = self.n_init if previous is None else 1
             jobs, starts_jobs = self._jobs(n_starts)
@@ -272,11 +286,14 @@ class BaseMixtureOfExperts(
             begin = None
             if previous is not None:
                 begin = begin_warm(self, previous, learners, training.block, reached)
-            elif sample_pays(self, rows, expert_splits or gate_splits, fit_params):
+            elif given is None and sample_pays(
+                self, rows, expert_splits or gate_splits, fit_params
+            ):
                 begin = begin_on_sample(self, learners, training.block, random_state)
             if begin is None:
-                starts = self._starts(learners, targets, drawn, random_state, training)
-                begin = Begin(starts, n_starts, starts_jobs)
+                starts = self._starts(learners, targets, drawn, random_state, given)
+                first = "init" if start is None else "start"
+                begin = Begin(starts, n_starts, starts_jobs, first=first)
             with scatter(
                 rows.n_jobs, rows.block, *(expert_splits or gate_splits or ())
             ):
@@ -287,7 +304,7 @@ class BaseMixtureOfExperts(
                     acceleration=self._acceleration(),
                     after=partial(self._calibrate, training, learners, random_state),
                 )
-            best, order = run.best, self._order(learners, run)
+            best, order = run.best, run.order
             self._reached_ = reached.at(best)
             interpolates = np.zeros(len(order), dtype=bool)
             if best.n_iter:
@@ -305,7 +322,7 @@ class BaseMixtureOfExperts(
     def _chooses_n_experts(self):
         return self.n_experts == "auto" and not self._composition().named
 
-    def _choose_n_experts(self, training, random_state, **how):
+    def _choose_n_experts(self, training, random_state, start=None, **how):
         """Choose the number of experts by trials; see `try_numbers`.
 
         Returns
@@ -313,16 +330,7 @@ class BaseMixtureOfExperts(
         named_experts : list of (str, estimator)
         warnings : list of (message, category)
         """
-        for name, given in (
-            ("init", not isinstance(self.init, str)),
-            ("gate", self._composition().gate_is_frozen),
-        ):
-            if given:
-                raise ValueError(
-                    f"n_experts='auto' tries several numbers of experts, but the "
-                    f"{name!r} that is given is for one of them. Set n_experts to it, "
-                    f"or another {name!r}."
-                )
+        check_start_of_any_number(self, start)
         trials = try_numbers(self, training, random_state, **how)
         self.n_experts_, self.n_experts_path_ = trials.chosen(), trials.table()
         named = self._composition().checked_experts(self.get_params(deep=False))
@@ -401,19 +409,20 @@ class BaseMixtureOfExperts(
             )
         return Learners(pool, likelihood, bound)
 
-    def _starts(self, learners, targets, drawn, random_state, training=None):
+    def _starts(self, learners, targets, drawn, random_state, given=None):
         """Yield the responsibilities with which each start of EM begins, in a list."""
         rows, n_experts = learners.experts.rows, len(learners.experts.names)
-        init = self.init
+        init = self.init if given is None else given
         if hasattr(init, "fit_predict"):
             init = seeded_clone(init, random_state)
-        elif not isinstance(init, str):
-            init = training.init_of_rows(init)
-        elif self._composition().gate_is_frozen:
+        elif given is None and self._composition().gate_is_frozen:
             # It will not follow the experts: they begin where it trusts them.
             even = np.full((rows.n_samples, n_experts), 1 / n_experts)
             init = np.exp(learners.gate.fit(even, None)[1])
         for start in starting_points(init, self.n_init):
+            if start is given:
+                yield [given]
+                continue
             yield [
                 beside_noise(
                     start,
@@ -464,7 +473,8 @@ class BaseMixtureOfExperts(
             learns=begin.learns,
             acceleration=acceleration,
         )
-        attributes_of = partial(fitted_attributes, learners, self._keeps_order())
+        keeps_order = self._keeps_order(begin.first)
+        attributes_of = partial(fitted_attributes, learners, keeps_order)
         context = self._init_callback_context(max_subtasks=begin.n_starts)
         context.call_on_fit_task_begin(**hooks)
         with collect_fit_warnings() as fit_warnings:
@@ -486,6 +496,8 @@ class BaseMixtureOfExperts(
                 # The starts are over: the last fits have all jobs for themselves.
                 rows.n_jobs = begin.n_jobs
             attributes = attributes_of(run)
+            run.first = begin.first
+            run.order = order_of_experts(learners, keeps_order, run)
             vars(self).update(attributes)
             if after is not None and run.best.n_iter:
                 after(run)
@@ -522,16 +534,11 @@ class BaseMixtureOfExperts(
     def _router(self, rows, n_experts):
         return Router(self.assignment, self.capacity_factor, self.overflow)
 
-    def _keeps_order(self):
+    def _keeps_order(self, first):
         """Whether experts stay where they are: they have names, or are given rows."""
         composition = self._composition()
-        given_rows = not isinstance(self.init, str) and not hasattr(
-            self.init, "fit_predict"
-        )
+        given_rows = first == "start" or not is_learnt(self.init)
         return composition.named or composition.gate_is_frozen or given_rows
-
-    def _order(self, learners, run):
-        return order_of_experts(learners, self._keeps_order(), run)
 
     def _calibrate(self, training, learners, random_state, run):
         """Fit the likelihood anew after EM, if the mixture is one that does."""

@@ -17,7 +17,7 @@ from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe._weights import count_rows, count_rows_of_batch
-from sklearn_moe.em import Iteration, RowsSeen, rows_of_init, starting_points
+from sklearn_moe.em import Iteration, RowsSeen, starting_points
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,6 @@ class TrainingSet:
             random_state,
             classification=classification,
         )
-
-    def init_of_rows(self, init):
-        """Labels or responsibilities of the rows that are kept."""
-        return rows_of_init(init, self.kept, self.n_given)
 
 
 def check_no_table(mixture, X, y, *, reset):
@@ -212,6 +208,8 @@ class Begin:
         from nothing.
     learns : bool, default=False
         Whether the strengths of penalties are learnt from the first iteration on.
+    first : {"init", "start"}, default="init"
+        Which of them the first start was given as.
     """
 
     starts: Any
@@ -222,6 +220,7 @@ class Begin:
     model: Iteration | None = None
     sharing: float | None = None
     learns: bool = False
+    first: str = "init"
 
 
 def fitted_attributes(learners, keeps_order, run):
@@ -296,8 +295,9 @@ def warnings_of(mixture, run, interpolates):
     """
     yield from summaries(run.fit_warnings)
     for number, error in run.failures.items():
-        init = starting_points(mixture.init, mixture.n_init)[number]
-        kind = f"init={init!r}" if isinstance(init, str) else "the given 'init'"
+        first = mixture.init if run.first == "init" else None
+        init = starting_points(first, mixture.n_init)[number]
+        kind = f"init={init!r}" if isinstance(init, str) else f"the given {run.first!r}"
         notes = " ".join(getattr(error, "__notes__", ()))
         yield (
             f"Start {number + 1} of {mixture.n_init}, {kind}, failed and is left out: "

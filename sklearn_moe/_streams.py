@@ -17,6 +17,7 @@ from sklearn_moe._fitting import (
     diluted,
     warnings_of,
 )
+from sklearn_moe._given_start import given_start
 from sklearn_moe._parallel import scatter
 from sklearn_moe._rows import LocalRows
 from sklearn_moe._sklearn import check_method_params, raise_for_params
@@ -143,7 +144,8 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
     )
     learners = mixture._learners(pool, gate, targets, None, random_state)
     drawn = rows_of_start(rows.n_samples, random_state)
-    starts = mixture._starts(learners, targets, drawn, random_state, training)
+    given = given_start(mixture, None, training, len(named_experts))
+    starts = mixture._starts(learners, targets, drawn, random_state, given)
     with scatter(rows.n_jobs, rows.block), warnings.catch_warnings():
         # The stream goes on, whether something has converged or not.
         warnings.simplefilter("ignore", ConvergenceWarning)

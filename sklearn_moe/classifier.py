@@ -89,7 +89,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
         boosting, nearest neighbours, and what ends in them), where there are 20 rows
         for each; and None else.
-    init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
+    init : {"tree", "kmeans", "random"}, str, callable, array-like or clusterer, \
+            default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
@@ -98,6 +99,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
+        - any other str: the name of a column of the frame X, which has the labels,
+        - callable: ``init(X)`` returns labels or responsibilities of the rows,
         - a clusterer, which sees what the gate sees.
     n_init : int, default=1
         Number of starts. The first is `init`, the others are of the other kinds, then

@@ -134,7 +134,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         the best density, and the mean has other weights. Only for gaussian noise.
         "auto" means True where it costs nothing, since the experts are cross-fitted by
         `cv` already.
-    init : {"tree", "kmeans", "random"}, array-like or clusterer, default="tree"
+    init : {"tree", "kmeans", "random"}, str, callable, array-like or clusterer, \
+            default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
@@ -143,6 +144,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
+        - any other str: the name of a column of the frame X, which has the labels,
+        - callable: ``init(X)`` returns labels or responsibilities of the rows,
         - a clusterer, which sees what the gate sees.
     n_init : int, default=1
         Number of starts. The first is `init`, the others are of the other kinds, then
@@ -492,7 +495,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             return
         cv = "auto" if self.cv is None else self.cv
         splits = training.folds(cv, random_state, classification=False)
-        order, best = self._order(learners, run), run.best.estimates
+        order, best = run.order, run.best.estimates
         out_of_fold = pool.out_of_fold(best.experts, order, splits)
         if self._pools_for_squared_error():
             self.gate_ = gates.squared_error_gate(

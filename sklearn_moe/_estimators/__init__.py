@@ -12,6 +12,7 @@ from sklearn_moe._estimators.incremental import (
 )
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._estimators.nested import (
+    copied,
     copy_if_overwriting,
     holds_itself,
     last_step,
@@ -51,6 +52,7 @@ __all__ = [
     "WeightedFit",
     "changes_rows",
     "check_output",
+    "copied",
     "copy_if_overwriting",
     "decay_counts",
     "distributions",

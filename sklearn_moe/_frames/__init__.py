@@ -30,6 +30,7 @@ from sklearn_moe._frames.frames import (
     named,
     names_of,
     native,
+    values_of_column,
 )
 from sklearn_moe._frames.tables import is_table, rows_in_words, to_numbers
 
@@ -64,4 +65,5 @@ __all__ = [
     "times_in",
     "to_numbers",
     "values_in",
+    "values_of_column",
 ]

@@ -72,6 +72,14 @@ def columns_of(X):
     return list(nw.from_native(X).iter_columns()) if is_frame(X) else list(X.T)
 
 
+def values_of_column(frame, name):
+    """The values of a column of a frame as an array; missing ones are NaN or None."""
+    if hasattr(frame, "iloc"):
+        # Narwhals knows no sparse columns.
+        return np.asarray(frame[name])
+    return nw.from_native(frame).get_column(name).to_numpy()
+
+
 def frame_of(columns, names, library):
     """A frame of columns, each of a frame or an array of one dimension."""
     columns = [

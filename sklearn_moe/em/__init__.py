@@ -1,5 +1,10 @@
 """The EM algorithm for mixtures of experts, and what belongs to running it."""
 
+from sklearn_moe.em.given_starts import (
+    check_start,
+    given_responsibilities,
+    is_learnt,
+)
 from sklearn_moe.em.loop import calibrate_likelihood, expectation_maximization
 from sklearn_moe.em.online import RowsSeen, Stream, kept_fraction, online_step
 from sklearn_moe.em.restarts import Shared, best_run
@@ -9,7 +14,6 @@ from sklearn_moe.em.starting_rules import STARTS
 from sklearn_moe.em.starts import (
     beside_noise,
     initial_responsibilities,
-    rows_of_init,
     rows_of_start,
     starting_points,
 )
@@ -38,15 +42,17 @@ __all__ = [
     "beside_noise",
     "best_run",
     "calibrate_likelihood",
+    "check_start",
     "e_step",
     "exclude",
     "expectation_maximization",
+    "given_responsibilities",
     "initial_responsibilities",
+    "is_learnt",
     "kept_fraction",
     "log_prob_of_block",
     "objective_of",
     "online_step",
-    "rows_of_init",
     "rows_of_start",
     "starting_points",
     "unit_sharing",

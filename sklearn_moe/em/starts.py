@@ -5,10 +5,10 @@ from copy import deepcopy
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
-from sklearn.utils import check_array
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import has_fit_parameter
 
+from sklearn_moe.em.given_starts import given_responsibilities
 from sklearn_moe.em.starting_rules import STARTS, NearbyRows, fill_groups, one_hot
 
 # A start looks at no more rows than this, drawn at random: it need not be precise.
@@ -27,31 +27,6 @@ def starting_points(init, n_init):
     given = init if isinstance(init, str) else None
     others = [kind for kind in STARTS if kind not in (given, "random")]
     return ([init, *others] + ["random"] * n_init)[:n_init]
-
-
-def rows_of_init(init, kept, n_samples):
-    """Select the kept rows of labels or responsibilities given for all rows.
-
-    Raises
-    ------
-    ValueError
-        If they are not one for each of the `n_samples` rows, or if there is NaN.
-    """
-    init = check_array(
-        init,
-        ensure_2d=False,
-        allow_nd=True,
-        dtype=None,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        input_name="init",
-    )
-    if init.ndim not in (1, 2) or len(init) != n_samples:
-        raise ValueError(
-            "The 'init' array must have one label, or one row of responsibilities, for "
-            f"each row of X: got shape {init.shape} for {n_samples} rows."
-        )
-    return init[kept]
 
 
 def rows_of_start(n_samples, random_state):
@@ -175,10 +150,7 @@ def initial_responsibilities(
         if rows.in_one_block:
             return found
         return _apply(NearbyRows(gate.sample_features, found), rows, gate)
-    array = np.asarray(init)
-    if array.ndim == 1:
-        return _from_labels(array, n_experts)
-    return _check_responsibilities(array, rows.n_samples, n_experts)
+    return given_responsibilities(np.asarray(init), n_experts)
 
 
 def _apply(rule, rows, gate):
@@ -199,44 +171,6 @@ def _with_short_indices(features):
     return features
 
 
-def _from_labels(labels, n_experts):
-    names, codes = np.unique(labels, return_inverse=True)
-    if len(names) != n_experts:
-        raise ValueError(
-            f"The 'init' labels must have one group for each expert: got {len(names)} "
-            f"groups for {n_experts} experts."
-        )
-    return one_hot(codes, n_experts)
-
-
-def _check_responsibilities(array, n_samples, n_experts):
-    if array.shape != (n_samples, n_experts):
-        raise ValueError(
-            "The 'init' responsibilities must have shape (n_samples, n_experts) = "
-            f"({n_samples}, {n_experts}); got {array.shape}."
-        )
-    array = array.astype(np.float64)
-    if array.min() < 0:
-        raise ValueError(
-            "The 'init' responsibilities must not be negative; row "
-            f"{array.min(axis=1).argmin()} holds {array.min():.3g}."
-        )
-    sums = array.sum(axis=1)
-    if not np.allclose(sums, 1, rtol=0, atol=1e-5):
-        worst = np.abs(sums - 1).argmax()
-        raise ValueError(
-            "The 'init' responsibilities must sum to one in each row; row "
-            f"{worst} sums to {sums[worst]:.6g}. Divide each row by its sum."
-        )
-    idle = np.flatnonzero(array.sum(axis=0) == 0)
-    if len(idle):
-        raise ValueError(
-            f"The 'init' responsibilities leave experts {idle.tolist()} without a row; "
-            "give each expert some, or leave these experts out."
-        )
-    return array / sums[:, np.newaxis]
-
-
 def _from_clusterer(clusterer, features, n_experts, sample_weight):
     clusterer = clone(clusterer)
     weights = (
@@ -246,9 +180,7 @@ def _from_clusterer(clusterer, features, n_experts, sample_weight):
     )
     labels = np.asarray(clusterer.fit_predict(features, **weights))
     if hasattr(clusterer, "predict_proba"):
-        return _check_responsibilities(
-            clusterer.predict_proba(features), len(labels), n_experts
-        )
+        return given_responsibilities(clusterer.predict_proba(features), n_experts)
     left_out = labels < 0
     n_clusters = len(np.unique(labels[~left_out]))
     if not 1 <= n_clusters <= n_experts:

@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
 from sklearn_moe._sklearn import num_samples, safe_indexing
+from sklearn_moe.em import is_learnt
 from sklearn_moe.inspection._validation import check_data
 
 # An expert has collapsed if its share is below this fraction of an even share.
@@ -230,7 +231,9 @@ def _fit_and_score(rival, X, y, weights, train, test, scoring):
         fitted = rival.fit(X, np.asarray(y), counts, rows=train, unit=unit)
     else:
         fitted = clone(rival)
-        if not isinstance(rival.init, str) and not hasattr(rival.init, "fit_predict"):
+        if not (
+            isinstance(rival.init, str) or is_learnt(rival.init) or callable(rival.init)
+        ):
             # An array has one element or row for each row of X.
             fitted.set_params(init=safe_indexing(np.asarray(rival.init), train))
         train_weights = None if weights is None else weights[train]

@@ -1,0 +1,76 @@
+"""The start that a fit is given for its rows: as `init`, or as the argument `start`."""
+
+from sklearn_moe._estimators import copied, error_note
+from sklearn_moe._frames import is_frame, names_of, values_of_column
+from sklearn_moe.em import STARTS, check_start, given_responsibilities, is_learnt
+
+
+def given_start(mixture, start, training, n_experts):
+    """Responsibilities with which EM begins, where something is given for each row.
+
+    Parameters
+    ----------
+    mixture : mixture
+    start : array-like of shape (n_samples,) or (n_samples, n_experts), or None
+        The argument of `fit`; it goes before the `init` of the mixture.
+    training : TrainingSet
+    n_experts : int
+
+    Returns
+    -------
+    responsibilities : ndarray of shape (n_kept, n_experts) or None
+        None where the start is learnt from the rows.
+
+    Raises
+    ------
+    ValueError
+        If labels or responsibilities do not fit the rows and experts, or there is no
+        such column.
+    """
+    init, X = mixture.init, training.block.X
+    if start is not None:
+        values = check_start(start, training.n_given, "start")[training.kept]
+        return given_responsibilities(values, n_experts, "start")
+    if is_learnt(init):
+        return None
+    if isinstance(init, str):
+        values = _column(mixture, X)
+        with error_note(f"the column {init!r}, which 'init' names"):
+            values = check_start(values, X.shape[0])
+            return given_responsibilities(values, n_experts)
+    if callable(init):
+        with error_note("the function given as 'init'"):
+            values = check_start(init(copied(X)), X.shape[0])
+            return given_responsibilities(values, n_experts)
+    values = check_start(init, training.n_given)[training.kept]
+    return given_responsibilities(values, n_experts)
+
+
+def _column(mixture, X):
+    if is_frame(X) and mixture.init in names_of(X):
+        return values_of_column(X, mixture.init)
+    columns = (
+        f"the columns are {names_of(X)}"
+        if is_frame(X)
+        else "X is no frame, so that its columns have no names"
+    )
+    raise ValueError(
+        f"The 'init' parameter of {type(mixture).__name__} must be a str among "
+        f"{sorted(STARTS)}, or the name of a column of X; got {mixture.init!r}, and "
+        f"{columns}."
+    )
+
+
+def check_start_of_any_number(mixture, start):
+    """Refuse what is given for one number of experts where several are tried."""
+    for name, given in (
+        ("start", start is not None),
+        ("init", not (isinstance(mixture.init, str) and is_learnt(mixture.init))),
+        ("gate", mixture._composition().gate_is_frozen),
+    ):
+        if given:
+            raise ValueError(
+                f"n_experts='auto' tries several numbers of experts, but the "
+                f"{name!r} that is given is for one of them. Set n_experts to it, "
+                f"or another {name!r}."
+            )
