@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from dataclasses import replace
 from functools import partial
 from math import log
 from numbers import Integral, Real
@@ -53,6 +54,12 @@ from sklearn_moe._frames import (
     native,
 )
 from sklearn_moe._given_start import check_start_of_any_number, given_start
+from sklearn_moe._metadata import (
+    check_metadata,
+    is_splitter,
+    params_of_experts,
+    params_of_splitter,
+)
 from sklearn_moe._number_of_experts import try_numbers
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
@@ -66,7 +73,6 @@ from sklearn_moe._sklearn import (
     VisualBlock,
     check_method_params,
     fit_context,
-    raise_for_params,
     validate_parameter_constraints,
 )
 from sklearn_moe._warm_start import Reached, begin_warm, model_to_go_on_from
@@ -212,8 +218,9 @@ class BaseMixtureOfExperts(
             A label, or responsibilities, for each row, with which EM begins instead of
             with `init`. Experts stand in the order of the labels.
         **fit_params : dict
-            Further arguments of the experts' `fit`, by metadata routing; only where it
-            is enabled.
+            Further arguments by metadata routing, only where it is enabled: of the
+            experts' `fit`, and `groups` where `cv` is a splitter that divides rows by
+            them.
 
         Returns
         -------
@@ -227,7 +234,7 @@ class BaseMixtureOfExperts(
         TypeError
             If an expert or the gate is not an estimator of the right kind.
         """
-        raise_for_params(fit_params, self, "fit")
+        check_metadata(self, "fit", fit_params)
         check_routing(self.assignment, self.capacity_factor, self.acceleration)
         with all_or_nothing(self):
             previous = model_to_go_on_from(self) if self.warm_start else None
@@ -249,10 +256,16 @@ class BaseMixtureOfExperts(
             )
             self._set_targets(targets)
             self._weight_unit_ = training.unit
+            training = replace(
+                training,
+                of_splitter=params_of_splitter(self, fit_params, X, training.kept),
+            )
             random_state = check_random_state(self.random_state)
             told = []
             if previous is None and self._chooses_n_experts:
-                own = check_method_params(X, fit_params, training.kept)
+                own = check_method_params(
+                    X, params_of_experts(self, fit_params), training.kept
+                )
                 named_experts, told = self._choose_n_experts(
                     training,
                     random_state,
@@ -269,20 +282,21 @@ class BaseMixtureOfExperts(
             rows = LocalRows(training.block, jobs)
             named_experts = targets.over_range(named_experts, rows)
             expert_splits, gate_splits = self._splits(gate, training, random_state)
+            expert_params = self._expert_params(
+                named_experts, fit_params, X, training.kept
+            )
             pool = ExpertPool(
                 named_experts,
                 rows,
                 targets.output_of,
-                fitter=self._fitter(named_experts, fit_params),
+                fitter=self._fitter(named_experts, expert_params),
                 random_state=random_state,
                 splits=expert_splits,
                 specialize=composition.specializes,
-                fit_params=self._expert_params(
-                    named_experts, fit_params, X, training.kept
-                ),
+                fit_params=expert_params,
             )
             learners = self._learners(pool, gate, targets, gate_splits, random_state)
-            reached = Reached.begun(self, training.block)
+            reached = Reached.begun(self, training)
             begin = None
             if previous is not None:
                 begin = begin_warm(self, previous, learners, training.block, reached)
@@ -341,10 +355,10 @@ class BaseMixtureOfExperts(
         if targets.classes is not None:
             self.classes_ = targets.classes
 
-    def _fitter(self, named_experts, fit_params):
+    def _fitter(self, named_experts, expert_params):
         """How an expert is fitted; ``fitter(estimator, random_state)``."""
         anew = len(named_experts) == 1 or not self._composition().specializes
-        if anew or fit_params:
+        if anew or any(expert_params.values()):
             # Further arguments, such as rows for early stopping, are about whole fits.
             return WeightedFit
         return partial(fitter_of, max_iter=self.max_iter)
@@ -845,8 +859,9 @@ class BaseMixtureOfExperts(
     def get_metadata_routing(self):
         """Get the metadata routing of this object.
 
-        `sample_weight` is used by the mixture itself, which gives each expert weights
-        of its own; all else is routed to the experts.
+        `sample_weight` and `start` are used by the mixture itself, which gives each
+        expert weights of its own; `groups` are routed to a splitter that is given as
+        `cv`, and all else to the experts.
 
         Returns
         -------
@@ -862,6 +877,11 @@ class BaseMixtureOfExperts(
                 .add(caller="fit", callee="fit")
                 .add(caller="partial_fit", callee="partial_fit"),
             )
+        cv = getattr(self, "cv", None)
+        if is_splitter(cv):
+            # No expert can have this name, which is that of a parameter.
+            mapping = MethodMapping().add(caller="fit", callee="split")
+            router.add(cv=cv, method_mapping=mapping)
         return router
 
     def __sklearn_tags__(self):

@@ -1,6 +1,6 @@
 """What a fit of a mixture is given, and what it leaves in the mixture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class TrainingSet:
     kept : ndarray of shape (n_samples,), int
         Numbers of the rows among those that were given.
     n_given : int
+    of_splitter : dict, default={}
+        What a splitter given as `cv` is given with these rows, such as groups.
     """
 
     block: Block
@@ -41,6 +43,7 @@ class TrainingSet:
     unit: float
     kept: np.ndarray
     n_given: int
+    of_splitter: dict = field(default_factory=dict)
 
     def folds(self, cv, random_state, *, classification):
         """Folds that hold each row out once; see `out_of_fold_splits`."""
@@ -53,6 +56,7 @@ class TrainingSet:
             self.n_given,
             random_state,
             classification=classification,
+            **self.of_splitter,
         )
 
 

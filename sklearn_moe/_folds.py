@@ -4,33 +4,59 @@ import warnings
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 # As many as in scikit-learn's own stacking.
 DEFAULT_FOLDS = 5
 
 
-def shuffled_splits(cv, X, y, random_state, *, classification):
-    """Return a list of splits; a number means shuffled folds, stratified by class."""
+def shuffled_splits(cv, X, y, random_state, *, classification, groups=None):
+    """Return a list of splits, which divide no group where there are any.
+
+    A number means shuffled folds, stratified by class. An iterable is taken as it is.
+    """
     if isinstance(cv, Integral):
         splitter = StratifiedKFold if classification else KFold
+        if groups is not None:
+            splitter = StratifiedGroupKFold if classification else GroupKFold
         cv = splitter(cv, shuffle=True, random_state=check_random_state(random_state))
-    return list(check_cv(cv, y, classifier=classification).split(X, y))
+    elif groups is not None and hasattr(cv, "split") and not asks_for_groups(cv):
+        raise ValueError(
+            f"cv={cv!r} would divide the groups, for which it does not ask. Set 'cv' "
+            "to a number of folds, or to a splitter that does, such as GroupKFold(5)."
+        )
+    return list(check_cv(cv, y, classifier=classification).split(X, y, groups))
 
 
-def out_of_fold_splits(cv, X, y, kept, n_given, random_state, *, classification):
+def asks_for_groups(cv):
+    """Whether a splitter divides rows by groups."""
+    request = get_routing_for_object(cv).split.requests.get("groups", False)
+    return request not in (None, False)
+
+
+def out_of_fold_splits(
+    cv, X, y, kept, n_given, random_state, *, classification, **of_splitter
+):
     """Return splits that hold each row out exactly once.
 
     An integer means shuffled folds, since tables are often sorted, stratified by class;
     "auto" means five folds, or as many as there are rows. X and y are the rows that
     take part, those of positive weight: `kept` are their indices among the `n_given`
-    rows that were given, to which the indices of an iterable refer.
+    rows that were given, to which the indices of an iterable refer. What a splitter
+    needs besides them, such as groups, is for the rows that take part as well.
     """
     if cv == "auto" or isinstance(cv, Integral):
         splits = _shuffled_folds(cv, y, random_state, classification)
     elif hasattr(cv, "split"):
-        splits = list(cv.split(X, y))
+        splits = list(cv.split(X, y, **of_splitter))
     else:
         splits = _given_folds(cv, kept, n_given)
     held_out = np.concatenate([np.empty(0, np.intp), *(test for _, test in splits)])
@@ -57,7 +83,10 @@ def _given_folds(cv, kept, n_given):
         except IndexError as error:
             raise ValueError(
                 "The iterable given as 'cv' must yield pairs of row indices below the "
-                f"number of rows given, {n_given}: {error}."
+                f"number of rows given, {n_given}: {error}. Where the mixture is "
+                "cross-validated these are the rows of a fold: set 'cv' to a splitter, "
+                "and to a group splitter, such as GroupKFold(5), where rows belong "
+                "together."
             ) from error
         train, test = train[train >= 0], test[test >= 0]
         if len(test):

@@ -191,7 +191,12 @@ def try_numbers(
         if len(block.y) >= FEW_ROWS:
             splits = splits[:1]
     if classification:
-        splits = [_with_all_classes(block.y, *split) for split in splits]
+        splits = [
+            _with_all_classes(
+                block.y, *split, moves="groups" not in training.of_splitter
+            )
+            for split in splits
+        ]
     held_out = np.concatenate([test for _, test in splits])
     alone = len(splits) == 1
     params = mixture.get_params(deep=False) | {
@@ -205,7 +210,7 @@ def try_numbers(
         for train, test in splits:
             own = {"n_experts": number}
             if given_folds is not None:
-                own["cv"] = _inner(given_folds, train, len(block.y))
+                own["cv"] = _inner(given_folds, train, training, mixture.cv)
             trial = type(mixture)(**params | own)
             calls.append((trial, fit, block, train, test, fit_params, arguments))
         results = run_parallel(1 if alone else mixture.n_jobs, _fit_trial, calls)
@@ -230,18 +235,28 @@ def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
         return mixture.score_samples(safe_indexing(block.X, test), block.y[test])
 
 
-def _with_all_classes(y, train, test):
-    """A split in which rows of a class that is not to be trained on are trained on."""
+def _with_all_classes(y, train, test, *, moves):
+    """A split in which rows of a class that is not to be trained on are trained on.
+
+    Where groups of rows are not to be divided, nothing `moves`: they are left out.
+    """
     lacking = ~np.isin(y[test], y[train])
-    return np.concatenate([train, test[lacking]]), test[~lacking]
+    if moves:
+        train = np.concatenate([train, test[lacking]])
+    return train, test[~lacking]
 
 
-def _inner(folds, train, n_rows):
+def _inner(folds, train, training, splitter):
     """Those of some folds that are left within the training rows of one of them."""
+    block = training.block
     if len(folds) == 2:
         # The other has no training rows of its own.
-        return 2
-    position = np.full(n_rows, -1)
+        if not training.of_splitter:
+            return 2
+        X, y = safe_indexing(block.X, train), block.y[train]
+        own = check_method_params(block.X, training.of_splitter, train)
+        return list(splitter.split(X, y, **own))
+    position = np.full(len(block.y), -1)
     position[train] = np.arange(len(train))
     within = [[position[rows] for rows in fold] for fold in folds]
     within = [[rows[rows >= 0] for rows in fold] for fold in within]

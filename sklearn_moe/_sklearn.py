@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing
-from sklearn.utils._metadata_requests import _raise_for_params as raise_for_params
 from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._metadata_requests import (
     _RoutingNotSupportedMixin as RoutingNotSupportedMixin,
@@ -58,7 +57,6 @@ __all__ = [
     "metadata_request",
     "num_samples",
     "own_params",
-    "raise_for_params",
     "routing_enabled",
     "safe_indexing",
     "validate_parameter_constraints",

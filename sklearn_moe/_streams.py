@@ -18,9 +18,10 @@ from sklearn_moe._fitting import (
     warnings_of,
 )
 from sklearn_moe._given_start import given_start
+from sklearn_moe._metadata import check_metadata
 from sklearn_moe._parallel import scatter
 from sklearn_moe._rows import LocalRows
-from sklearn_moe._sklearn import check_method_params, raise_for_params
+from sklearn_moe._sklearn import check_method_params
 from sklearn_moe.em import (
     Learners,
     RowsSeen,
@@ -79,7 +80,7 @@ def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
     -------
     warnings : iterable of (message, category)
     """
-    raise_for_params(fit_params, mixture, "partial_fit")
+    check_metadata(mixture, "partial_fit", fit_params)
     check_routing(mixture.assignment, mixture.capacity_factor, mixture.acceleration)
     begins = not hasattr(mixture, "experts_")
     if not begins:

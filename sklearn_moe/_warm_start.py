@@ -55,12 +55,13 @@ class Reached:
     model: Any = None
 
     @classmethod
-    def begun(cls, mixture, block):
-        """What a mixture begins to fit to a block of rows."""
+    def begun(cls, mixture, training):
+        """What a mixture begins to fit to the rows of a training set."""
         params = mixture.get_params()
         for name in NOT_OF_THE_MODEL:
             params.pop(name, None)
-        rows = (block.X, block.y, block.sample_weight)
+        block = training.block
+        rows = (block.X, block.y, block.sample_weight, training.of_splitter)
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
 
     def at(self, iteration):

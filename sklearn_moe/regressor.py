@@ -118,7 +118,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         How experts are judged in the E-step. None: on the rows that they were fitted
         to, which flatters experts that interpolate them. Else by cross-validation,
         each row by experts that have not seen it; the final experts are fitted to all
-        rows. An integer is a number of shuffled folds. "auto" means 5 for a list of
+        rows. An integer is a number of shuffled folds. A splitter that divides rows by
+        groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
         classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
         boosting, nearest neighbours, and what ends in them), where there are 20 rows

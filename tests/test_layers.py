@@ -26,6 +26,7 @@ LAYERS = [
         "_criteria",
         "_fitting",
         "_given_start",
+        "_metadata",
         "_number_of_experts",
         "_prediction",
     },

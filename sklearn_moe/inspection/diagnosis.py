@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
+from sklearn_moe._metadata import check_groups, groups_routed
 from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe.em import is_learnt
 from sklearn_moe.inspection._validation import check_data
@@ -96,6 +97,7 @@ def diagnose(
     sample_weight=None,
     *,
     cv=5,
+    groups=None,
     scoring=None,
     random_state=0,
     n_jobs=None,
@@ -117,6 +119,9 @@ def diagnose(
         Weights of the rows. None means equal weights.
     cv : int, cross-validation generator or iterable, default=5
         Folds. An integer is a number of shuffled folds, stratified by class.
+    groups : array-like of shape (n_samples,), default=None
+        Groups of rows, which no fold divides: those of `cv`, and those of the mixture
+        where its own `cv` is a splitter that asks for groups.
     scoring : str or callable, default=None
         Score that is compared. None means `score`, which is R2 or accuracy.
     random_state : int, RandomState instance or None, default=0
@@ -170,11 +175,16 @@ def diagnose(
     """
     X, weights = check_data(mixture, X, y, sample_weight, "diagnose")
     classification = is_classifier(mixture)
-    splits = shuffled_splits(cv, X, y, random_state, classification=classification)
+    groups = check_groups(groups, num_samples(X))
+    splits = shuffled_splits(
+        cv, X, y, random_state, classification=classification, groups=groups
+    )
     given_weights = None if sample_weight is None else weights
     rivals = _unfitted(mixture)
     scores = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_score)(rival, X, y, given_weights, train, test, scoring)
+        delayed(_fit_and_score)(
+            rival, X, y, given_weights, groups, train, test, scoring
+        )
         for _, rival in rivals
         for train, test in splits
     )
@@ -223,12 +233,15 @@ def _unfitted(mixture):
     return rivals
 
 
-def _fit_and_score(rival, X, y, weights, train, test, scoring):
+def _fit_and_score(rival, X, y, weights, groups, train, test, scoring):
     """Fit the mixture, or an expert alone, to the training rows; score the others."""
     if isinstance(rival, WeightedFit):
         counts = np.ones(num_samples(X)) if weights is None else weights
         unit = counts[train].mean()
-        fitted = rival.fit(X, np.asarray(y), counts, rows=train, unit=unit)
+        with groups_routed(rival.estimator, groups) as own:
+            fitted = rival.fit(
+                X, np.asarray(y), counts, rows=train, unit=unit, fit_params=own
+            )
     else:
         fitted = clone(rival)
         if not (
@@ -237,7 +250,11 @@ def _fit_and_score(rival, X, y, weights, train, test, scoring):
             # An array has one element or row for each row of X.
             fitted.set_params(init=safe_indexing(np.asarray(rival.init), train))
         train_weights = None if weights is None else weights[train]
-        fitted.fit(safe_indexing(X, train), safe_indexing(y, train), train_weights)
+        own_groups = None if groups is None else groups[train]
+        with groups_routed(fitted, own_groups) as own:
+            fitted.fit(
+                safe_indexing(X, train), safe_indexing(y, train), train_weights, **own
+            )
     score = check_scoring(fitted, scoring)
     score_params = {} if weights is None else {"sample_weight": weights[test]}
     return score(fitted, safe_indexing(X, test), safe_indexing(y, test), **score_params)

@@ -12,6 +12,7 @@ from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
 from sklearn_moe._frames import native
 from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._metadata import check_groups, groups_routed
 from sklearn_moe._number_of_experts import Trials, double, most_experts
 from sklearn_moe._parameters import CannotCountError
 from sklearn_moe._sklearn import (
@@ -31,6 +32,7 @@ def select_n_experts(
     n_experts=range(1, 7),
     *,
     cv=5,
+    groups=None,
     one_standard_error=False,
     sample_weight=None,
     n_jobs=None,
@@ -55,6 +57,9 @@ def select_n_experts(
     cv : int, splitter, iterable or None, default=5
         Folds, which are the same for all numbers of experts. An integer is a number of
         shuffled folds, stratified by class. None means no cross-validation.
+    groups : array-like of shape (n_samples,), default=None
+        Groups of rows, which no fold divides: those of `cv`, and those of the mixture
+        where its own `cv` is a splitter that asks for groups.
     one_standard_error : bool, default=False
         Whether to choose the smallest number that is as good as the best to within one
         standard error.
@@ -122,6 +127,7 @@ def select_n_experts(
     X, y = indexable(native(X), y)
     y = np.asarray(y)
     weights, _ = count_rows(sample_weight, X)
+    groups = check_groups(groups, len(y))
     random_state = check_random_state(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     doubles = isinstance(n_experts, str) and n_experts == "auto"
@@ -141,7 +147,7 @@ def select_n_experts(
     def log_densities(numbers):
         candidates = [candidate(number) for number in numbers]
         rows = parallel(
-            delayed(_fit_fold)(each, X, y, weights, *split)
+            delayed(_fit_fold)(each, X, y, weights, groups, *split)
             for each in candidates
             for split in splits
         )
@@ -153,7 +159,9 @@ def select_n_experts(
 
     if cv is not None:
         classification = is_classifier(estimator)
-        splits = shuffled_splits(cv, X, y, random_state, classification=classification)
+        splits = shuffled_splits(
+            cv, X, y, random_state, classification=classification, groups=groups
+        )
         held_out = weights[np.concatenate([test for _, test in splits])]
         if doubles:
             n_rows = min(len(train) for train, _ in splits)
@@ -168,7 +176,8 @@ def select_n_experts(
         for message, category in trials.warnings():
             warnings.warn(message, category, stacklevel=2)
     outcomes = parallel(
-        delayed(_fit_all)(candidate(number), X, y, weights) for number in numbers
+        delayed(_fit_all)(candidate(number), X, y, weights, groups)
+        for number in numbers
     )
     index = pd.Index(numbers, name="n_experts")
     results = pd.DataFrame([row for row, _ in outcomes], index)
@@ -325,6 +334,7 @@ class NumberOfExpertsDisplay:
         n_experts=range(1, 7),
         *,
         cv=5,
+        groups=None,
         one_standard_error=False,
         sample_weight=None,
         n_jobs=None,
@@ -346,6 +356,8 @@ class NumberOfExpertsDisplay:
         n_experts : iterable of int or "auto", default=range(1, 7)
             See :func:`select_n_experts`.
         cv : int, splitter, iterable or None, default=5
+            See :func:`select_n_experts`.
+        groups : array-like of shape (n_samples,), default=None
             See :func:`select_n_experts`.
         one_standard_error : bool, default=False
             See :func:`select_n_experts`.
@@ -373,6 +385,7 @@ class NumberOfExpertsDisplay:
             y,
             n_experts,
             cv=cv,
+            groups=groups,
             one_standard_error=one_standard_error,
             sample_weight=sample_weight,
             n_jobs=n_jobs,
@@ -424,9 +437,11 @@ def _check_choice(estimator, n_experts):
     return "n_experts"
 
 
-def _fit_all(candidate, X, y, weights):
+def _fit_all(candidate, X, y, weights, groups):
     """Fit to all rows; return a row of the results, and why criteria are missing."""
-    mixture, X = inner_mixture(candidate.fit(X, y, weights), X)
+    with groups_routed(candidate.estimator, groups) as own:
+        fitted = candidate.fit(X, y, weights, fit_params=own)
+    mixture, X = inner_mixture(fitted, X)
     row = {"log_likelihood": float(weights @ mixture.score_samples(X, y))}
     try:
         row["n_parameters"] = mixture.n_parameters()
@@ -438,8 +453,9 @@ def _fit_all(candidate, X, y, weights):
     return row, None
 
 
-def _fit_fold(candidate, X, y, weights, train, test):
+def _fit_fold(candidate, X, y, weights, groups, train, test):
     """Return log densities of the test rows after a fit to the training rows."""
-    fitted = candidate.fit(X, y, weights, rows=train)
+    with groups_routed(candidate.estimator, groups) as own:
+        fitted = candidate.fit(X, y, weights, rows=train, fit_params=own)
     mixture, X = inner_mixture(fitted, safe_indexing(X, test))
     return mixture.score_samples(X, y[test])
