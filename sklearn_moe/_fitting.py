@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from sklearn_moe._class_weights import weigh_classes
 from sklearn_moe._estimators import last_step
 from sklearn_moe._fit_warnings import summaries
 from sklearn_moe._folds import out_of_fold_splits
@@ -16,7 +17,7 @@ from sklearn_moe._frames import is_frame
 from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import num_samples, safe_indexing
-from sklearn_moe._weights import count_rows, count_rows_of_batch
+from sklearn_moe._weights import check_weights, count_rows, count_rows_of_batch
 from sklearn_moe.em import Iteration, RowsSeen, starting_points
 
 
@@ -28,7 +29,7 @@ class TrainingSet:
     ----------
     block : Block
     weighted : bool
-        Whether weights were given.
+        Whether rows, or classes, were given weights.
     unit : float
         The weight that counts as one row, see `count_rows`.
     kept : ndarray of shape (n_samples,), int
@@ -123,12 +124,19 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=
     y = targets.check(y)
     learnt = targets.learnt_from(y, named_experts) if learns else targets
     check_consistent_length(X, y)
-    weighted = sample_weight is not None
+    class_weight, balanced = targets.class_weight, targets.class_weight == "balanced"
+    weighted = sample_weight is not None or class_weight is not None
+    if weighted and not balanced:
+        sample_weight = check_weights(sample_weight, X)
+        sample_weight = weigh_classes(class_weight, y, sample_weight, targets.classes)
     if stream is None:
         sample_weight, unit = count_rows(sample_weight, X)
     else:
         unit, _ = stream
         sample_weight = count_rows_of_batch(sample_weight, X, *stream)
+    if balanced:
+        # It divides the rows among the classes, however many they count.
+        sample_weight = weigh_classes(class_weight, y, sample_weight)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
     if learns:
         check_number_of_experts(len(named_experts), len(kept))

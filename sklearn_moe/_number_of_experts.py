@@ -203,6 +203,8 @@ def try_numbers(
         "n_jobs": mixture.n_jobs if alone else None,
         "random_state": seed,
         "verbose": 0,
+        # The weights of the rows are by class already.
+        **dict.fromkeys({"class_weight"} & vars(mixture).keys()),
     }
 
     def log_densities_of(number):

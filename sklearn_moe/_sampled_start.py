@@ -61,6 +61,8 @@ def begin_on_sample(mixture, learners, block, random_state):
         "random_state": random_state.randint(np.iinfo(np.int32).max),
         "verbose": 0,
         "warm_start": False,
+        # The weights of the rows are by class already.
+        **dict.fromkeys({"class_weight"} & vars(mixture).keys()),
     }
     sampled = type(mixture)(**params)
     # The fit to all rows has warnings of its own.

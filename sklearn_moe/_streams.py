@@ -84,8 +84,7 @@ def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
     check_routing(mixture.assignment, mixture.capacity_factor, mixture.acceleration)
     begins = not hasattr(mixture, "experts_")
     if not begins:
-        targets.check_goes_on_from(mixture._targets_)
-        targets = mixture._targets_
+        targets = targets.going_on_from(mixture._targets_)
     targets.check_stream()
     if begins:
         composition = mixture._composition()

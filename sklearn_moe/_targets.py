@@ -53,6 +53,7 @@ class NumberTargets:
 
     estimator_type = "regressor"
     classes = None
+    class_weight = None
 
     # L2 penalty of the default gate where the experts are given; see the user guide.
     given_experts_alpha = 0.3
@@ -108,14 +109,15 @@ class NumberTargets:
         """Raise ValueError where the noise cannot be learnt from batches."""
         noise_model(self.noise).check_stream()
 
-    def check_goes_on_from(self, learnt):
-        """Raise ValueError where the noise is another than a stream began with."""
+    def going_on_from(self, learnt):
+        """Those that a stream has learnt, unless it began with other noise."""
         began, now = (type(noise_model(targets.noise)) for targets in (learnt, self))
         if began is not now:
             raise ValueError(
                 f"The stream began with {began.__name__}; 'noise' is {now.__name__} "
                 "now. Set it back, or begin anew with a clone."
             )
+        return learnt
 
     def check_partitions(self):
         """Raise ValueError where the noise cannot be learnt from partitions."""
@@ -188,9 +190,12 @@ class ClassTargets:
     ----------
     classes : ndarray of shape (n_classes,), default=None
         Sorted labels; learnt.
+    class_weight : dict, "balanced" or None, default=None
+        The parameter of the mixture.
     """
 
     classes: Any = None
+    class_weight: Any = None
 
     estimator_type = "classifier"
     shape = ()
@@ -239,10 +244,18 @@ class ClassTargets:
         return self.classes[encoded_y]
 
     def check_stream(self):
-        """Raise nothing: error rates can be learnt from batches."""
+        """Raise ValueError where weights of classes cannot be learnt from batches."""
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' cannot be learnt from batches, of which each "
+                "has other shares of the classes. Give the weights as a dict, such as "
+                "dict(zip(classes, compute_class_weight('balanced', classes=classes, "
+                "y=y))) of a sample of the targets."
+            )
 
-    def check_goes_on_from(self, learnt):
-        """Raise nothing: classes have no noise."""
+    def going_on_from(self, learnt):
+        """Those that a stream has learnt, with the weights of classes as they are."""
+        return replace(learnt, class_weight=self.class_weight)
 
     def check_partitions(self):
         """Raise nothing: error rates can be learnt from partitions."""

@@ -9,7 +9,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._estimators import distributions
-from sklearn_moe._sklearn import check_partial_fit_first_call, fit_context
+from sklearn_moe._sklearn import (
+    StrOptions,
+    check_partial_fit_first_call,
+    fit_context,
+)
 from sklearn_moe._streams import learn_batch, learns_from_batches
 from sklearn_moe._targets import ClassTargets
 
@@ -90,6 +94,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
         boosting, nearest neighbours, and what ends in them), where there are 20 rows
         for each; and None else.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by which those of the rows are multiplied in `fit`, for
+        experts, gate and `log_likelihood_` alike. "balanced" gives all classes the same
+        weight, and leaves the sum of all weights as it is. Predictions, `score` and
+        criteria know of them only by the fit: they weigh rows by the `sample_weight`
+        that they are given, and no other. `partial_fit` takes a dict only.
     init : {"tree", "kmeans", "random"}, str, callable, array-like or clusterer, \
             default="tree"
         The responsibilities with which EM begins:
@@ -172,7 +182,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Fraction of the weight of all rows that trained no expert, in each iteration of
         the best start.
     log_likelihood_ : float
-        Weighted log-likelihood of the training rows; with `cv`, under experts that have
+        Weighted log-likelihood of the training rows, by `sample_weight` and
+        `class_weight`; with `cv`, under experts that have
         not seen them. After `partial_fit`, of the batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
         Penalised log-likelihood after each iteration of the best start. Where a warm
@@ -219,6 +230,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     0.98
     """
 
+    _parameter_constraints: dict = {
+        **BaseMixtureOfExperts._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
     def __init__(
         self,
         experts=None,
@@ -233,6 +249,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         sharing="auto",
         specialize="auto",
         cv="auto",
+        class_weight=None,
         init="tree",
         n_init=1,
         max_iter=100,
@@ -256,6 +273,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.sharing = sharing
         self.specialize = specialize
         self.cv = cv
+        self.class_weight = class_weight
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -316,7 +334,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 y,
                 sample_weight,
                 partial_fit_params,
-                ClassTargets(self.classes_),
+                ClassTargets(self.classes_, self.class_weight),
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self
@@ -367,4 +385,4 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             return np.log(self.predict_proba(X))
 
     def _targets(self):
-        return ClassTargets()
+        return ClassTargets(class_weight=self.class_weight)

@@ -3,6 +3,7 @@
 from inspect import signature
 
 from sklearn_moe import classifier
+from sklearn_moe._targets import ClassTargets
 from sklearn_moe.dask._base import DaskMixture, lazy_method
 from sklearn_moe.dask._docstrings import on_a_cluster
 
@@ -59,6 +60,10 @@ class MixtureOfExpertsClassifier(DaskMixture, Local):
         self.client = client
         self.random_state = random_state
         self.verbose = verbose
+
+    def _targets(self):
+        # Weights of classes are for rows in memory.
+        return ClassTargets()
 
     predict = lazy_method(Local.predict)
     predict_proba = lazy_method(Local.predict_proba)

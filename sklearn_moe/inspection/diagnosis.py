@@ -10,6 +10,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_moe._class_weights import weigh_classes
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
 from sklearn_moe._metadata import check_groups, groups_routed
@@ -104,8 +105,9 @@ def diagnose(
 ):
     """Diagnose whether a mixture beats one expert, and how well its experts are used.
 
-    The mixture and each of its experts alone are fitted again to the same folds, and
-    their scores are compared. All else is about the fitted mixture on the given rows.
+    The mixture and each of its experts alone are fitted again to the same folds, under
+    the same weights of rows and classes, and their scores are compared. All else is
+    about the fitted mixture on the given rows.
 
     Parameters
     ----------
@@ -180,10 +182,11 @@ def diagnose(
         cv, X, y, random_state, classification=classification, groups=groups
     )
     given_weights = None if sample_weight is None else weights
+    class_weight = mixture._targets_.class_weight
     rivals = _unfitted(mixture)
     scores = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_score)(
-            rival, X, y, given_weights, groups, train, test, scoring
+            rival, X, y, given_weights, class_weight, groups, train, test, scoring
         )
         for _, rival in rivals
         for train, test in splits
@@ -233,15 +236,15 @@ def _unfitted(mixture):
     return rivals
 
 
-def _fit_and_score(rival, X, y, weights, groups, train, test, scoring):
+def _fit_and_score(rival, X, y, weights, class_weight, groups, train, test, scoring):
     """Fit the mixture, or an expert alone, to the training rows; score the others."""
     if isinstance(rival, WeightedFit):
-        counts = np.ones(num_samples(X)) if weights is None else weights
+        labels = np.asarray(y)
+        counts = np.ones(num_samples(X)) if weights is None else weights.copy()
+        counts[train] = weigh_classes(class_weight, labels[train], counts[train])
         unit = counts[train].mean()
         with groups_routed(rival.estimator, groups) as own:
-            fitted = rival.fit(
-                X, np.asarray(y), counts, rows=train, unit=unit, fit_params=own
-            )
+            fitted = rival.fit(X, labels, counts, rows=train, unit=unit, fit_params=own)
     else:
         fitted = clone(rival)
         if not (

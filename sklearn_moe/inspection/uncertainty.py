@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from scipy.stats import norm
 
+from sklearn_moe._class_weights import weigh_classes
 from sklearn_moe.inspection._derivatives import expert_derivatives, gate_derivatives
 from sklearn_moe.inspection._information import observed_information, standard_errors
 from sklearn_moe.inspection._validation import check_data
@@ -144,8 +145,10 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
     X, weights = check_data(mixture, X, y, sample_weight, "summary")
-    y = mixture._targets_.encode(y)
-    responsibilities = mixture.responsibilities(X, mixture._targets_.decode(y))
+    targets = mixture._targets_
+    y = targets.encode(y)
+    weights = weigh_classes(targets.class_weight, targets.decode(y), weights)
+    responsibilities = mixture.responsibilities(X, targets.decode(y))
     responsibilities = responsibilities.astype(np.float64)
     experts = expert_derivatives(mixture, X, y, weights)
     gate = gate_derivatives(mixture, X, weights)

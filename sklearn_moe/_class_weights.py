@@ -1,0 +1,60 @@
+"""Weights of classes, on top of those of the rows."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+
+def weigh_classes(class_weight, y, weights, classes=None):
+    """Multiply the weights of rows by those of their classes.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        See :func:`sklearn.utils.class_weight.compute_class_weight`. "balanced" leaves
+        the sum of the weights as it is.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    weights : ndarray of shape (n_samples,)
+    classes : ndarray, default=None
+        All classes, sorted. None means those in y of rows with a weight.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a weight is no number, or labels do not occur.
+    """
+    if class_weight is None:
+        return weights
+    if isinstance(class_weight, Mapping):
+        _check_weights_of_classes(class_weight)
+    kept = weights > 0
+    labels = y[kept]
+    if classes is None:
+        classes = np.unique(labels)
+    of_classes = compute_class_weight(
+        class_weight,
+        classes=classes,
+        y=labels if class_weight == "balanced" else classes,
+        sample_weight=weights[kept] if class_weight == "balanced" else None,
+    )
+    # What is none of the classes is refused by whoever encodes the labels.
+    codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    weights = weights.copy()
+    weights[kept] *= of_classes[codes]
+    return weights
+
+
+def _check_weights_of_classes(class_weight):
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(
+                "The weights in 'class_weight' must be finite numbers, none below 0; "
+                f"got {weight!r} for the class {label!r}."
+            )
