@@ -29,7 +29,9 @@ from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
 from sklearn_moe._estimators import (
     WeightedFit,
+    check_validation_rows,
     error_note,
+    params_of_rows,
     seeded_clone,
 )
 from sklearn_moe._fit_warnings import collect_fit_warnings
@@ -71,7 +73,6 @@ from sklearn_moe._sklearn import (
     Interval,
     StrOptions,
     VisualBlock,
-    check_method_params,
     fit_context,
     validate_parameter_constraints,
 )
@@ -263,7 +264,7 @@ class BaseMixtureOfExperts(
             random_state = check_random_state(self.random_state)
             told = []
             if previous is None and self._chooses_n_experts:
-                own = check_method_params(
+                own = params_of_rows(
                     X, params_of_experts(self, fit_params), training.kept
                 )
                 named_experts, told = self._choose_n_experts(
@@ -395,17 +396,15 @@ class BaseMixtureOfExperts(
         if not fit_params:
             return {}
         routed = process_routing(self, method, **fit_params)
-        return {
-            name: check_method_params(
-                X,
-                # What is never fitted is not in it.
-                routed.get(
-                    name if isinstance(self.experts, list) else "experts", {}
-                ).get(method, {}),
-                kept,
-            )
-            for name, _ in named_experts
-        }
+        params = {}
+        for name, expert in named_experts:
+            part = name if isinstance(self.experts, list) else "experts"
+            # What is never fitted is not in it.
+            own = routed.get(part, {}).get(method, {})
+            params[name] = params_of_rows(X, own, kept)
+            with error_note(f"expert {name!r}"):
+                check_validation_rows(expert, params[name])
+        return params
 
     def _learners(self, pool, gate, targets, gate_splits, random_state):
         """Experts, likelihood and gate, bound to the training rows."""

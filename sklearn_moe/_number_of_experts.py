@@ -7,6 +7,7 @@ from itertools import count
 import numpy as np
 from sklearn.base import is_classifier
 
+from sklearn_moe._estimators import params_of_rows
 from sklearn_moe._fit_warnings import without_warnings
 from sklearn_moe._parallel import run_parallel
 from sklearn_moe._sklearn import check_method_params, safe_indexing
@@ -224,7 +225,7 @@ def try_numbers(
 
 def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
     """Log density of the test rows, after a fit to the training rows."""
-    own = check_method_params(block.X, fit_params, train)
+    own = params_of_rows(block.X, fit_params, train)
     # The final fit has warnings of its own.
     with without_warnings():
         getattr(mixture, fit)(

@@ -9,7 +9,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_random_state
 
 from sklearn_moe import gates
-from sklearn_moe._estimators import IncrementalFit, OnlineFit, supports_batches
+from sklearn_moe._estimators import (
+    IncrementalFit,
+    OnlineFit,
+    params_of_rows,
+    supports_batches,
+)
 from sklearn_moe._fitting import (
     Begin,
     check_routing,
@@ -21,7 +26,6 @@ from sklearn_moe._given_start import given_start
 from sklearn_moe._metadata import check_metadata
 from sklearn_moe._parallel import scatter
 from sklearn_moe._rows import LocalRows
-from sklearn_moe._sklearn import check_method_params
 from sklearn_moe.em import (
     Learners,
     RowsSeen,
@@ -115,7 +119,7 @@ def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
                 training,
                 random_state,
                 fit="partial_fit",
-                fit_params=check_method_params(X, fit_params, training.kept),
+                fit_params=params_of_rows(X, fit_params, training.kept),
                 **({} if classes is None else {"classes": classes}),
             )
             params = mixture._expert_params(

@@ -37,6 +37,10 @@ from sklearn_moe._estimators.row_selection import (
     systematic_resample,
     with_all_classes,
 )
+from sklearn_moe._estimators.validation_rows import (
+    check_validation_rows,
+    params_of_rows,
+)
 from sklearn_moe._estimators.weight_routing import changes_rows, learns_rows_alone
 from sklearn_moe._estimators.weighted import WarmStartError, WeightedFit
 
@@ -52,6 +56,7 @@ __all__ = [
     "WeightedFit",
     "changes_rows",
     "check_output",
+    "check_validation_rows",
     "copied",
     "copy_if_overwriting",
     "decay_counts",
@@ -66,6 +71,7 @@ __all__ = [
     "learns_rows_alone",
     "leaves_rows_alone",
     "nested_estimators",
+    "params_of_rows",
     "predict_probabilities",
     "rows_of_last_step",
     "seeded_clone",

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 
+from sklearn_moe._estimators.validation_rows import encoded
+
 
 class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier that learns the codes 0, 1, ... of the labels, in sorted order.
@@ -28,6 +30,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
     def fit(self, X, y, **fit_params):
         """Fit the classifier to the codes of the labels."""
         classes, codes = np.unique(y, return_inverse=True)
+        fit_params = encoded(fit_params, classes)
         classifier = clone(self.classifier).fit(X, codes, **fit_params)
         return self.take(classifier, classes)
 

@@ -26,12 +26,13 @@ from sklearn_moe._estimators.row_selection import (
     systematic_resample,
     with_all_classes,
 )
+from sklearn_moe._estimators.validation_rows import check_labels, params_of_rows
 from sklearn_moe._estimators.weight_routing import (
     min_rows_of_class,
     request_weights,
     weights_of_steps,
 )
-from sklearn_moe._sklearn import check_method_params, routing_enabled, safe_indexing
+from sklearn_moe._sklearn import routing_enabled, safe_indexing
 
 INFEASIBLE_NU = (
     "Of any two classes, the rarer one must have a share of nu / 2 at least, by weight."
@@ -115,7 +116,7 @@ class WeightedFit:
                 names = weights_of_steps(self.estimator)
             arguments = dict.fromkeys(names, passed)
         rows = rows[chosen]
-        arguments.update(check_method_params(X, fit_params or {}, rows))
+        arguments.update(params_of_rows(X, fit_params or {}, rows))
         if not np.array_equal(rows, np.arange(n_given)):
             X, y = safe_indexing(X, rows), y[rows]
         elif self.may_overwrite:
@@ -182,6 +183,7 @@ def _fit_classifier(classifier, X, y, arguments):
     Nothing tells beforehand whether it does, but it does so before it learns anything.
     Whatever else is wrong is so with codes as well.
     """
+    check_labels(arguments, np.unique(y))
     try:
         return clone(classifier).fit(X, y, **arguments)
     except Exception as error:
