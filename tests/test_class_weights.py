@@ -13,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from sklearn_moe import MixtureOfExpertsClassifier
+from sklearn_moe import MixtureOfExpertsClassifier, dask
 from sklearn_moe.inspection import diagnose, summary
 
 RNG = np.random.default_rng(0)
@@ -230,6 +230,11 @@ def test_a_stream_refuses_to_balance_batches():
 
 
 # What is refused
+
+
+def test_dask_collections_know_no_weights_of_classes():
+    with pytest.raises(TypeError, match="class_weight"):
+        dask.MixtureOfExpertsClassifier(class_weight="balanced")
 
 
 @pytest.mark.parametrize(

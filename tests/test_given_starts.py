@@ -18,7 +18,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, dask
 from sklearn_moe.inspection import diagnose
 
 RNG = np.random.default_rng(0)
@@ -217,6 +217,15 @@ def test_a_stream_refuses_start_by_name(routing):
         pytest.raises((TypeError, ValueError), match=r"'start'.*'init'"),
     ):
         online.partial_fit(FRAME, Y, start=SITE)
+
+
+@pytest.mark.parametrize("init", ["site", site_of_rows, SITE])
+def test_dask_collections_refuse_what_is_given_for_each_row(init):
+    over_dask = dask.MixtureOfExpertsRegressor(n_experts=2, init=init)
+    with pytest.raises(ValueError, match="The 'init' parameter"):
+        over_dask.fit(X, Y)
+    with pytest.raises(TypeError, match="'start'"):
+        over_dask.set_params(init="tree").fit(X, Y, start=SITE)
 
 
 def test_all_rows_of_a_large_table_begin_as_they_are_told(monkeypatch):
