@@ -2,6 +2,7 @@
 
 from sklearn_moe._estimators import copied, error_note
 from sklearn_moe._frames import is_frame, names_of, values_of_column
+from sklearn_moe._sklearn import num_samples
 from sklearn_moe.em import STARTS, check_start, given_responsibilities, is_learnt
 
 
@@ -36,11 +37,11 @@ def given_start(mixture, start, training, n_experts):
     if isinstance(init, str):
         values = _column(mixture, X)
         with error_note(f"the column {init!r}, which 'init' names"):
-            values = check_start(values, X.shape[0])
+            values = check_start(values, num_samples(X))
             return given_responsibilities(values, n_experts)
     if callable(init):
         with error_note("the function given as 'init'"):
-            values = check_start(init(copied(X)), X.shape[0])
+            values = check_start(init(copied(X)), num_samples(X))
             return given_responsibilities(values, n_experts)
     values = check_start(init, training.n_given)[training.kept]
     return given_responsibilities(values, n_experts)

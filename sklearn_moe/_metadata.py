@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import get_routing_for_object, process_routing
 
 from sklearn_moe._folds import asks_for_groups
-from sklearn_moe._sklearn import check_method_params, routing_enabled
+from sklearn_moe._sklearn import check_method_params, num_samples, routing_enabled
 
 ENABLE = "sklearn.set_config(enable_metadata_routing=True)"
 
@@ -93,7 +93,7 @@ def params_of_splitter(mixture, fit_params, X, kept):
     if fit_params:
         params = dict(process_routing(mixture, "fit", **fit_params)["cv"]["split"])
     if params.get("groups") is not None:
-        params["groups"] = check_groups(params["groups"], X.shape[0])
+        params["groups"] = check_groups(params["groups"], num_samples(X))
     elif asks_for_groups(cv):
         raise ValueError(
             f"cv={cv!r} divides rows by groups, but fit was given none. Call {ENABLE}, "
