@@ -5,6 +5,8 @@ from sklearn_moe._parameters import count_parameters
 from sklearn_moe.classifier import MixtureOfExpertsClassifier
 from sklearn_moe.gates import GaussianGate, SoftmaxGate
 from sklearn_moe.likelihoods import (
+    BetaNoise,
+    BetaRegressor,
     GammaNoise,
     GaussianNoise,
     HeteroscedasticGaussian,
@@ -19,6 +21,8 @@ from sklearn_moe.regressor import MixtureOfExpertsRegressor
 __version__ = "0.1.0"
 
 __all__ = [
+    "BetaNoise",
+    "BetaRegressor",
     "GammaNoise",
     "GaussianGate",
     "GaussianNoise",

@@ -201,7 +201,7 @@ class BaseMixtureOfExperts(
     # -------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, start=None, **fit_params):
+    def fit(self, X, y, sample_weight=None, *, exposure=None, start=None, **fit_params):
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -215,6 +215,12 @@ class BaseMixtureOfExperts(
             Weights of the rows. A weight of 2 equals the row twice, a weight of 0
             equals no row. Of weights that cannot be numbers of rows, as those that sum
             to one, the ratios count; see the user guide. None means equal weights.
+        exposure : array-like of shape (n_samples,), default=None
+            The time, area or number of people over which each target was counted, for
+            a regressor with the noise of counts. Experts are rates, which are fitted to
+            ``y / exposure`` with weights in proportion to it. None means one, unless y
+            are rates whose weights are their exposures: not all whole numbers, but
+            multiplied by `sample_weight` they are.
         start : array-like of shape (n_samples,) or (n_samples, n_experts), default=None
             A label, or responsibilities, for each row, with which EM begins instead of
             with `init`. Experts stand in the order of the labels.
@@ -253,7 +259,12 @@ class BaseMixtureOfExperts(
             gate = composition.checked_gate()
             X = self._check_X(X, y, reset=True)
             training, targets = check_training_set(
-                X, y, sample_weight, composition.targets, named_experts
+                X,
+                y,
+                sample_weight,
+                composition.targets,
+                named_experts,
+                exposure=exposure,
             )
             self._set_targets(targets)
             self._weight_unit_ = training.unit
@@ -274,6 +285,8 @@ class BaseMixtureOfExperts(
                     fit_params=own,
                     given_folds=self._given_folds(training),
                 )
+            if self.experts is None:
+                named_experts = targets.default_experts(named_experts, training.block)
             given = None
             if previous is None:
                 given = given_start(self, start, training, len(named_experts))
@@ -522,7 +535,8 @@ class BaseMixtureOfExperts(
     def _hooks(self, training):
         """Arguments of every callback hook."""
         block = training.block
-        metadata = {"sample_weight": block.sample_weight} if training.weighted else None
+        weighted = training.weighted or block.exposure is not None
+        metadata = {"sample_weight": block.expert_weight} if weighted else None
         return {"estimator": self, "X": block.X, "y": block.y, "metadata": metadata}
 
     def _sharing(self, pool, first=None):
@@ -626,22 +640,24 @@ class BaseMixtureOfExperts(
             names = [f"{name}_{label}" for name in names for label in labels]
         return np.array(names, object)
 
-    def responsibilities(self, X, y):
+    def responsibilities(self, X, y, *, exposure=None):
         """Posterior probability of each expert, given the row and its target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`; needed where `fit` was given it.
 
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_experts)
             Rows sum to one.
         """
-        return self._posterior(X, y)[0]
+        return self._posterior(X, y, exposure)[0]
 
-    def score_samples(self, X, y=None):
+    def score_samples(self, X, y=None, *, exposure=None):
         """Log density of each target under the mixture, log p(y | x).
 
         It is the density of the whole mixture, whatever `combination` says: that
@@ -653,24 +669,30 @@ class BaseMixtureOfExperts(
         y : array-like of shape (n_samples,), default=None
             Targets. None means the predictions of the mixture: the result then says
             how sure it is of each.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`; needed where `fit` was given it.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
         """
-        return self._posterior(X, self._predicted_targets(X) if y is None else y)[1]
+        if y is None:
+            y = self._predicted_targets(X, exposure)
+        return self._posterior(X, y, exposure)[1]
 
-    def _predicted_targets(self, X):
+    def _predicted_targets(self, X, exposure):
         """Predictions that can be targets."""
         return self.predict(X)
 
-    def _posterior(self, X, y):
+    def _posterior(self, X, y, exposure=None):
         X = self._checked_X(X)
         targets, fitted = self._targets_, self._fitted()
+        targets.check_exposure_known(exposure)
+        exposure = targets.check_exposure(exposure, X, self.named_experts_.items())
         encoded_y = targets.encode(y)
         check_consistent_length(X, encoded_y)
         outputs = fitted.outputs(X, targets.decode(encoded_y))
-        return fitted.posterior(X, encoded_y, outputs)
+        return fitted.posterior(X, encoded_y, outputs, exposure)
 
     # Parameters that predictions ask, not fits.
     _of_predictions = ("combination", "top_k")
@@ -746,7 +768,7 @@ class BaseMixtureOfExperts(
         check_is_fitted(self)
         return count_mixture(self._fitted())
 
-    def aic(self, X, y, sample_weight=None):
+    def aic(self, X, y, sample_weight=None, *, exposure=None):
         r"""Akaike's information criterion; less is better.
 
         .. math::
@@ -765,6 +787,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`.
 
         Returns
         -------
@@ -775,10 +799,10 @@ class BaseMixtureOfExperts(
         TypeError
             If it is not known how to count the parameters of a part.
         """
-        loss, _ = self._deviance(X, y, sample_weight)
+        loss, _ = self._deviance(X, y, sample_weight, exposure)
         return loss + 2 * self.n_parameters()
 
-    def bic(self, X, y, sample_weight=None):
+    def bic(self, X, y, sample_weight=None, *, exposure=None):
         r"""Bayesian information criterion; less is better.
 
         .. math::
@@ -795,6 +819,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`.
 
         Returns
         -------
@@ -805,10 +831,10 @@ class BaseMixtureOfExperts(
         TypeError
             If it is not known how to count the parameters of a part.
         """
-        loss, n_rows = self._deviance(X, y, sample_weight)
+        loss, n_rows = self._deviance(X, y, sample_weight, exposure)
         return loss + log(n_rows) * self.n_parameters()
 
-    def icl(self, X, y, sample_weight=None):
+    def icl(self, X, y, sample_weight=None, *, exposure=None):
         r"""Integrated completed likelihood criterion; less is better.
 
         .. math::
@@ -827,6 +853,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`.
 
         Returns
         -------
@@ -843,12 +871,18 @@ class BaseMixtureOfExperts(
            for clustering with the integrated completed likelihood. IEEE Transactions on
            Pattern Analysis and Machine Intelligence 22(7), 719-725.
         """
-        loss, n_rows = self._deviance(X, y, sample_weight, completed=True)
+        loss, n_rows = self._deviance(X, y, sample_weight, exposure, completed=True)
         return loss + log(n_rows) * self.n_parameters()
 
-    def _deviance(self, X, y, sample_weight, completed=False):
+    def _deviance(self, X, y, sample_weight, exposure, completed=False):
         """Minus twice the log-likelihood, and the number of rows."""
-        posterior = self._posterior(X, y)
+        X, targets = self._checked_X(X), self._targets_
+        y = targets.check(y)
+        check_consistent_length(X, y)
+        y, sample_weight, exposure, _ = targets.with_exposure(
+            X, y, sample_weight, exposure, self.named_experts_.items()
+        )
+        posterior = self._posterior(X, y, exposure)
         weights, _ = count_rows(sample_weight, posterior[1])
         return deviance(posterior, weights, completed=completed), weights.sum()
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -62,8 +63,9 @@ class Composition:
         """Whether the experts are of different kinds."""
         if not self.named:
             return False
-        kinds = {type(last_step(unwrap_frozen(e))) for _, e in self.expert_parts()}
-        return len(kinds) > 1
+        experts = [last_step(unwrap_frozen(e)) for _, e in self.expert_parts()]
+        # What learns nothing, such as a constant, differs from no kind.
+        return len({type(e) for e in experts if not _is_constant(e)}) > 1
 
     @property
     def specializes(self):
@@ -290,6 +292,11 @@ def _check_named(experts, taken_names):
         raise ValueError(
             f"The names in 'experts' must not contain __; got {underscored}."
         )
+
+
+def _is_constant(expert):
+    dummy = isinstance(expert, (DummyClassifier, DummyRegressor))
+    return dummy and expert.strategy == "constant"
 
 
 def _is_pair(item):

@@ -1,6 +1,6 @@
 """What a fit of a mixture is given, and what it leaves in the mixture."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,9 @@ def check_no_table(mixture, X, y, *, reset):
     return X
 
 
-def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=None):
+def check_training_set(
+    X, y, sample_weight, targets, named_experts, *, exposure=None, stream=None
+):
     """Validate targets and weights, and drop the rows of weight zero.
 
     Parameters
@@ -108,11 +110,11 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array-like of shape (n_samples,) or None
     targets : NumberTargets or ClassTargets
-    named_experts : list of (str, estimator), default=None
-        What is to be fitted; None means that it is fitted, and `targets` are learnt.
+    named_experts : list of (str, estimator)
+    exposure : array-like of shape (n_samples,), default=None
     stream : tuple of (float, float), default=None
-        The weight that counts as one row, and what the batches before have counted;
-        None means that these are the first.
+        The weight that counts as one row, and what the batches before have counted,
+        from which `targets` are learnt; None means that these are the first.
 
     Returns
     -------
@@ -120,12 +122,18 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=
     targets : NumberTargets or ClassTargets
         As they were learnt.
     """
-    learns = named_experts is not None
+    learns = stream is None
     y = targets.check(y)
-    learnt = targets.learnt_from(y, named_experts) if learns else targets
     check_consistent_length(X, y)
     class_weight, balanced = targets.class_weight, targets.class_weight == "balanced"
     weighted = sample_weight is not None or class_weight is not None
+    y, sample_weight, exposure, exposed = targets.with_exposure(
+        X, y, sample_weight, exposure, named_experts
+    )
+    if exposed:
+        targets = replace(targets, exposed=exposed)
+    targets.check_exposure_known(exposure)
+    learnt = targets.learnt_from(y, named_experts) if learns else targets
     if weighted and not balanced:
         sample_weight = check_weights(sample_weight, X)
         sample_weight = weigh_classes(class_weight, y, sample_weight, targets.classes)
@@ -142,10 +150,13 @@ def check_training_set(X, y, sample_weight, targets, named_experts=None, stream=
         check_number_of_experts(len(named_experts), len(kept))
     if len(kept) < n_given:
         X, y, sample_weight = safe_indexing(X, kept), y[kept], sample_weight[kept]
+        exposure = None if exposure is None else exposure[kept]
         if learns:
             # A class without weight is no class.
             learnt = targets.learnt_from(y, named_experts)
-    block = Block(X, y, learnt.encode(y), sample_weight)
+    block = Block(X, y, learnt.encode(y), sample_weight, exposure)
+    if exposure is not None:
+        block = replace(block, y=block.encoded_rate)
     return TrainingSet(block, weighted, unit, kept, n_given), learnt
 
 

@@ -228,14 +228,10 @@ def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
     own = params_of_rows(block.X, fit_params, train)
     # The final fit has warnings of its own.
     with without_warnings():
-        getattr(mixture, fit)(
-            safe_indexing(block.X, train),
-            block.y[train],
-            sample_weight=block.sample_weight[train],
-            **arguments,
-            **own,
-        )
-        return mixture.score_samples(safe_indexing(block.X, test), block.y[test])
+        getattr(mixture, fit)(**block.take(train).arguments(), **arguments, **own)
+        held_out = block.take(test).arguments()
+        del held_out["sample_weight"]
+        return mixture.score_samples(**held_out)
 
 
 def _with_all_classes(y, train, test, *, moves):

@@ -184,14 +184,17 @@ class FittedMixture:
         if len(rows):
             self.outputs(safe_indexing(X, rows))
 
-    def posterior(self, X, encoded_y, outputs):
+    def posterior(self, X, encoded_y, outputs, exposure=None):
         """Responsibilities (n_samples, n_experts) and log-likelihoods (n_samples,).
 
         The targets are such as the likelihood wants them.
         """
         log_gate = self.log_gate(X)
         outputs = self.held(outputs, np.exp(log_gate))
-        log_prob = self.likelihood.log_prob(encoded_y, outputs, X)
+        likelihood = self.likelihood
+        if exposure is not None:
+            likelihood = likelihood.at(exposure)
+        log_prob = likelihood.log_prob(encoded_y, outputs, X)
         weights = np.ones(len(encoded_y))
         return kernels.responsibilities(log_gate, log_prob, weights)[:2]
 

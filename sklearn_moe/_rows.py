@@ -21,12 +21,36 @@ class Block:
     encoded_y : ndarray of the same shape
         The targets as a likelihood wants them.
     sample_weight : ndarray of shape (n_samples,)
+    exposure : ndarray of shape (n_samples,), default=None
+        Of counts, for which `y` are rates, the counts divided by it.
     """
 
     X: Any
     y: np.ndarray
     encoded_y: np.ndarray
     sample_weight: np.ndarray
+    exposure: Any = None
+
+    @property
+    def expert_weight(self):
+        """Weights of the rows in the fits of experts, shape (n_samples,)."""
+        if self.exposure is None:
+            return self.sample_weight
+        return self.sample_weight * self.exposure
+
+    @property
+    def encoded_rate(self):
+        """What experts are to predict, encoded: the targets, or their rates."""
+        if self.exposure is None:
+            return self.encoded_y
+        return _per_exposure(self.encoded_y, self.exposure)
+
+    def arguments(self):
+        """What a fit to these rows is given, by name."""
+        rows = {"X": self.X, "y": self.y, "sample_weight": self.sample_weight}
+        if self.exposure is not None:
+            rows |= {"y": self.encoded_y, "exposure": self.exposure}
+        return rows
 
     def take(self, rows):
         """Select rows.
@@ -44,7 +68,12 @@ class Block:
             self.y[rows],
             self.encoded_y[rows],
             self.sample_weight[rows],
+            None if self.exposure is None else self.exposure[rows],
         )
+
+
+def _per_exposure(y, exposure):
+    return (y.T / exposure).T
 
 
 @dataclass(frozen=True)
@@ -82,6 +111,11 @@ class TrainingWeights:
         weights : TrainingWeights
         """
         return cls(fractions, block.sample_weight, sharing, working_weights)
+
+    @classmethod
+    def of_experts(cls, block, fractions, sharing=0.0, working_weights=1.0):
+        """The same for the fits of experts, in which rows count by their exposure."""
+        return cls(fractions, block.expert_weight, sharing, working_weights)
 
     def of(self, k, rows=slice(None)):
         """Weights of the rows for one expert, or, one below the other, for several.
@@ -204,11 +238,11 @@ class LocalRows:
 
     def gather(self, function, weights, tasks):
         """Call ``function(block, weights, unit, task, fold)`` for each, in parallel."""
-        block, unit = self.block, self.block.sample_weight.mean()
+        block, unit = self.block, self.block.expert_weight.mean()
 
         def weights_of(k):
             own = weights[k]
-            return block.sample_weight if own is None else own.of(k)
+            return block.expert_weight if own is None else own.of(k)
 
         # What is large is an argument of its own: a cluster that holds it is not sent
         # it, and processes on one machine share it.

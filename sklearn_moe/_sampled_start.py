@@ -11,7 +11,6 @@ import numpy as np
 
 from sklearn_moe._fit_warnings import without_warnings
 from sklearn_moe._fitting import diluted
-from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe._warm_start import begin_at
 
 # From so many rows on EM begins on one in so many, and, where these are many, on one in
@@ -68,11 +67,7 @@ def begin_on_sample(mixture, learners, block, random_state):
     # The fit to all rows has warnings of its own.
     try:
         with without_warnings():
-            sampled.fit(
-                safe_indexing(block.X, rows),
-                block.y[rows],
-                sample_weight=block.sample_weight[rows],
-            )
+            sampled.fit(**block.take(rows).arguments())
             begin, _ = begin_at(sampled._fitted(), learners, block)
     except Exception:
         return None

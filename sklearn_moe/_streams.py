@@ -69,12 +69,12 @@ def learns_from_batches(mixture):
     return True
 
 
-def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
+def learn_batch(mixture, X, y, sample_weight, exposure, fit_params, targets):
     """Fit the first batch, or learn another.
 
     Parameters
     ----------
-    X, y, sample_weight : object
+    X, y, sample_weight, exposure : object
         As given to `partial_fit`.
     fit_params : dict
     targets : NumberTargets or ClassTargets
@@ -102,8 +102,9 @@ def learn_batch(mixture, X, y, sample_weight, fit_params, targets):
         y,
         sample_weight,
         targets,
-        named_experts if begins else None,
-        None if begins else (mixture._weight_unit_, mixture._rows_seen_.n_rows),
+        named_experts,
+        exposure=exposure,
+        stream=None if begins else (mixture._weight_unit_, mixture._rows_seen_.n_rows),
     )
     mixture._set_targets(targets)
     mixture._weight_unit_ = training.unit

@@ -9,6 +9,7 @@ from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_moe._estimators import seeded_clone
+from sklearn_moe._exposure import check_exposure, counts_of_rates
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._statistics import TargetMoments
 from sklearn_moe.experts import (
@@ -46,10 +47,14 @@ class NumberTargets:
         The parameter of the mixture.
     shape : tuple, default=()
         Shape of the target of one row: () or (n_outputs,); learnt.
+    exposed : str or None, default=None
+        The argument of `fit`, "exposure" or "sample_weight", by which the targets were
+        counts of unequal exposure; learnt.
     """
 
     noise: Any = "gaussian"
     shape: tuple = ()
+    exposed: str | None = None
 
     estimator_type = "regressor"
     classes = None
@@ -82,6 +87,48 @@ class NumberTargets:
                     "sklearn.multioutput.MultiOutputRegressor."
                 )
         return replace(self, shape=y.shape[1:])
+
+    def check_exposure(self, exposure, X, named_experts):
+        """Validate exposures, of rows for which there may be such."""
+        if exposure is None:
+            return None
+        if not noise_model(self.noise).takes_exposure:
+            raise ValueError(
+                f"'exposure' is about counts, but noise={self.noise!r} is not: it goes "
+                "with noise='poisson' and 'negative_binomial'. Of amounts that are in "
+                "proportion to an exposure fit the rates, y / exposure."
+            )
+        for name, expert in named_experts:
+            if has_density(expert):
+                raise ValueError(
+                    f"'exposure' does not reach expert {name!r}, which is a mixture "
+                    "itself. Give its experts to this mixture."
+                )
+        return check_exposure(exposure, X)
+
+    def with_exposure(self, X, y, sample_weight, exposure, named_experts):
+        """Validated targets, weights and exposures, and by what these were given.
+
+        Rates whose weights are their exposures become counts.
+        """
+        if exposure is not None:
+            exposure = self.check_exposure(exposure, X, named_experts)
+            return y, sample_weight, exposure, "exposure"
+        if sample_weight is not None and noise_model(self.noise).takes_exposure:
+            given = counts_of_rates(y, sample_weight, X)
+            if given is not None:
+                y, sample_weight, exposure = given
+                exposure = self.check_exposure(exposure, X, named_experts)
+                return y, sample_weight, exposure, "sample_weight"
+        return y, sample_weight, None, None
+
+    def check_exposure_known(self, exposure):
+        """Raise ValueError where counts come without the exposure that they had."""
+        if self.exposed and exposure is None:
+            raise ValueError(
+                "The mixture was fitted to counts of unequal exposure: give that of "
+                "these counts as 'exposure', which may be ones."
+            )
 
     def encode(self, y):
         """Turn targets to floats, which the noise must be able to produce."""
@@ -145,6 +192,19 @@ class NumberTargets:
             noise = GaussianNoise()
         return noise.default_expert()
 
+    def default_experts(self, named_experts, block):
+        """The same that ``experts=None`` stands for, for rows of any unit of exposure.
+
+        A penalty and a tolerance are those of the mean log-likelihood of a row, which
+        has so many times as much as that of a unit of exposure.
+        """
+        if block.exposure is None:
+            return named_experts
+        unit = block.expert_weight.sum() / block.sample_weight.sum()
+        expert = self.default_expert()
+        expert.set_params(alpha=expert.alpha / unit, tol=expert.tol / unit)
+        return [(name, expert) for name, _ in named_experts]
+
     def summarize(self, rows):
         """Moments and range of all targets, which the likelihood must know."""
         return rows.total(_moments_of_block)
@@ -205,6 +265,24 @@ class ClassTargets:
     def column_labels(self):
         """Labels of the columns that an expert predicts, at each level."""
         return [self.classes]
+
+    exposed = None
+
+    def check_exposure(self, exposure, X, named_experts):
+        """Raise ValueError: classes have no exposure."""
+        if exposure is not None:
+            raise ValueError(
+                "'exposure' is about counts; a mixture of classifiers has none. Give "
+                "weights of rows as 'sample_weight'."
+            )
+
+    def with_exposure(self, X, y, sample_weight, exposure, named_experts):
+        """The same without exposure; see `NumberTargets.with_exposure`."""
+        self.check_exposure(exposure, X, named_experts)
+        return y, sample_weight, None, None
+
+    def check_exposure_known(self, exposure):
+        """Raise nothing: classes have no exposure."""
 
     def check(self, y):
         """Validate labels; see `NumberTargets.check`."""
@@ -281,6 +359,10 @@ class ClassTargets:
         """The experts as they are; see `NumberTargets.over_range`."""
         return named_experts
 
+    def default_experts(self, named_experts, block):
+        """The same; see `NumberTargets.default_experts`."""
+        return named_experts
+
     def range_of(self, moments, before=None):
         """No range: classes have none."""
 
@@ -315,8 +397,7 @@ def _with_nested(likelihood, experts):
 
 
 def _moments_of_block(block):
-    y = block.encoded_y
-    moments = TargetMoments.of(y, block.sample_weight)
+    moments = TargetMoments.of(block.encoded_rate, block.expert_weight)
     # A spread whose square underflows is not none.
     varies = (moments.variance == 0) & (moments.least < moments.largest)
     return replace(moments, variance=np.where(varies, 1e-300, moments.variance))

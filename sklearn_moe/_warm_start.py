@@ -61,7 +61,10 @@ class Reached:
         for name in NOT_OF_THE_MODEL:
             params.pop(name, None)
         block = training.block
-        rows = (block.X, block.y, block.sample_weight, training.of_splitter)
+        rows = (
+            *(block.X, block.y, block.sample_weight, block.exposure),
+            training.of_splitter,
+        )
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
 
     def at(self, iteration):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -84,10 +85,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         experts are believed, however far a row lies from those they have learnt from.
     noise : str or noise model, default="gaussian"
         The density of the target around the prediction of an expert: a name, one of
-        "gaussian", "laplace", "student_t", "poisson", "negative_binomial", "gamma" and
-        "lognormal", or an object with parameters, such as ``StudentTNoise(df=3)`` or
-        :class:`HeteroscedasticGaussian`. It settles what targets there may be and what
-        ``experts=None`` means; see the user guide.
+        "gaussian", "laplace", "student_t", "poisson", "negative_binomial", "gamma",
+        "lognormal" and "beta", or an object with parameters, such as
+        ``StudentTNoise(df=3)`` or :class:`HeteroscedasticGaussian`. It settles what
+        targets there may be and what ``experts=None`` means; see the user guide.
     assignment : {"soft", "hard", "expert_choice"}, default="soft"
         Which rows train an expert. "soft": all, weighted with its responsibility;
         "hard": those for which it has the largest responsibility, as in classification
@@ -333,7 +334,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     @available_if(learns_from_batches)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y, sample_weight=None, **partial_fit_params):
+    def partial_fit(
+        self, X, y, sample_weight=None, *, exposure=None, **partial_fit_params
+    ):
         """Learn a batch of a stream by online EM.
 
         The first batch is fitted by EM, in which the experts look at it again and
@@ -350,6 +353,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 0 equals no row. None means equal weights.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`. A stream that began with it needs it in each batch.
         **partial_fit_params : dict
             Further arguments of the experts' `partial_fit`, by metadata routing; only
             where it is enabled.
@@ -366,12 +371,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         with all_or_nothing(self):
             for message, category in learn_batch(
-                self, X, y, sample_weight, partial_fit_params, self._targets()
+                self, X, y, sample_weight, exposure, partial_fit_params, self._targets()
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False, *, exposure=None):
         """Predict the target.
 
         Parameters
@@ -380,6 +385,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return_std : bool, default=False
             Whether to return the standard deviation of the target as well: of the noise
             within the experts, and of the spread between them.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, which are predicted in proportion to it. None means one: the
+            prediction is a rate.
 
         Returns
         -------
@@ -389,10 +397,45 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Only if `return_std`.
         """
         X = self._checked_X(X)
+        exposure = self._checked_exposure(exposure, X)
         mean = self._fitted().pool(X)
-        return (mean, self.predict_distribution(X).std()) if return_std else mean
+        if exposure is not None:
+            mean = (mean.T * exposure).T
+        if not return_std:
+            return mean
+        return mean, self.predict_distribution(X, exposure=exposure).std()
 
-    def predict_distribution(self, X):
+    def _checked_exposure(self, exposure, X):
+        named_experts = self.named_experts_.items()
+        return self._targets_.check_exposure(exposure, X, named_experts)
+
+    def score(self, X, y, sample_weight=None, *, exposure=None):
+        """Coefficient of determination of the predictions, R2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, which are compared with what is predicted for it; needed where
+            `fit` was given it.
+
+        Returns
+        -------
+        score : float
+            That of :func:`~sklearn.metrics.r2_score`.
+        """
+        check_is_fitted(self)
+        if self._targets_.exposed == "exposure":
+            self._targets_.check_exposure_known(exposure)
+        return r2_score(
+            y, self.predict(X, exposure=exposure), sample_weight=sample_weight
+        )
+
+    def predict_distribution(self, X, *, exposure=None):
         """Distribution of the target of each row.
 
         With ``combination="argmax"`` or `top_k` it is that of the experts that answer
@@ -402,16 +445,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts. None means one.
 
         Returns
         -------
         distribution : MixtureDistribution
         """
         X, fitted = self._checked_X(X), self._fitted()
+        exposure = self._checked_exposure(exposure, X)
         # Weights of a gate in single precision are off by 1e-7.
         weights = distributions(fitted.distribution_weights(X).astype(np.float64))
         outputs = fitted.held(fitted.outputs(X), weights)
-        components = Components.of(self.noise_, outputs, X)
+        noise = self.noise_ if exposure is None else self.noise_.at(exposure)
+        components = Components.of(noise, outputs, X)
         inner = {
             k: _own_distribution(expert, X)
             for k, expert in enumerate(self.experts_)
@@ -419,7 +466,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         }
         return MixtureDistribution.nested(weights, components, inner)
 
-    def predict_quantiles(self, X, quantiles=(0.1, 0.5, 0.9)):
+    def predict_quantiles(self, X, quantiles=(0.1, 0.5, 0.9), *, exposure=None):
         """Quantiles of the target of each row.
 
         Parameters
@@ -428,6 +475,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         quantiles : float or array-like of shape (n_quantiles,), \
                 default=(0.1, 0.5, 0.9)
             Levels between 0 and 1.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts. None means one.
 
         Returns
         -------
@@ -435,9 +484,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 (n_samples, n_outputs, n_quantiles)
             Without the last axis where `quantiles` is one number.
         """
-        return self.predict_distribution(X).ppf(quantiles)
+        return self.predict_distribution(X, exposure=exposure).ppf(quantiles)
 
-    def predict_interval(self, X, coverage=0.9):
+    def predict_interval(self, X, coverage=0.9, *, exposure=None):
         """Central prediction interval of the target of each row.
 
         Parameters
@@ -446,15 +495,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         coverage : float, default=0.9
             Probability of the interval, between 0 and 1. What is left is divided
             equally between the two sides.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts. None means one.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
             Lower and upper end.
         """
-        return self.predict_distribution(X).interval(coverage)
+        return self.predict_distribution(X, exposure=exposure).interval(coverage)
 
-    def sample(self, X, n_samples=1, random_state=None):
+    def sample(self, X, n_samples=1, random_state=None, *, exposure=None):
         """Draw targets from the distribution of each row.
 
         Parameters
@@ -463,12 +514,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         n_samples : int, default=1
             Number of draws for each row.
         random_state : int, RandomState instance or None, default=None
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts. None means one.
 
         Returns
         -------
         draws : ndarray of shape (n_rows, n_samples) or (n_rows, n_samples, n_outputs)
         """
-        draws = self.predict_distribution(X).sample(n_samples, random_state)
+        distribution = self.predict_distribution(X, exposure=exposure)
+        draws = distribution.sample(n_samples, random_state)
         return np.moveaxis(draws, 0, 1)
 
     @property
@@ -485,8 +539,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             return noise_model(given)
         return super()._default_of(name, given)
 
-    def _predicted_targets(self, X):
-        y = self.predict(X)
+    def _predicted_targets(self, X, exposure):
+        y = self.predict(X, exposure=exposure)
         return np.round(y) if self.noise_.discrete else y
 
     def _calibrate(self, training, learners, random_state, run):

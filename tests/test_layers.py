@@ -33,7 +33,7 @@ LAYERS = [
     {"_targets"},
     {"_extrapolation", "_pooling", "em"},
     {"_distribution", "experts", "gates", "likelihoods"},
-    {"_folds", "_rows"},
+    {"_exposure", "_folds", "_rows"},
     {"_contracts"},
     {"_parameters"},
     {"_class_weights", "_estimators", "_statistics", "_weights"},

@@ -31,6 +31,7 @@ from sklearn_moe.likelihoods import (
 
 LEARN_FROM_A_MEAN = [
     GaussianNoise(),
+    GaussianNoise(common_scale=True),
     LaplaceNoise(),
     GammaNoise(),
     LogNormalNoise(),

@@ -8,11 +8,18 @@ import pytest
 from scipy import optimize, stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor
+from sklearn.linear_model import (
+    LinearRegression,
+    PoissonRegressor,
+    QuantileRegressor,
+    SGDRegressor,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
@@ -29,6 +36,7 @@ from sklearn_moe import (
     StudentTNoise,
 )
 from sklearn_moe._statistics import Moments
+from sklearn_moe.inspection import summary
 from sklearn_moe.likelihoods import NOISES, Noise, Target, noise_model
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR
 
@@ -213,6 +221,8 @@ def test_degrees_of_freedom_that_are_not_positive_are_refused():
 @pytest.mark.parametrize("name", NOISES)
 def test_every_name_fits_a_mixture_with_the_experts_that_suit_it(name):
     X, y, _, _ = problem(100)
+    if name == "beta":
+        y = y / (y.max() + 1)
     mixture = MixtureOfExpertsRegressor(
         n_experts=2, noise=name, tol=1e-3, random_state=0
     ).fit(X, y)
@@ -532,3 +542,105 @@ def test_the_patent_data_reach_the_likelihood_of_flexmix(
         random_state=3,
     ).fit(patent[["lgRD", "RDS"]], patent["Patents"])
     np.testing.assert_allclose(mixture.log_likelihood_, log_likelihood, rtol=2e-5)
+
+
+# One scale for all
+# -----------------
+
+
+def common(**params):
+    return MixtureOfExpertsRegressor(
+        **{
+            "n_experts": 2,
+            "noise": GaussianNoise(common_scale=True),
+            "random_state": 0,
+        }
+        | params
+    )
+
+
+@pytest.fixture(scope="module")
+def npreg():
+    data = pd.read_csv(DATA / "NPreg.csv")
+    expert = make_pipeline(
+        PolynomialFeatures(2, include_bias=False), LinearRegression()
+    )
+    mixture = common(
+        experts=expert,
+        gate=DummyClassifier(),
+        cv=None,
+        sharing=0,
+        init="random",
+        n_init=5,
+        tol=1e-10,
+        max_iter=1000,
+    )
+    return mixture.fit(data[["x"]], data["yn"])
+
+
+def test_a_common_scale_is_that_of_the_maximum_by_mixtools(npreg):
+    assert npreg.log_likelihood_ == pytest.approx(-642.532141432, abs=1e-5)
+    np.testing.assert_allclose(npreg.noise_.scale_, 3.44779549403, rtol=1e-4)
+    # That of flexmix, which divides by n - p.
+    assert npreg.log_likelihood_ > -642.535405816
+
+
+def test_a_common_scale_is_one_parameter(npreg):
+    # Two parabolas, one probability and one scale, as in flexmix.
+    assert npreg.n_parameters() == 3 + 3 + 1 + 1
+
+
+def test_a_common_scale_is_the_mean_of_all_squares():
+    X, y, _, _ = problem(200)
+    mixture = common(sharing=0).fit(X, y)
+    weights = mixture.responsibilities(X, y)
+    squares = (y[:, np.newaxis] - mixture.transform(X)) ** 2
+    variance = np.average(squares, weights=weights)
+    np.testing.assert_allclose(mixture.noise_.scale_, np.sqrt(variance), rtol=1e-2)
+    assert np.ptp(mixture.noise_.scale_) == 0
+
+
+def test_each_output_has_a_common_scale_of_its_own():
+    X, y, _, _ = problem(200)
+    mixture = common().fit(X, np.column_stack([y, 10 * y]))
+    first, second = mixture.noise_.scale_
+    np.testing.assert_array_equal(first, second)
+    assert first[1] == pytest.approx(10 * first[0])
+
+
+def test_a_stream_has_a_common_scale():
+    X, y, _, _ = problem(400)
+    expert = SGDRegressor(eta0=0.01, learning_rate="constant", random_state=0)
+    mixture = common(experts=expert)
+    for rows in np.split(np.arange(400), 4):
+        mixture.partial_fit(X[rows], y[rows])
+        assert np.ptp(mixture.noise_.scale_) == 0
+
+
+def test_the_objective_never_decreases_with_a_common_scale():
+    X, y, _, _ = problem(200)
+    mixture = common(
+        experts=LinearRegression(), gate=SoftmaxGate(alpha=0.01), sharing=0, tol=1e-8
+    ).fit(X, y)
+    path = mixture.objective_path_
+    assert np.diff(path).min() > -1e-8 * abs(path[-1])
+
+
+def test_a_calibrated_common_scale_is_common():
+    X, y, _, _ = problem(200)
+    mixture = common(calibrate=True).fit(X, y)
+    assert np.ptp(mixture.noise_.scale_) == 0
+
+
+def test_a_common_scale_is_set_as_a_parameter():
+    mixture = MixtureOfExpertsRegressor(n_experts=2).set_params(
+        noise__common_scale=True
+    )
+    X, y, _, _ = problem(100)
+    assert np.ptp(mixture.fit(X, y).noise_.scale_) == 0
+
+
+def test_a_summary_of_a_common_scale_is_refused(npreg):
+    data = pd.read_csv(DATA / "NPreg.csv")
+    with pytest.raises(TypeError, match=r"scale for each expert.*common_scale=True"):
+        summary(npreg, data[["x"]], data["yn"])

@@ -603,7 +603,7 @@ def test_a_frozen_expert_has_no_uncertainty():
 def test_other_noise_is_refused():
     X, y, _ = problem("gaussian", 1)
     mixture = MixtureOfExpertsRegressor(n_experts=1, noise="student_t").fit(X, y)
-    with pytest.raises(TypeError, match=r"gaussian and Poisson noise.*StudentTNoise"):
+    with pytest.raises(TypeError, match=r"Poisson noise, and gaussian .*StudentTNoise"):
         summary(mixture, X, y)
 
 

@@ -65,7 +65,7 @@ def lazy_method(method):
         targets = {} if given.get("y") is None else {"y": given["y"]}
         check_collections(X, **targets)
         for name in given.keys() - {"self", "X", "y"}:
-            if given[name]:
+            if given[name] is not None and given[name] is not False:
                 raise TypeError(
                     f"{name}={given[name]!r} is for rows in memory; X is a Dask "
                     "collection. Map to_local() over the partitions."

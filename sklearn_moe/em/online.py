@@ -154,7 +154,7 @@ def online_step(
     routed = router.route(rows, posterior)
     working_weights = working_weights_of(rows, stream.likelihood, outputs)
     experts = learners.experts.train(
-        rows.map(TrainingWeights.of_block, routed.weights, sharing, working_weights),
+        rows.map(TrainingWeights.of_experts, routed.weights, sharing, working_weights),
         stream.active,
         stream.experts,
     )

@@ -96,7 +96,8 @@ class LearntSharing:
             Sum over the active experts.
         """
         log_prob = self._rows.total(_log_prob_of_all, self._outputs, likelihood)
-        return float(np.sum((log_prob - posterior.log_prob)[active]))
+        held = active & np.isfinite(posterior.log_prob)
+        return float(np.sum(log_prob[held] - posterior.log_prob[held]))
 
     def learn(self, sharing, divergence, posterior, active):
         """What is shared in the next M-step.

@@ -133,9 +133,9 @@ def initial_responsibilities(
     if isinstance(init, str):
         rule = STARTS[init](
             _with_short_indices(gate.sample_features)[drawn],
-            sample.encoded_y[drawn],
+            sample.encoded_rate[drawn],
             n_experts,
-            sample.sample_weight[drawn],
+            sample.expert_weight[drawn],
             random_state,
             n_classes,
         )
@@ -159,7 +159,7 @@ def _apply(rule, rows, gate):
 
 
 def _apply_to_block(block, features, rule):
-    return rule(_with_short_indices(features), block.encoded_y)
+    return rule(_with_short_indices(features), block.encoded_rate)
 
 
 def _with_short_indices(features):

@@ -243,7 +243,7 @@ class EMStep:
         routed = self.router.route(rows, posterior)
         experts, outputs = learners.experts.fit(
             rows.map(
-                TrainingWeights.of_block,
+                TrainingWeights.of_experts,
                 routed.weights,
                 sharing,
                 before.working_weights,
@@ -377,7 +377,9 @@ def objective_of(posterior, penalty, active, sharing, total_weight):
     objective = posterior.log_likelihood - total_weight * penalty
     if sharing:
         strength = sharing_strength(sharing, len(active))
-        objective += strength * posterior.log_prob[active].sum()
+        log_prob = posterior.log_prob[active]
+        # One that takes some target for impossible, a point mass, holds no other back.
+        objective += strength * log_prob[np.isfinite(log_prob)].sum()
     return objective
 
 
@@ -408,7 +410,7 @@ def fit_likelihood(rows, likelihood, outputs, weights):
 
 def log_prob_of_block(block, outputs, fitted):
     """Log density of the targets of a block (n_samples, n_experts)."""
-    return fitted.log_prob(block.encoded_y, outputs, block.X)
+    return _of_rows(fitted, block).log_prob(block.encoded_y, outputs, block.X)
 
 
 def working_weights_of(rows, fitted, outputs):
@@ -419,7 +421,11 @@ def working_weights_of(rows, fitted, outputs):
 
 
 def _working_weights_of_block(block, outputs, fitted):
-    return fitted.working_weights(block.encoded_y, outputs)
+    return _of_rows(fitted, block).working_weights(block.encoded_y, outputs)
+
+
+def _of_rows(fitted, block):
+    return fitted if block.exposure is None else fitted.at(block.exposure)
 
 
 @in_one_blas_thread

@@ -38,11 +38,11 @@ def find_interpolating(pool, fitted, likelihood, random_state):
     interpolates = np.zeros(len(fitted), dtype=bool)
     if pool.splits is not None or len(fitted) == 1:
         return interpolates
-    block = pool.rows.block
+    block, target = pool.rows.block, pool.rows.block.encoded_rate
 
     def error(k, estimator, rows, weights):
         return likelihood.normalised_error(
-            block.encoded_y[rows], pool.predict(k, estimator, rows), weights[rows]
+            target[rows], pool.predict(k, estimator, rows), weights[rows]
         )
 
     everything = np.arange(len(block.sample_weight))
@@ -52,7 +52,7 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         if pool.frozen[k]:
             continue
         own = expert.weights
-        given = block.sample_weight if own is None else own.of(k)
+        given = block.expert_weight if own is None else own.of(k)
         # An expert that is resampled has not seen all rows that have weight.
         weights = pool.learnt_weights(k, given)
         if _n_effective(weights) < ENOUGH_ROWS:

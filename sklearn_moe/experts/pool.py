@@ -470,14 +470,14 @@ class ExpertPool:
     def refit(self, k, expert, weights, rows):
         """Fit one expert anew to some of the rows, which lie in one block."""
         block = self._prepared.rows(k).block
-        unit = block.sample_weight.mean()
+        unit = block.expert_weight.mean()
         task = self._task(k, at_once(self._fitters[k], expert), self._prepared)
         return fit_expert(block, weights, unit, task, (rows, None))[0]
 
     def learnt_weights(self, k, weights):
         """Weights of the rows, in one block, as the fit of an expert knows them."""
         block = self.rows.block
-        unit = block.sample_weight.mean()
+        unit = block.expert_weight.mean()
         return self._fitters[k].learnt_weights(block.y, weights, unit)
 
     def predict(self, k, estimator, rows):

@@ -140,18 +140,19 @@ def expert_derivatives(mixture, X, y, weights):
         )
     # The settings are what a log density depends on besides the linear predictors.
     settings = [None] * len(mixture.experts_)
+    noise = None if is_classifier(mixture) else mixture.noise_
     if is_classifier(mixture):
         differentiate, supported = _logistic_expert, "LogisticRegression"
         settings = [mixture.classes_] * len(mixture.experts_)
-    elif isinstance(mixture.noise_, GaussianNoise):
+    elif isinstance(noise, GaussianNoise) and not noise.common_scale:
         differentiate, supported = _gaussian_expert, "such as LinearRegression"
-        settings = mixture.noise_.scale_
-    elif isinstance(mixture.noise_, PoissonNoise):
+        settings = noise.scale_
+    elif isinstance(noise, PoissonNoise):
         differentiate, supported = _poisson_expert, "PoissonRegressor"
     else:
         raise TypeError(
-            "summary supports gaussian and Poisson noise; the noise of this mixture is "
-            f"{mixture.noise_!r}."
+            "summary supports Poisson noise, and gaussian noise of a scale for each "
+            f"expert; the noise of this mixture is {noise!r}."
         )
     experts = []
     for (name, expert), setting in zip(mixture.named_experts_.items(), settings):

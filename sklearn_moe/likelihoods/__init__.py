@@ -5,6 +5,7 @@ classification the probability of a class, see `Categorical`. How EM uses them i
 `sklearn_moe._contracts`: a `Likelihood` is learnt, a `FittedLikelihood` scores rows.
 """
 
+from sklearn_moe.likelihoods.beta import BetaNoise, BetaRegressor
 from sklearn_moe.likelihoods.categorical import Categorical, CategoricalLikelihood
 from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
 from sklearn_moe.likelihoods.gaussian import GaussianNoise, HeteroscedasticGaussian
@@ -18,6 +19,8 @@ from sklearn_moe.likelihoods.positive import GammaNoise, LogNormalNoise
 
 __all__ = [
     "NOISES",
+    "BetaNoise",
+    "BetaRegressor",
     "Categorical",
     "CategoricalLikelihood",
     "GammaNoise",

@@ -1,5 +1,7 @@
 """Noise models of counts."""
 
+from copy import copy
+
 import numpy as np
 from scipy import stats
 from scipy.optimize import minimize_scalar
@@ -18,12 +20,51 @@ MOST_COUNT = 1e12
 
 
 class CountNoise(PositiveNoise):
-    """Base of the noise models of counts around a positive mean."""
+    """Base of the noise models of counts around a positive mean.
+
+    An expert that has said zero in all its rows, such as a constant of zero, is a point
+    mass at zero, which makes the mixture zero-inflated: its floor is zero. Not so where
+    all experts have said so, since some count may be another.
+    """
 
     targets = f"counts, whole numbers from 0 to {MOST_COUNT:.0e}"
+    remedy = (
+        "Give counts, with their 'exposure' where that differs, or rates with their "
+        "exposure as sample_weight; else choose another 'noise'."
+    )
+    takes_exposure = True
+
+    # Of the rows that it is asked about; None means one.
+    _exposure = None
+
+    def at(self, exposure):
+        """The same noise for rows of these exposures.
+
+        Parameters
+        ----------
+        exposure : ndarray of shape (n_samples,) or None
+
+        Returns
+        -------
+        noise : CountNoise
+            Its counts have the mean exposure times location.
+        """
+        noise = copy(self)
+        noise._exposure = exposure
+        return noise
+
+    def _mean(self, location):
+        mean = self._positive(location)
+        if self._exposure is None:
+            return mean
+        return mean * self._exposure.reshape(-1, *[1] * (mean.ndim - 1))
 
     def possible(self, y):
         return (y >= 0) & (y <= MOST_COUNT) & (y == np.round(y))
+
+    def _fit_floors(self, target, zero):
+        self._fit_floor(target, len(zero))
+        self.floor_[zero & ~zero.all(axis=0)] = 0
 
     def default_expert(self):
         return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
@@ -39,7 +80,9 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
     Attributes
     ----------
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean: a prediction below it counts as this.
+        Smallest mean: a prediction below it counts as this. It is zero for an expert
+        that always says zero, such as ``DummyRegressor(strategy="constant",
+        constant=0)``: that is a point mass at zero, as of zero-inflated counts.
 
     See Also
     --------
@@ -60,18 +103,19 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
     distribution = stats.poisson
 
     def errors(self, target, location):
-        # The mean is all that there is to a Poisson distribution.
-        return np.zeros_like(location)
+        # The mean is all that there is to a Poisson distribution; but an expert that is
+        # always zero is a point mass.
+        return (location != 0).astype(location.dtype)
 
     def learn(self, target, mean):
-        self._fit_floor(target, len(mean))
+        self._fit_floors(target, mean == 0)
         return self
 
     def mean_error(self):
-        return np.zeros_like(self.floor_)
+        return (self.floor_ > 0).astype(np.float64)
 
     def parameters(self, location, X):
-        return {"mu": self._positive(location)}
+        return {"mu": self._mean(location)}
 
 
 class NegativeBinomialNoise(CountNoise):
@@ -91,7 +135,9 @@ class NegativeBinomialNoise(CountNoise):
     size_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         :math:`\theta`, by maximum likelihood.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean: a prediction below it counts as this.
+        Smallest mean: a prediction below it counts as this. It is zero for an expert
+        that always says zero, as with :class:`PoissonNoise`, of which no :math:`\theta`
+        is learnt.
 
     See Also
     --------
@@ -119,8 +165,9 @@ class NegativeBinomialNoise(CountNoise):
     distribution = stats.nbinom
 
     def fit(self, target, location, weights):
-        self._fit_floor(target, location.shape[1])
-        mean = self._positive(location)
+        idle = (weights == 0).reshape(*weights.shape, *[1] * (location.ndim - 2))
+        self._fit_floors(target, ((location == 0) | idle).all(axis=0))
+        mean = self.at(target.exposure)._mean(location)
         self.size_ = np.empty(mean.shape[1:])
         y = target.y.reshape(len(mean), 1, -1)
         for index in np.ndindex(self.size_.shape):
@@ -129,16 +176,20 @@ class NegativeBinomialNoise(CountNoise):
                 mean[:, *index].astype(np.float64),
                 weights[:, index[0]],
             )
+        self.size_[self.floor_ == 0] = MOST_SIZE
         return self
 
+    def n_parameters(self):
+        return np.count_nonzero(self.floor_)
+
     def working_weights(self, y, location):
-        factor = self.size_ / (self.size_ + self._positive(location))
+        factor = self.size_ / (self.size_ + self._mean(location))
         return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
 
     def parameters(self, location, X):
         return {
             "n": self.size_,
-            "p": self.size_ / (self.size_ + self._positive(location)),
+            "p": self.size_ / (self.size_ + self._mean(location)),
         }
 
 

@@ -19,6 +19,12 @@ HARVEY = np.euler_gamma + np.log(2)
 class GaussianNoise(MeanErrorNoise):
     """Gaussian noise around the prediction of each expert.
 
+    Parameters
+    ----------
+    common_scale : bool, default=False
+        Whether all experts have the same standard deviation, for each output. A mixture
+        of few rows is steadier so: no expert can shrink to some rows that it meets.
+
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
@@ -43,6 +49,9 @@ class GaussianNoise(MeanErrorNoise):
 
     distribution = stats.norm
 
+    def __init__(self, common_scale=False):
+        self.common_scale = common_scale
+
     def errors(self, target, location):
         return np.square(target.y[:, np.newaxis] - location)
 
@@ -56,6 +65,12 @@ class GaussianNoise(MeanErrorNoise):
 
     def mean_error(self):
         return self.scale_**2
+
+    def mean_of(self, sums, default):
+        return super().mean_of(sums.pooled() if self.common_scale else sums, default)
+
+    def n_parameters(self):
+        return self.scale_[:1].size if self.common_scale else super().n_parameters()
 
     def parameters(self, location, X):
         return {"loc": location, "scale": self.scale_}

@@ -36,6 +36,15 @@ class ErrorSums(Sums):
         weight = _of_each(weight, mean)
         return cls(mean * weight, weight)
 
+    def pooled(self):
+        """The same sums for each expert: those of all."""
+        errors = self.errors.sum(axis=0, keepdims=True)
+        weight = self.weight.sum(axis=0, keepdims=True)
+        return ErrorSums(
+            np.broadcast_to(errors, self.errors.shape),
+            np.broadcast_to(weight, self.weight.shape),
+        )
+
     def mean(self, default):
         """Mean error of each expert and output; the default for one without rows."""
         mean = np.broadcast_to(default, self.errors.shape).astype(np.float64)
@@ -150,9 +159,24 @@ class MeanErrorNoise(Noise):
         """
         return 1.0
 
+    def mean_of(self, sums, default):
+        """Mean error of each expert, from its sums.
+
+        Parameters
+        ----------
+        sums : ErrorSums
+        default : float or ndarray
+            The error of an expert without rows.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_experts, ...)
+        """
+        return sums.mean(default)
+
     def fit(self, target, location, weights):
         sums = self._summarize(target, location, weights)
-        return self.learn(target, sums.mean(self.default_error(target)))
+        return self.learn(target, self.mean_of(sums, self.default_error(target)))
 
     def _summarize(self, target, location, weights):
         # One expert at a time: the errors of all would be the largest array around.
@@ -169,7 +193,7 @@ class MeanErrorNoise(Noise):
         # An expert without rows stays as it is.
         fitted = self.fitted_parameters()
         default = self.mean_error() if fitted else self.default_error(target)
-        return self.learn(target, statistic.mean(default))
+        return self.learn(target, self.mean_of(statistic, default))
 
     def _recall(self, weight):
         return ErrorSums.known_by(self.mean_error(), weight)

@@ -1,5 +1,6 @@
 """The noise models by the names that stand for them with their defaults."""
 
+from sklearn_moe.likelihoods.beta import BetaNoise
 from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
 from sklearn_moe.likelihoods.gaussian import GaussianNoise
 from sklearn_moe.likelihoods.heavy_tails import LaplaceNoise, StudentTNoise
@@ -14,6 +15,7 @@ NOISES = {
     "negative_binomial": NegativeBinomialNoise,
     "gamma": GammaNoise,
     "lognormal": LogNormalNoise,
+    "beta": BetaNoise,
 }
 
 

@@ -25,6 +25,8 @@ class Target:
         Weighted mean and standard deviation of all targets, of which `y` may be some.
     floor : ndarray of shape () or (n_outputs,)
         Smallest scale of noise.
+    exposure : ndarray of shape (n_samples,) or None
+        Of counts, whose mean is the location times it; the moments are those of rates.
 
     See Also
     --------
@@ -36,6 +38,7 @@ class Target:
     mean: np.ndarray
     spread: np.ndarray
     floor: np.ndarray
+    exposure: Any = None
 
     @classmethod
     def of(cls, moments, X=None, y=None):
@@ -111,8 +114,12 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
     # The distribution of scipy.stats.
     distribution: Any
 
-    # What the model is about, for messages.
+    # What the model is about, and what to do with other targets, for messages.
     targets = "numbers"
+    remedy = "Choose another 'noise', or transform y."
+
+    # Whether targets may be counts over an exposure: then it has `at`.
+    takes_exposure = False
 
     # Whether it learns from sums over the rows, so that these may lie in many places:
     # then it has `_summarize`, `_solve` and `_recall`, those of `NoiseLikelihood`.
@@ -297,11 +304,13 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
         ValueError
             It names the first such target.
         """
-        impossible = y[~self.possible(y)]
+        impossible = np.argwhere(~self.possible(y))
         if len(impossible):
+            row, *output = impossible[0]
+            where = f"column {output[0]} of y" if output else "y"
             raise ValueError(
-                f"{type(self).__name__} is about {self.targets}, but y has "
-                f"{impossible[0].item()!r}. Choose another 'noise', or transform y."
+                f"{type(self).__name__} is about {self.targets}, but {where} has "
+                f"{y[row, *output].item()!r}. {self.remedy}"
             )
 
 

@@ -41,7 +41,9 @@ class NoiseLikelihood:
         self.target = Target.of(moments)
 
     def summarize(self, block, outputs, weights):
-        target = replace(self.target, X=block.X, y=block.encoded_y)
+        target = replace(
+            self.target, X=block.X, y=block.encoded_y, exposure=block.exposure
+        )
         summarize = self.noise._summarize if self.noise.adds_up else AllRows
         return summarize(target, outputs, np.asarray(weights))
 

@@ -165,7 +165,7 @@ def _ratio(target, location):
 def _at_least(floor, location):
     """Locations, in their precision unless the floor would be zero there."""
     own = floor.astype(location.dtype, copy=False)
-    return np.maximum(location, own if own.all() else floor)
+    return np.maximum(location, own if np.array_equal(own > 0, floor > 0) else floor)
 
 
 def _gamma_shape(deviance):

@@ -7,7 +7,7 @@ from sklearn_moe._inner_mixture import inner_mixture
 from sklearn_moe._weights import count_rows
 
 
-def log_likelihood_scorer(estimator, X, y, sample_weight=None):
+def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
     """Score a mixture by the mean log density of the targets.
 
     This is the logarithmic score; greater is better. Unlike R2 or accuracy it judges
@@ -22,6 +22,8 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
         The targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    exposure : array-like of shape (n_samples,), default=None
+        Of counts; needed where `fit` was given it.
 
     Returns
     -------
@@ -55,10 +57,11 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     """
     mixture, X = inner_mixture(estimator, X)
     weights, _ = count_rows(sample_weight, X)
-    return float(np.average(mixture.score_samples(X, y), weights=weights))
+    log_density = mixture.score_samples(X, y, exposure=exposure)
+    return float(np.average(log_density, weights=weights))
 
 
-def neg_crps_scorer(estimator, X, y, sample_weight=None):
+def neg_crps_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
     """Score a mixture of regressors by its continuous ranked probability score (CRPS).
 
     The CRPS is in the units of the target. For a prediction without uncertainty it is
@@ -73,6 +76,8 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None):
         The targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    exposure : array-like of shape (n_samples,), default=None
+        Of counts; needed where `fit` was given it.
 
     Returns
     -------
@@ -106,7 +111,8 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None):
             f"{type(mixture).__name__}. Use log_likelihood_scorer."
         )
     check_consistent_length(X, y)
-    distribution = mixture.predict_distribution(X)
+    mixture._targets_.check_exposure_known(exposure)
+    distribution = mixture.predict_distribution(X, exposure=exposure)
     crps = distribution.crps(np.asarray(y).reshape(distribution.shape))
     weights, _ = count_rows(sample_weight, X)
     return -float(np.average(crps.T, axis=-1, weights=weights).mean())

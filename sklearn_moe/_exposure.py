@@ -1,0 +1,81 @@
+r"""Counts of unequal exposure: over times, areas or numbers of people that differ.
+
+An expert predicts a rate, the mean count per unit of exposure e, so that the mean of a
+count y is :math:`e \mu(x)`. For a Poisson distribution the log-likelihood in the rate,
+
+.. math::
+    y \log(e \mu) - e \mu = e \left(\tfrac{y}{e} \log \mu - \mu\right) + const,
+
+is that of the observed rate y / e with the weight e. With a logarithmic link the
+exposure is the offset log e.
+"""
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+
+from sklearn_moe._in_memory import check_in_memory
+from sklearn_moe._sklearn import num_samples
+from sklearn_moe._weights import check_weights
+
+# Products of rates and exposures are whole numbers but for this, relatively: the
+# rounding of single precision.
+ROUNDING = 1e-6
+
+
+def check_exposure(exposure, X):
+    """Validate exposures.
+
+    Parameters
+    ----------
+    exposure : array-like of shape (n_samples,)
+    X : array-like or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    exposure : ndarray of shape (n_samples,)
+    """
+    check_in_memory(exposure=exposure)
+    exposure = check_array(
+        exposure, ensure_2d=False, dtype=np.float64, input_name="exposure"
+    )
+    exposure = column_or_1d(exposure)
+    if len(exposure) != num_samples(X):
+        raise ValueError(
+            "'exposure' must have a number for each row of X; got "
+            f"{len(exposure)} for {num_samples(X)} rows."
+        )
+    wrong = np.flatnonzero(exposure <= 0)
+    if len(wrong):
+        raise ValueError(
+            f"'exposure' must be positive; row {wrong[0]} has "
+            f"{exposure[wrong[0]].item()!r}. Leave rows without exposure out."
+        )
+    return exposure
+
+
+def counts_of_rates(y, sample_weight, X):
+    """Counts and exposures, where targets are rates and the weights their exposures.
+
+    It is so where some target is no whole number, but all are whole when they are
+    multiplied by their weights.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,)
+    X : array-like or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    given : tuple of (counts, weights, exposure), or None
+        None where they are not. A weight of zero is no exposure: it is kept, with an
+        exposure of one.
+    """
+    if y.dtype.kind not in "fc" or np.array_equal(y, np.round(y)):
+        return None
+    weights = check_weights(sample_weight, X)
+    counts = (y.T * weights).T
+    whole = np.round(counts)
+    if np.any(np.abs(counts - whole) > ROUNDING * np.maximum(whole, 1)):
+        return None
+    return whole, (weights > 0).astype(np.float64), np.where(weights > 0, weights, 1.0)
