@@ -395,3 +395,14 @@ def test_what_the_user_keeps_on_the_cluster_stays_there(client):
     np.testing.assert_array_equal(X.compute(), ROWS)
     del X, y
     assert no_task_is_left(client)
+
+
+def test_exposures_are_refused_by_name():
+    X, y = collections(y=np.ones(N_ROWS))
+    with pytest.raises(ValueError, match="'exposure' is for rows in memory"):
+        mixture(noise="poisson").fit(X, y, exposure=y)
+
+
+def test_shares_are_refused_by_name():
+    with pytest.raises(ValueError, match="noise='beta' cannot be fitted"):
+        mixture(noise="beta").fit(*collections(y=np.full(N_ROWS, 0.5)))

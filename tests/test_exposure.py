@@ -27,7 +27,7 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.inspection import summary
+from sklearn_moe.inspection import describe, diagnose, summary
 from sklearn_moe.model_selection import log_likelihood_scorer, neg_crps_scorer
 
 DATA = Path(__file__).parent / "data"
@@ -89,6 +89,18 @@ def test_one_poisson_expert_is_that_of_glm_with_an_offset():
         mixture.bic(X, y, exposure=exposure),
     )
     np.testing.assert_allclose(criteria, [382.348290539, 390.983822872], atol=1e-5)
+
+
+def test_its_standard_errors_are_those_of_glm():
+    data = pd.read_csv(DATA / "insurance.csv")
+    X, y, exposure = data[["District", "Group", "Age"]], data.Claims, data.Holders
+    mixture = regressor(n_experts=1).fit(X, y, exposure=exposure)
+    table = summary(mixture, X, y, exposure=exposure)
+    np.testing.assert_allclose(
+        table["std_error"],
+        [0.0847877322774, 0.0179208509589, 0.0208105719014, 0.0185398826171],
+        rtol=1e-5,
+    )
 
 
 def test_one_negative_binomial_expert_is_that_of_glm_nb_with_an_offset(seizures):
@@ -371,10 +383,17 @@ def test_a_mixture_within_is_not_reached():
         outer.fit(X, y, exposure=exposure)
 
 
-def test_a_summary_is_refused():
+@pytest.mark.parametrize("look", [describe, diagnose])
+def test_what_knows_no_exposure_refuses_the_mixture(look, fitted):
+    X, y, _ = claims()
+    with pytest.raises(ValueError, match=rf"{look.__name__} knows no 'exposure'"):
+        look(fitted, X, y)
+
+
+def test_a_summary_without_it_is_refused():
     X, y, exposure = claims()
     mixture = regressor().fit(X, y, exposure=exposure)
-    with pytest.raises(ValueError, match="exposure"):
+    with pytest.raises(ValueError, match="give that of these counts as 'exposure'"):
         summary(mixture, X, y)
 
 

@@ -9,10 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.linear_model import (
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    SGDRegressor,
+)
 from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_moe import (
@@ -22,6 +27,9 @@ from sklearn_moe import (
     PoissonNoise,
     SoftmaxGate,
 )
+from sklearn_moe._rows import Block
+from sklearn_moe._statistics import TargetMoments
+from sklearn_moe.likelihoods import NoiseLikelihood
 from sklearn_moe.model_selection import neg_crps_scorer
 
 DATA = Path(__file__).parent / "data"
@@ -42,6 +50,19 @@ PARAMETERS = {
 }
 each_noise = pytest.mark.parametrize("noise", NOISES)
 NEVER = DummyRegressor(strategy="constant", constant=0)
+
+
+class Never(RegressorMixin, BaseEstimator):
+    """Zero, for batches as well."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.fitted_ = True
+        return self
+
+    partial_fit = fit
+
+    def predict(self, X):
+        return np.zeros(len(X))
 
 
 def zero_inflated(noise="poisson", **params):
@@ -171,6 +192,37 @@ def test_a_warm_start_keeps_it():
     mixture = zero_inflated(warm_start=True, random_state=0).fit(X, y)
     before = mixture.objective_path_.max()
     assert mixture.fit(X, y).objective_path_.max() >= before - 1e-9
+
+
+def test_a_stream_knows_a_point_mass():
+    line = SGDRegressor(learning_rate="constant", eta0=0.01, random_state=0)
+    batches = MixtureOfExpertsRegressor(
+        [("never", Never()), ("some", line)],
+        noise="poisson",
+        specialize=True,
+        random_state=0,
+    )
+    for seed in range(3):
+        X, y = rows(seed=seed)
+        batches.partial_fit(X, y)
+        assert batches.noise_.floor_[0] == 0 < batches.noise_.floor_[1]
+        assert np.isfinite(batches.score_samples(X, y)).all()
+
+
+def test_rows_in_many_places_tell_of_a_point_mass():
+    X, y = rows(20)
+    location = np.column_stack([np.zeros(20), np.ones(20)])
+    moments = TargetMoments.of(y, np.ones(20))
+    likelihood = NoiseLikelihood(PoissonNoise(), moments)
+    whole, halves = Block(X, y, y, np.ones(20)), (slice(10), slice(10, 20))
+    first, second = (
+        likelihood.summarize(whole.take(half), location[half], np.ones((10, 2)))
+        for half in halves
+    )
+    noise = likelihood.solve(first + second)
+    assert noise.floor_[0] == 0 < noise.floor_[1]
+    again = likelihood.solve(likelihood.recall(noise, np.array([5.0, 5.0])) + second)
+    np.testing.assert_array_equal(again.floor_, noise.floor_)
 
 
 # Its density and distribution

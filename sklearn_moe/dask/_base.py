@@ -95,7 +95,7 @@ class DaskMixture:
     }
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, exposure=None):
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -108,6 +108,8 @@ class DaskMixture:
         sample_weight : dask Array or Series of shape (n_samples,), default=None
             Weights of the rows, in the same partitions. A weight of 2 equals the row
             twice, a weight of 0 equals no row. None means equal weights.
+        exposure : None
+            Of counts; only rows in memory have one.
 
         Returns
         -------
@@ -122,6 +124,11 @@ class DaskMixture:
             If something is no Dask collection, or a part no estimator of the right
             kind.
         """
+        if exposure is not None:
+            raise ValueError(
+                "'exposure' is for rows in memory; X is a Dask collection. Take the "
+                f"{type(self).__name__} of sklearn_moe, or counts of equal exposure."
+            )
         composition = self._composition()
         named_experts = composition.checked_experts(self.get_params(deep=False))
         gate = composition.checked_gate()

@@ -132,7 +132,7 @@ class LinearModel:
         return predictors
 
 
-def expert_derivatives(mixture, X, y, weights):
+def expert_derivatives(mixture, X, y, weights, exposure=None):
     """Return the derivatives of the log density of encoded targets for each expert."""
     if y.ndim > 1:
         raise ValueError(
@@ -149,6 +149,8 @@ def expert_derivatives(mixture, X, y, weights):
         settings = noise.scale_
     elif isinstance(noise, PoissonNoise):
         differentiate, supported = _poisson_expert, "PoissonRegressor"
+        exposure = np.ones(len(y)) if exposure is None else np.asarray(exposure)
+        settings = [exposure] * len(mixture.experts_)
     else:
         raise TypeError(
             "summary supports Poisson noise, and gaussian noise of a scale for each "
@@ -195,10 +197,11 @@ def _gaussian_expert(model, name, expert, X, y, scale):
     return Derivatives(predictors, score, curvature)
 
 
-def _poisson_expert(model, name, expert, X, y, _):
+def _poisson_expert(model, name, expert, X, y, exposure):
     mean = np.exp(model.values)
     if not _agree(mean[:, 0], expert.predict(X)):
         return None
+    mean = mean * exposure.reshape(-1, 1)
     predictors = model.predictors([(name, "")], np.average(y, weights=model.weights))
     return Derivatives(predictors, y[:, np.newaxis] - mean, mean[:, :, np.newaxis])
 

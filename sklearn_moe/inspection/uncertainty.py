@@ -13,7 +13,7 @@ from sklearn_moe.inspection._validation import check_data
 COVARIANCES = ("observed", "sandwich", "opg")
 
 
-def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
+def summary(mixture, X, y, sample_weight=None, *, exposure=None, covariance="observed"):
     r"""Return estimates, standard errors and tests for a mixture of linear experts.
 
     The standard errors are those of maximum likelihood, as `refit` of the R package
@@ -36,6 +36,8 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    exposure : array-like of shape (n_samples,), default=None
+        Of counts, as in the fit.
     covariance : {"observed", "sandwich", "opg"}, default="observed"
         Covariance of the estimates. With :math:`s_i` the gradient of
         :math:`\log p(y_i | x_i)` by the parameters, and :math:`I` the negative Hessian
@@ -144,13 +146,15 @@ def summary(mixture, X, y, sample_weight=None, *, covariance="observed"):
         raise ValueError(
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
-    X, weights = check_data(mixture, X, y, sample_weight, "summary")
+    X, weights = check_data(
+        mixture, X, y, sample_weight, "summary", takes_exposure=True
+    )
     targets = mixture._targets_
     y = targets.encode(y)
     weights = weigh_classes(targets.class_weight, targets.decode(y), weights)
-    responsibilities = mixture.responsibilities(X, targets.decode(y))
+    responsibilities = mixture.responsibilities(X, targets.decode(y), exposure=exposure)
     responsibilities = responsibilities.astype(np.float64)
-    experts = expert_derivatives(mixture, X, y, weights)
+    experts = expert_derivatives(mixture, X, y, weights, exposure)
     gate = gate_derivatives(mixture, X, weights)
     predictors = [p for part in [*experts, gate] for p in part.predictors]
     information, products = observed_information(
