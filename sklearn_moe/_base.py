@@ -76,6 +76,7 @@ from sklearn_moe._sklearn import (
     fit_context,
     validate_parameter_constraints,
 )
+from sklearn_moe._subjects import KnownSubjects, check_subjects
 from sklearn_moe._warm_start import Reached, begin_warm, model_to_go_on_from
 from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
@@ -201,7 +202,17 @@ class BaseMixtureOfExperts(
     # -------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, exposure=None, start=None, **fit_params):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        subjects=None,
+        exposure=None,
+        start=None,
+        **fit_params,
+    ):
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -215,6 +226,10 @@ class BaseMixtureOfExperts(
             Weights of the rows. A weight of 2 equals the row twice, a weight of 0
             equals no row. Of weights that cannot be numbers of rows, as those that sum
             to one, the ratios count; see the user guide. None means equal weights.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as repeated measures do to a person: all rows
+            of a subject share one expert, and the gate sees the mean of their features.
+            A subject counts once for the gate. None means that each row is one.
         exposure : array-like of shape (n_samples,), default=None
             The time, area or number of people over which each target was counted, for
             a regressor with the noise of counts. Experts are rates, which are fitted to
@@ -242,7 +257,9 @@ class BaseMixtureOfExperts(
             If an expert or the gate is not an estimator of the right kind.
         """
         check_metadata(self, "fit", fit_params)
-        check_routing(self.assignment, self.capacity_factor, self.acceleration)
+        check_routing(
+            self.assignment, self.capacity_factor, self.acceleration, subjects
+        )
         with all_or_nothing(self):
             previous = model_to_go_on_from(self) if self.warm_start else None
             if previous is not None and start is not None:
@@ -264,6 +281,7 @@ class BaseMixtureOfExperts(
                 sample_weight,
                 composition.targets,
                 named_experts,
+                subjects=subjects,
                 exposure=exposure,
             )
             self._set_targets(targets)
@@ -334,6 +352,11 @@ class BaseMixtureOfExperts(
                 )
             best, order = run.best, run.order
             self._reached_ = reached.at(best)
+            found = best.posterior.responsibilities
+            self._known_subjects_ = None
+            self._remember_subjects(
+                training.block, None if found is None else found[:, order]
+            )
             interpolates = np.zeros(len(order), dtype=bool)
             if best.n_iter:
                 interpolates = find_interpolating(
@@ -532,6 +555,18 @@ class BaseMixtureOfExperts(
         context.call_on_fit_task_end(**hooks, reconstruction_attributes=attributes)
         return run
 
+    def _remember_subjects(self, block, responsibilities=None):
+        """Keep what is known of each subject: what the mixture itself says if None."""
+        if block.subjects is None:
+            return
+        if responsibilities is None:
+            fitted = replace(self._fitted(block.subjects), known=None)
+            outputs = fitted.outputs(block.X, block.y)
+            responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
+        known = KnownSubjects.of(block.subjects, responsibilities)
+        before = getattr(self, "_known_subjects_", None)
+        self._known_subjects_ = known if before is None else before + known
+
     def _hooks(self, training):
         """Arguments of every callback hook."""
         block = training.block
@@ -573,12 +608,16 @@ class BaseMixtureOfExperts(
     # Prediction
     # ----------
 
-    def predict_gate(self, X):
+    def predict_gate(self, X, *, subjects=None):
         """Weights that the gate gives to the experts.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to. A subject that the mixture was fitted to has
+            the weights that its training rows have told, a new one those that the gate
+            gives to the mean of its rows. None means that each row is a new one.
 
         Returns
         -------
@@ -586,14 +625,18 @@ class BaseMixtureOfExperts(
             Rows sum to one.
         """
         X = self._checked_X(X)
-        return np.exp(self._fitted().log_gate(X))
+        return np.exp(self._fitted_to(X, subjects).log_gate(X))
 
-    def apply(self, X):
+    def apply(self, X, *, subjects=None):
         """Index of the expert with the largest gate weight, for each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to. A subject that the mixture was fitted to has
+            the weights that its training rows have told, a new one those that the gate
+            gives to the mean of its rows. None means that each row is a new one.
 
         Returns
         -------
@@ -601,7 +644,7 @@ class BaseMixtureOfExperts(
             Positions in `experts_`.
         """
         X = self._checked_X(X)
-        return self._fitted().most_trusted(X)
+        return self._fitted_to(X, subjects).most_trusted(X)
 
     def transform(self, X):
         """What each expert predicts.
@@ -640,24 +683,34 @@ class BaseMixtureOfExperts(
             names = [f"{name}_{label}" for name in names for label in labels]
         return np.array(names, object)
 
-    def responsibilities(self, X, y, *, exposure=None):
+    def responsibilities(
+        self, X, y, *, subjects=None, exposure=None, sample_weight=None
+    ):
         """Posterior probability of each expert, given the row and its target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to. The posterior of a subject is that given the
+            rows here, known from `fit` or not. None means that each row is one.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`; needed where `fit` was given it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts within its subject, as in `fit`. Rows apart have the
+            same posterior, whatever their weights.
 
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_experts)
             Rows sum to one.
         """
-        return self._posterior(X, y, exposure)[0]
+        return self._posterior(X, y, subjects, exposure, sample_weight)[0]
 
-    def score_samples(self, X, y=None, *, exposure=None):
+    def score_samples(
+        self, X, y=None, *, subjects=None, exposure=None, sample_weight=None
+    ):
         """Log density of each target under the mixture, log p(y | x).
 
         It is the density of the whole mixture, whatever `combination` says: that
@@ -669,24 +722,32 @@ class BaseMixtureOfExperts(
         y : array-like of shape (n_samples,), default=None
             Targets. None means the predictions of the mixture: the result then says
             how sure it is of each.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to. The log density of all targets of a subject
+            together is divided equally among its rows, so that the sum is the
+            log-likelihood. None means that each row is one.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`; needed where `fit` was given it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts within its subject, as in `fit`; the weighted sum is
+            the log-likelihood then.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
         """
         if y is None:
-            y = self._predicted_targets(X, exposure)
-        return self._posterior(X, y, exposure)[1]
+            y = self._predicted_targets(X, subjects, exposure)
+        return self._posterior(X, y, subjects, exposure, sample_weight)[1]
 
-    def _predicted_targets(self, X, exposure):
+    def _predicted_targets(self, X, subjects, exposure):
         """Predictions that can be targets."""
-        return self.predict(X)
+        return self.predict(X, subjects=subjects)
 
-    def _posterior(self, X, y, exposure=None):
+    def _posterior(self, X, y, subjects=None, exposure=None, sample_weight=None):
         X = self._checked_X(X)
-        targets, fitted = self._targets_, self._fitted()
+        targets = self._targets_
+        fitted = replace(self._fitted_to(X, subjects, sample_weight), known=None)
         targets.check_exposure_known(exposure)
         exposure = targets.check_exposure(exposure, X, self.named_experts_.items())
         encoded_y = targets.encode(y)
@@ -697,7 +758,21 @@ class BaseMixtureOfExperts(
     # Parameters that predictions ask, not fits.
     _of_predictions = ("combination", "top_k")
 
-    def _fitted(self):
+    def _fitted_to(self, X, subjects, sample_weight=None):
+        """The mixture, to be asked about rows that may have subjects."""
+        if subjects is None:
+            return self._fitted()
+        if getattr(self, "_known_subjects_", None) is None:
+            raise ValueError(
+                "'subjects' were given, but this mixture was fitted without: each row "
+                "had an expert of its own. Give fit its subjects, too."
+            )
+        subjects = check_subjects(subjects, X)
+        if sample_weight is not None:
+            subjects = subjects.weighted(count_rows(sample_weight, X)[0])
+        return self._fitted(subjects)
+
+    def _fitted(self, subjects=None):
         used = {name: getattr(self, name) for name in self._of_predictions}
         # They may have been set since the fit.
         validate_parameter_constraints(
@@ -712,6 +787,8 @@ class BaseMixtureOfExperts(
             self._active_,
             self._targets_,
             self._target_range_,
+            subjects=subjects,
+            known=getattr(self, "_known_subjects_", None),
             **used,
         )
 
@@ -768,7 +845,7 @@ class BaseMixtureOfExperts(
         check_is_fitted(self)
         return count_mixture(self._fitted())
 
-    def aic(self, X, y, sample_weight=None, *, exposure=None):
+    def aic(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
         r"""Akaike's information criterion; less is better.
 
         .. math::
@@ -787,6 +864,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`.
 
@@ -799,10 +878,10 @@ class BaseMixtureOfExperts(
         TypeError
             If it is not known how to count the parameters of a part.
         """
-        loss, _ = self._deviance(X, y, sample_weight, exposure)
+        loss, _ = self._deviance(X, y, sample_weight, subjects, exposure)
         return loss + 2 * self.n_parameters()
 
-    def bic(self, X, y, sample_weight=None, *, exposure=None):
+    def bic(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
         r"""Bayesian information criterion; less is better.
 
         .. math::
@@ -819,6 +898,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`.
 
@@ -831,10 +912,10 @@ class BaseMixtureOfExperts(
         TypeError
             If it is not known how to count the parameters of a part.
         """
-        loss, n_rows = self._deviance(X, y, sample_weight, exposure)
+        loss, n_rows = self._deviance(X, y, sample_weight, subjects, exposure)
         return loss + log(n_rows) * self.n_parameters()
 
-    def icl(self, X, y, sample_weight=None, *, exposure=None):
+    def icl(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
         r"""Integrated completed likelihood criterion; less is better.
 
         .. math::
@@ -853,6 +934,8 @@ class BaseMixtureOfExperts(
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`.
 
@@ -871,20 +954,35 @@ class BaseMixtureOfExperts(
            for clustering with the integrated completed likelihood. IEEE Transactions on
            Pattern Analysis and Machine Intelligence 22(7), 719-725.
         """
-        loss, n_rows = self._deviance(X, y, sample_weight, exposure, completed=True)
+        loss, n_rows = self._deviance(
+            X, y, sample_weight, subjects, exposure, completed=True
+        )
         return loss + log(n_rows) * self.n_parameters()
 
-    def _deviance(self, X, y, sample_weight, exposure, completed=False):
+    def _deviance(self, X, y, sample_weight, subjects, exposure, completed=False):
         """Minus twice the log-likelihood, and the number of rows."""
+        self._check_subjects_given(subjects)
         X, targets = self._checked_X(X), self._targets_
         y = targets.check(y)
         check_consistent_length(X, y)
         y, sample_weight, exposure, _ = targets.with_exposure(
             X, y, sample_weight, exposure, self.named_experts_.items()
         )
-        posterior = self._posterior(X, y, exposure)
+        posterior = self._posterior(X, y, subjects, exposure, sample_weight)
         weights, _ = count_rows(sample_weight, posterior[1])
-        return deviance(posterior, weights, completed=completed), weights.sum()
+        if subjects is not None:
+            subjects = check_subjects(subjects, X).weighted(weights)
+        loss = deviance(posterior, weights, completed=completed, subjects=subjects)
+        return loss, weights.sum()
+
+    def _check_subjects_given(self, subjects):
+        """Raise ValueError where the likelihood of the fit is asked for without."""
+        known = getattr(self, "_known_subjects_", None)
+        if subjects is None and known is not None:
+            raise ValueError(
+                "The mixture was fitted with 'subjects', and the rows of one have a "
+                "likelihood together. Give the same subjects here."
+            )
 
     # Conventions of scikit-learn
     # ---------------------------

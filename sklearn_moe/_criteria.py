@@ -31,13 +31,16 @@ def count_mixture(fitted):
     return int(total)
 
 
-def deviance(posterior, sample_weight, *, completed=False):
+def deviance(posterior, sample_weight, *, completed=False, subjects=None):
     """Minus twice the log-likelihood of rows whose posterior is known.
 
-    If it is to be completed, each row is explained by the expert of its largest
-    responsibility alone.
+    If it is to be completed, each row, or subject, is explained by the expert of its
+    largest responsibility alone.
     """
     responsibilities, log_likelihood = posterior
     if completed:
-        log_likelihood = log_likelihood + np.log(responsibilities.max(axis=1))
+        certainty = np.log(responsibilities.max(axis=1))
+        if subjects is not None:
+            certainty = subjects.divided(certainty[subjects.first])
+        log_likelihood = log_likelihood + certainty
     return float(-2 * sample_weight @ log_likelihood)

@@ -17,6 +17,7 @@ from sklearn_moe._frames import is_frame
 from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import num_samples, safe_indexing
+from sklearn_moe._subjects import check_subjects
 from sklearn_moe._weights import check_weights, count_rows, count_rows_of_batch
 from sklearn_moe.em import Iteration, RowsSeen, starting_points
 
@@ -57,6 +58,7 @@ class TrainingSet:
             self.n_given,
             random_state,
             classification=classification,
+            subjects=block.subjects,
             **self.of_splitter,
         )
 
@@ -99,7 +101,15 @@ def check_no_table(mixture, X, y, *, reset):
 
 
 def check_training_set(
-    X, y, sample_weight, targets, named_experts, *, exposure=None, stream=None
+    X,
+    y,
+    sample_weight,
+    targets,
+    named_experts,
+    *,
+    subjects=None,
+    exposure=None,
+    stream=None,
 ):
     """Validate targets and weights, and drop the rows of weight zero.
 
@@ -146,22 +156,33 @@ def check_training_set(
         # It divides the rows among the classes, however many they count.
         sample_weight = weigh_classes(class_weight, y, sample_weight)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
+    if subjects is not None:
+        subjects = check_subjects(subjects, X).weighted(sample_weight).take(kept)
     if learns:
-        check_number_of_experts(len(named_experts), len(kept))
+        check_number_of_experts(len(named_experts), len(kept), subjects)
     if len(kept) < n_given:
         X, y, sample_weight = safe_indexing(X, kept), y[kept], sample_weight[kept]
         exposure = None if exposure is None else exposure[kept]
         if learns:
             # A class without weight is no class.
             learnt = targets.learnt_from(y, named_experts)
-    block = Block(X, y, learnt.encode(y), sample_weight, exposure)
+    block = Block(X, y, learnt.encode(y), sample_weight, subjects, exposure)
     if exposure is not None:
         block = replace(block, y=block.encoded_rate)
     return TrainingSet(block, weighted, unit, kept, n_given), learnt
 
 
-def check_number_of_experts(n_experts, n_rows):
-    """Raise ValueError where there are fewer rows of positive weight than experts."""
+def check_number_of_experts(n_experts, n_rows, subjects=None):
+    """Raise ValueError where there are fewer rows of positive weight than experts.
+
+    Or fewer subjects, where rows have some.
+    """
+    if subjects is not None and len(subjects) < n_experts:
+        raise ValueError(
+            f"n_experts={n_experts} is more than the number of 'subjects' with rows of "
+            f"positive weight, {len(subjects)}. Lower n_experts, or take some out of "
+            "the 'experts' list."
+        )
     if n_rows < n_experts:
         raise ValueError(
             f"n_experts={n_experts} is more than the number of rows of positive "
@@ -170,8 +191,15 @@ def check_number_of_experts(n_experts, n_rows):
         )
 
 
-def check_routing(assignment, capacity_factor, acceleration):
+def check_routing(assignment, capacity_factor, acceleration, subjects=None):
     """Raise ValueError where parameters of routing exclude each other."""
+    chooses = assignment == "expert_choice" or capacity_factor is not None
+    if subjects is not None and chooses:
+        raise ValueError(
+            f"assignment={assignment!r} with capacity_factor={capacity_factor!r} "
+            "chooses rows one by one, which would divide 'subjects'. Set "
+            "assignment='soft' or 'hard', and capacity_factor=None."
+        )
     if capacity_factor is not None and assignment == "soft":
         raise ValueError(
             f"capacity_factor={capacity_factor!r} limits the rows of an "

@@ -43,7 +43,16 @@ def asks_for_groups(cv):
 
 
 def out_of_fold_splits(
-    cv, X, y, kept, n_given, random_state, *, classification, **of_splitter
+    cv,
+    X,
+    y,
+    kept,
+    n_given,
+    random_state,
+    *,
+    classification,
+    subjects=None,
+    **of_splitter,
 ):
     """Return splits that hold each row out exactly once.
 
@@ -51,10 +60,11 @@ def out_of_fold_splits(
     "auto" means five folds, or as many as there are rows. X and y are the rows that
     take part, those of positive weight: `kept` are their indices among the `n_given`
     rows that were given, to which the indices of an iterable refer. What a splitter
-    needs besides them, such as groups, is for the rows that take part as well.
+    needs besides them, such as groups, is for the rows that take part as well. Where
+    rows have subjects, no fold divides one.
     """
     if cv == "auto" or isinstance(cv, Integral):
-        splits = _shuffled_folds(cv, y, random_state, classification)
+        splits = _shuffled_folds(cv, y, random_state, classification, subjects)
     elif hasattr(cv, "split"):
         splits = list(cv.split(X, y, **of_splitter))
     else:
@@ -69,6 +79,15 @@ def out_of_fold_splits(
         )
     if not all(len(train) for train, _ in splits):
         raise ValueError(f"{name} leaves a fold without rows to train on.")
+    for train, test in splits if subjects is not None else ():
+        divided = np.intersect1d(subjects.codes[train], subjects.codes[test])
+        if len(divided):
+            raise ValueError(
+                f"{name} divides {len(divided)} of the 'subjects', "
+                f"{subjects.labels[divided[0]]!r} for one: an expert would have seen "
+                "other rows of those that it is judged by. Set cv to a number of "
+                "folds, which keep subjects whole."
+            )
     return splits
 
 
@@ -94,16 +113,39 @@ def _given_folds(cv, kept, n_given):
     return splits
 
 
-def _shuffled_folds(cv, y, random_state, classification):
+def _shuffled_folds(cv, y, random_state, classification, subjects=None):
     seed = random_state.randint(np.iinfo(np.int32).max)
+    if subjects is not None:
+        return _folds_of_subjects(cv, y, seed, classification, subjects)
     largest = np.unique(y, return_counts=True)[1].max() if classification else len(y)
     n_folds = max(2, min(DEFAULT_FOLDS, largest)) if cv == "auto" else cv
     # Folds cannot be stratified if no class has a row for each of them.
     stratified = classification and largest >= n_folds
     splitter = StratifiedKFold if stratified else KFold
+    splitter = splitter(n_folds, shuffle=True, random_state=seed)
+    return _stratified(splitter, y)
+
+
+def _folds_of_subjects(cv, y, seed, classification, subjects):
+    n_folds = max(2, min(DEFAULT_FOLDS, len(subjects))) if cv == "auto" else cv
+    if n_folds > len(subjects):
+        raise ValueError(
+            f"cv={cv!r} needs {n_folds} 'subjects', one for each fold; got "
+            f"{len(subjects)}. Set a smaller number, or cv=None."
+        )
+    # Folds with whole subjects can be stratified roughly, and may be empty then.
+    if classification:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        splits = _stratified(splitter, y, subjects.codes)
+        if all(len(test) for _, test in splits):
+            return splits
+    splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(y, y, subjects.codes))
+
+
+def _stratified(splitter, y, groups=None):
     with warnings.catch_warnings():
         # A class with fewer rows than folds still is in every training set, unless a
         # fold holds all of its rows.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        splits = splitter(n_folds, shuffle=True, random_state=seed).split(y, y)
-        return list(splits)
+        return list(splitter.split(y, y, groups))

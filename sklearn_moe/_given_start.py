@@ -3,7 +3,13 @@
 from sklearn_moe._estimators import copied, error_note
 from sklearn_moe._frames import is_frame, names_of, values_of_column
 from sklearn_moe._sklearn import num_samples
-from sklearn_moe.em import STARTS, check_start, given_responsibilities, is_learnt
+from sklearn_moe.em import (
+    STARTS,
+    check_start,
+    given_responsibilities,
+    is_learnt,
+    whole_subjects,
+)
 
 
 def given_start(mixture, start, training, n_experts):
@@ -20,7 +26,8 @@ def given_start(mixture, start, training, n_experts):
     Returns
     -------
     responsibilities : ndarray of shape (n_kept, n_experts) or None
-        None where the start is learnt from the rows.
+        None where the start is learnt from the rows. The rows of a subject have the
+        mean of what is given for them.
 
     Raises
     ------
@@ -28,12 +35,17 @@ def given_start(mixture, start, training, n_experts):
         If labels or responsibilities do not fit the rows and experts, or there is no
         such column.
     """
+    if start is None and is_learnt(mixture.init):
+        return None
+    found = _of_rows(mixture, start, training, n_experts)
+    return whole_subjects(found, training.block.subjects)
+
+
+def _of_rows(mixture, start, training, n_experts):
     init, X = mixture.init, training.block.X
     if start is not None:
         values = check_start(start, training.n_given, "start")[training.kept]
         return given_responsibilities(values, n_experts, "start")
-    if is_learnt(init):
-        return None
     if isinstance(init, str):
         values = _column(mixture, X)
         with error_note(f"the column {init!r}, which 'init' names"):

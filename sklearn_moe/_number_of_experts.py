@@ -178,8 +178,8 @@ def try_numbers(
     -------
     trials : Trials
     """
-    block = training.block
-    if most_experts(len(block.y)) == 1:
+    block, subjects = training.block, training.block.subjects
+    if _largest(block) == 1:
         return Trials([1], [np.array([np.nan])], np.ones(1))
     random_state = deepcopy(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
@@ -189,16 +189,11 @@ def try_numbers(
         splits = training.folds(
             HELD_OUT_FOLDS, random_state, classification=classification
         )
-        if len(block.y) >= FEW_ROWS:
+        if (len(block.y) if subjects is None else len(subjects)) >= FEW_ROWS:
             splits = splits[:1]
     if classification:
-        splits = [
-            _with_all_classes(
-                block.y, *split, moves="groups" not in training.of_splitter
-            )
-            for split in splits
-        ]
-    held_out = np.concatenate([test for _, test in splits])
+        moves = "groups" not in training.of_splitter
+        splits = [_with_all_classes(block, *split, moves=moves) for split in splits]
     alone = len(splits) == 1
     params = mixture.get_params(deep=False) | {
         "n_jobs": mixture.n_jobs if alone else None,
@@ -219,27 +214,51 @@ def try_numbers(
         results = run_parallel(1 if alone else mixture.n_jobs, _fit_trial, calls)
         return np.concatenate(results)
 
-    largest = most_experts(min(len(train) for train, _ in splits))
-    return double(log_densities_of, block.sample_weight[held_out], largest)
+    largest = min(_largest(block.take(train)) for train, _ in splits)
+    weights = [_weights_of_trial(block.take(test)) for _, test in splits]
+    return double(log_densities_of, np.concatenate(weights), largest)
+
+
+def _largest(block):
+    """The largest number of experts that the rows of a block are enough for."""
+    largest = most_experts(len(block.y))
+    # Of a subject there is one expert.
+    return largest if block.subjects is None else min(largest, len(block.subjects))
+
+
+def _weights_of_trial(block):
+    """Weights of the rows of a block, or of its subjects, each of which is one."""
+    if block.subjects is None:
+        return block.sample_weight
+    return np.ones(len(block.subjects))
 
 
 def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
     """Log density of the test rows, after a fit to the training rows."""
     own = params_of_rows(block.X, fit_params, train)
+    training, held_out = block.take(train), block.take(test)
     # The final fit has warnings of its own.
     with without_warnings():
-        getattr(mixture, fit)(**block.take(train).arguments(), **arguments, **own)
-        held_out = block.take(test).arguments()
-        del held_out["sample_weight"]
-        return mixture.score_samples(**held_out)
+        getattr(mixture, fit)(**training.arguments(), **arguments, **own)
+        rows = held_out.arguments()
+        if block.subjects is None:
+            del rows["sample_weight"]
+            return mixture.score_samples(**rows)
+        log_density = mixture.score_samples(**rows)
+    return held_out.subjects.sums(log_density, held_out.sample_weight)
 
 
-def _with_all_classes(y, train, test, *, moves):
+def _with_all_classes(block, train, test, *, moves):
     """A split in which rows of a class that is not to be trained on are trained on.
 
-    Where groups of rows are not to be divided, nothing `moves`: they are left out.
+    Subjects stay whole. Where groups of rows are not to be divided, nothing `moves`:
+    they are left out.
     """
+    y, subjects = block.y, block.subjects
     lacking = ~np.isin(y[test], y[train])
+    if subjects is not None:
+        own = subjects.codes[test]
+        lacking = np.isin(own, own[lacking])
     if moves:
         train = np.concatenate([train, test[lacking]])
     return train, test[~lacking]

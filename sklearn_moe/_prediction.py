@@ -40,6 +40,10 @@ class FittedMixture:
     top_k : int or None
     extrapolation : {"agreed", "free"}, default="free"
         See the parameters of the mixture.
+    subjects : Subjects, default=None
+        Those of the rows. None means that each row is a new one.
+    known : KnownSubjects, default=None
+        What is known of subjects from their training rows.
     """
 
     named_experts: dict
@@ -51,15 +55,22 @@ class FittedMixture:
     combination: str
     top_k: int | None
     extrapolation: str = "free"
+    subjects: Any = None
+    known: Any = None
 
     def log_gate(self, X, among=None):
         """Logarithm of the gate's weights, shape (n_samples, n_experts).
 
         They are those of the active experts, or of those `among` which they are to be
-        shared.
+        shared. Those of a subject that is known are what its rows have told of the
+        experts.
         """
-        log_gate = gates.log_weights(self.gate, X, len(self.named_experts))
-        return exclude(log_gate, self.active if among is None else among)
+        among = self.active if among is None else among
+        subjects, n_experts = self.subjects, len(self.named_experts)
+        log_gate = gates.log_weights(self.gate, X, n_experts, subjects)
+        if subjects is not None and self.known is not None:
+            log_gate = self.known.recall(log_gate, subjects, among)
+        return exclude(log_gate, among)
 
     @property
     def answering(self):
@@ -71,7 +82,8 @@ class FittedMixture:
     def most_trusted(self, X, among=None):
         """The expert of the largest weight for each row; see `log_gate`."""
         among = self.active if among is None else among
-        if among.all() and not gates.learns_labels(self.gate):
+        by_logits = self.subjects is None and not gates.learns_labels(self.gate)
+        if among.all() and by_logits:
             # The largest logit says it as well, without a softmax.
             return gates.most_trusted(self.gate, X)
         return kernels.argmax(self.log_gate(X, among))
@@ -147,8 +159,12 @@ class FittedMixture:
         out = beyond(pooled, least.max(axis=0), largest.min(axis=0))
         if out.any():
             rows = np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
-            X = safe_indexing(X, rows)
-            weights = self.pooling_weights(X)
+            whole, X = X, safe_indexing(X, rows)
+            if self.subjects is None:
+                weights = self.pooling_weights(X)
+            else:
+                # The gate sees whole subjects.
+                weights = self.pooling_weights(whole)[rows]
             outputs = self.held(self.outputs(X), weights)
             pooled[rows] = _pooled(weights, self.likelihood.predictive(outputs))
         return pooled
@@ -187,7 +203,8 @@ class FittedMixture:
     def posterior(self, X, encoded_y, outputs, exposure=None):
         """Responsibilities (n_samples, n_experts) and log-likelihoods (n_samples,).
 
-        The targets are such as the likelihood wants them.
+        The targets are such as the likelihood wants them. The log-likelihood of a
+        subject is divided among its rows.
         """
         log_gate = self.log_gate(X)
         outputs = self.held(outputs, np.exp(log_gate))
@@ -195,6 +212,8 @@ class FittedMixture:
         if exposure is not None:
             likelihood = likelihood.at(exposure)
         log_prob = likelihood.log_prob(encoded_y, outputs, X)
+        if self.subjects is not None:
+            return self.subjects.posterior(log_gate, log_prob)[:2]
         weights = np.ones(len(encoded_y))
         return kernels.responsibilities(log_gate, log_prob, weights)[:2]
 

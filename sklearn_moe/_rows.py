@@ -21,6 +21,9 @@ class Block:
     encoded_y : ndarray of the same shape
         The targets as a likelihood wants them.
     sample_weight : ndarray of shape (n_samples,)
+    subjects : Subjects or None
+        Which rows share an expert, with the same weights; None where each may have
+        its own.
     exposure : ndarray of shape (n_samples,), default=None
         Of counts, for which `y` are rates, the counts divided by it.
     """
@@ -29,6 +32,7 @@ class Block:
     y: np.ndarray
     encoded_y: np.ndarray
     sample_weight: np.ndarray
+    subjects: Any = None
     exposure: Any = None
 
     @property
@@ -50,6 +54,8 @@ class Block:
         rows = {"X": self.X, "y": self.y, "sample_weight": self.sample_weight}
         if self.exposure is not None:
             rows |= {"y": self.encoded_y, "exposure": self.exposure}
+        if self.subjects is not None:
+            rows["subjects"] = self.subjects.codes
         return rows
 
     def take(self, rows):
@@ -68,6 +74,7 @@ class Block:
             self.y[rows],
             self.encoded_y[rows],
             self.sample_weight[rows],
+            self.subjects and self.subjects.take(rows),
             None if self.exposure is None else self.exposure[rows],
         )
 

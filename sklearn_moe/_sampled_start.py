@@ -22,9 +22,9 @@ ONE_IN = 10
 def sample_pays(mixture, rows, splits, fit_params):
     """Return whether EM begins on a sample of the rows.
 
-    It does not where something is given for each row (a start, folds, further arguments
-    of `fit`) or chooses rows, nor where the experts are not fitted again in each
-    iteration, or learn rows by heart.
+    It does not where something is given for each row (a start, folds, subjects, further
+    arguments of `fit`) or chooses rows, nor where the experts are not fitted again in
+    each iteration, or learn rows by heart.
     """
     return (
         rows.n_samples >= MANY_ROWS
@@ -32,6 +32,7 @@ def sample_pays(mixture, rows, splits, fit_params):
         and mixture.assignment == "soft"
         and mixture._composition().shares_rows
         and splits is None
+        and rows.block.subjects is None
         and not fit_params
     )
 

@@ -69,7 +69,9 @@ def learns_from_batches(mixture):
     return True
 
 
-def learn_batch(mixture, X, y, sample_weight, exposure, fit_params, targets):
+def learn_batch(
+    mixture, X, y, sample_weight, fit_params, targets, *, subjects=None, exposure=None
+):
     """Fit the first batch, or learn another.
 
     Parameters
@@ -79,13 +81,17 @@ def learn_batch(mixture, X, y, sample_weight, exposure, fit_params, targets):
     fit_params : dict
     targets : NumberTargets or ClassTargets
         What is known of the targets before the first batch.
+    subjects : array-like of shape (n_samples,), default=None
+        As given to `partial_fit`.
 
     Returns
     -------
     warnings : iterable of (message, category)
     """
     check_metadata(mixture, "partial_fit", fit_params)
-    check_routing(mixture.assignment, mixture.capacity_factor, mixture.acceleration)
+    check_routing(
+        mixture.assignment, mixture.capacity_factor, mixture.acceleration, subjects
+    )
     begins = not hasattr(mixture, "experts_")
     if not begins:
         targets = targets.going_on_from(mixture._targets_)
@@ -103,9 +109,12 @@ def learn_batch(mixture, X, y, sample_weight, exposure, fit_params, targets):
         sample_weight,
         targets,
         named_experts,
+        subjects=subjects,
         exposure=exposure,
         stream=None if begins else (mixture._weight_unit_, mixture._rows_seen_.n_rows),
     )
+    if not begins:
+        _check_subjects_go_on(mixture, training.block.subjects)
     mixture._set_targets(targets)
     mixture._weight_unit_ = training.unit
     params = mixture._expert_params(
@@ -164,12 +173,26 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
             else mixture.acceleration,
         )
     mixture._rows_seen_ = _remembered(mixture, rows)
+    mixture._remember_subjects(training.block)
     nothing = np.zeros(len(pool.names), dtype=bool)
     return [
         (message, category)
         for message, category in warnings_of(mixture, run, nothing)
         if category is not ConvergenceWarning
     ]
+
+
+def _check_subjects_go_on(mixture, subjects):
+    """Raise ValueError where subjects are not such as to go on with."""
+    known = getattr(mixture, "_known_subjects_", None)
+    if (known is None) != (subjects is None):
+        began, batch = ("without" if s is None else "with" for s in (known, subjects))
+        raise ValueError(
+            f"The mixture began {began} 'subjects', and this batch is {batch}. Give "
+            "them with all batches, or with none."
+        )
+    if known is not None:
+        known.check_new(subjects)
 
 
 def _remembered(mixture, rows):
@@ -238,7 +261,9 @@ def _go_on(mixture, named_experts, training, params, random_state):
         ),
         rows,
         learners,
-        gates.log_weights(mixture.gate_, training.block.X, len(pool.names)),
+        gates.log_weights(
+            mixture.gate_, training.block.X, len(pool.names), training.block.subjects
+        ),
         kept=kept,
         sharing=sharing,
         router=mixture._router(rows, len(pool.names)),
@@ -255,3 +280,4 @@ def _go_on(mixture, named_experts, training, params, random_state):
     mixture._rows_seen_ = RowsSeen(
         seen.n_rows + weight, stream.weight, moments, stream.gate_memory
     )
+    mixture._remember_subjects(training.block)

@@ -63,6 +63,7 @@ class Reached:
         block = training.block
         rows = (
             *(block.X, block.y, block.sample_weight, block.exposure),
+            block.subjects and block.subjects.codes,
             training.of_splitter,
         )
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
@@ -152,6 +153,8 @@ def begin_at(fitted, learners, block):
         What the mixture says of the rows.
     """
     rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
+    # What it knows of subjects is from rows that it may be about to see again.
+    fitted = replace(fitted, subjects=block.subjects, known=None)
     posterior = e_step(
         rows,
         fitted.log_gate(block.X),

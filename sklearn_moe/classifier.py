@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_moe._atomic import all_or_nothing
@@ -288,7 +289,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     @available_if(learns_from_batches)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y, classes=None, sample_weight=None, **partial_fit_params):
+    def partial_fit(
+        self,
+        X,
+        y,
+        classes=None,
+        sample_weight=None,
+        *,
+        subjects=None,
+        **partial_fit_params,
+    ):
         """Learn a batch of a stream by online EM.
 
         The first batch is fitted by EM, in which the experts look at it again and
@@ -308,6 +318,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             have all of them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 0 equals no row. None means equal weights.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`, for all batches or none. All
+            rows of a subject must be in one batch.
         **partial_fit_params : dict
             Further arguments of the experts' `partial_fit`, by metadata routing; only
             where it is enabled.
@@ -336,30 +349,35 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 None,
                 partial_fit_params,
                 ClassTargets(self.classes_, self.class_weight),
+                subjects=subjects,
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
-    def predict(self, X):
+    def predict(self, X, *, subjects=None):
         """Predict the class.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
         """
-        probabilities = self.predict_proba(X)
+        probabilities = self.predict_proba(X, subjects=subjects)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, subjects=None):
         """Probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
 
         Returns
         -------
@@ -368,14 +386,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         # An expert or a gate that computes in single precision is off by 1e-7.
         X = self._checked_X(X)
-        return distributions(self._fitted().pool(X))
+        return distributions(self._fitted_to(X, subjects).pool(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, *, subjects=None):
         """Logarithm of the probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
 
         Returns
         -------
@@ -383,7 +403,25 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             In the order of `classes_`; -inf for a probability of zero.
         """
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(self.predict_proba(X, subjects=subjects))
+
+    def score(self, X, y, sample_weight=None, *, subjects=None):
+        """Accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
+
+        Returns
+        -------
+        score : float
+        """
+        predicted = self.predict(X, subjects=subjects)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     def _targets(self):
         return ClassTargets(class_weight=self.class_weight)

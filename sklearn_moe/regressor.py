@@ -335,7 +335,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     @available_if(learns_from_batches)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
-        self, X, y, sample_weight=None, *, exposure=None, **partial_fit_params
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        subjects=None,
+        exposure=None,
+        **partial_fit_params,
     ):
         """Learn a batch of a stream by online EM.
 
@@ -353,6 +360,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 0 equals no row. None means equal weights.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`, for all batches or none. All
+            rows of a subject must be in one batch.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, as in `fit`. A stream that began with it needs it in each batch.
         **partial_fit_params : dict
@@ -371,12 +381,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         with all_or_nothing(self):
             for message, category in learn_batch(
-                self, X, y, sample_weight, exposure, partial_fit_params, self._targets()
+                self,
+                X,
+                y,
+                sample_weight,
+                partial_fit_params,
+                self._targets(),
+                subjects=subjects,
+                exposure=exposure,
             ):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
-    def predict(self, X, return_std=False, *, exposure=None):
+    def predict(self, X, return_std=False, *, subjects=None, exposure=None):
         """Predict the target.
 
         Parameters
@@ -385,6 +402,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return_std : bool, default=False
             Whether to return the standard deviation of the target as well: of the noise
             within the experts, and of the spread between them.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts, which are predicted in proportion to it. None means one: the
             prediction is a rate.
@@ -398,44 +417,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         X = self._checked_X(X)
         exposure = self._checked_exposure(exposure, X)
-        mean = self._fitted().pool(X)
+        mean = self._fitted_to(X, subjects).pool(X)
         if exposure is not None:
             mean = (mean.T * exposure).T
         if not return_std:
             return mean
-        return mean, self.predict_distribution(X, exposure=exposure).std()
+        distribution = self.predict_distribution(
+            X, subjects=subjects, exposure=exposure
+        )
+        return mean, distribution.std()
 
     def _checked_exposure(self, exposure, X):
         named_experts = self.named_experts_.items()
         return self._targets_.check_exposure(exposure, X, named_experts)
 
-    def score(self, X, y, sample_weight=None, *, exposure=None):
-        """Coefficient of determination of the predictions, R2.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        exposure : array-like of shape (n_samples,), default=None
-            Of counts, which are compared with what is predicted for it; needed where
-            `fit` was given it.
-
-        Returns
-        -------
-        score : float
-            That of :func:`~sklearn.metrics.r2_score`.
-        """
-        check_is_fitted(self)
-        if self._targets_.exposed == "exposure":
-            self._targets_.check_exposure_known(exposure)
-        return r2_score(
-            y, self.predict(X, exposure=exposure), sample_weight=sample_weight
-        )
-
-    def predict_distribution(self, X, *, exposure=None):
+    def predict_distribution(self, X, *, subjects=None, exposure=None):
         """Distribution of the target of each row.
 
         With ``combination="argmax"`` or `top_k` it is that of the experts that answer
@@ -445,6 +441,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts. None means one.
 
@@ -452,7 +450,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         distribution : MixtureDistribution
         """
-        X, fitted = self._checked_X(X), self._fitted()
+        X = self._checked_X(X)
+        fitted = self._fitted_to(X, subjects)
         exposure = self._checked_exposure(exposure, X)
         # Weights of a gate in single precision are off by 1e-7.
         weights = distributions(fitted.distribution_weights(X).astype(np.float64))
@@ -466,7 +465,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         }
         return MixtureDistribution.nested(weights, components, inner)
 
-    def predict_quantiles(self, X, quantiles=(0.1, 0.5, 0.9), *, exposure=None):
+    def predict_quantiles(
+        self, X, quantiles=(0.1, 0.5, 0.9), *, subjects=None, exposure=None
+    ):
         """Quantiles of the target of each row.
 
         Parameters
@@ -475,6 +476,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         quantiles : float or array-like of shape (n_quantiles,), \
                 default=(0.1, 0.5, 0.9)
             Levels between 0 and 1.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts. None means one.
 
@@ -484,9 +487,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 (n_samples, n_outputs, n_quantiles)
             Without the last axis where `quantiles` is one number.
         """
-        return self.predict_distribution(X, exposure=exposure).ppf(quantiles)
+        distribution = self.predict_distribution(
+            X, subjects=subjects, exposure=exposure
+        )
+        return distribution.ppf(quantiles)
 
-    def predict_interval(self, X, coverage=0.9, *, exposure=None):
+    def predict_interval(self, X, coverage=0.9, *, subjects=None, exposure=None):
         """Central prediction interval of the target of each row.
 
         Parameters
@@ -495,6 +501,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         coverage : float, default=0.9
             Probability of the interval, between 0 and 1. What is left is divided
             equally between the two sides.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts. None means one.
 
@@ -503,9 +511,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
             Lower and upper end.
         """
-        return self.predict_distribution(X, exposure=exposure).interval(coverage)
+        distribution = self.predict_distribution(
+            X, subjects=subjects, exposure=exposure
+        )
+        return distribution.interval(coverage)
 
-    def sample(self, X, n_samples=1, random_state=None, *, exposure=None):
+    def sample(
+        self, X, n_samples=1, random_state=None, *, subjects=None, exposure=None
+    ):
         """Draw targets from the distribution of each row.
 
         Parameters
@@ -514,6 +527,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         n_samples : int, default=1
             Number of draws for each row.
         random_state : int, RandomState instance or None, default=None
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
             Of counts. None means one.
 
@@ -521,9 +536,39 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         draws : ndarray of shape (n_rows, n_samples) or (n_rows, n_samples, n_outputs)
         """
-        distribution = self.predict_distribution(X, exposure=exposure)
+        distribution = self.predict_distribution(
+            X, subjects=subjects, exposure=exposure
+        )
         draws = distribution.sample(n_samples, random_state)
         return np.moveaxis(draws, 0, 1)
+
+    def score(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+        """Coefficient of determination of the predictions, R2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to; see `predict_gate`.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, which are compared with what is predicted for it; needed where
+            `fit` was given it.
+
+        Returns
+        -------
+        score : float
+            That of :func:`~sklearn.metrics.r2_score`; the mean over the outputs where
+            there are several.
+        """
+        check_is_fitted(self)
+        if self._targets_.exposed == "exposure":
+            self._targets_.check_exposure_known(exposure)
+        predicted = self.predict(X, subjects=subjects, exposure=exposure)
+        return r2_score(y, predicted, sample_weight=sample_weight)
 
     @property
     def noise_(self):
@@ -539,8 +584,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             return noise_model(given)
         return super()._default_of(name, given)
 
-    def _predicted_targets(self, X, exposure):
-        y = self.predict(X, exposure=exposure)
+    def _predicted_targets(self, X, subjects, exposure):
+        y = self.predict(X, subjects=subjects, exposure=exposure)
         return np.round(y) if self.noise_.discrete else y
 
     def _calibrate(self, training, learners, random_state, run):
@@ -561,7 +606,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 self._active_,
                 splits,
             )
-        fitted = self._fitted()
+        fitted = self._fitted(block.subjects)
         outputs = fitted.outputs(block.X, block.y)
         self._likelihood_ = calibrate_likelihood(
             pool.rows,

@@ -36,7 +36,7 @@ LAYERS = [
     {"_exposure", "_folds", "_rows"},
     {"_contracts"},
     {"_parameters"},
-    {"_class_weights", "_estimators", "_statistics", "_weights"},
+    {"_class_weights", "_estimators", "_statistics", "_subjects", "_weights"},
     {"kernels"},
     {"_missing_values"},
     {"_atomic", "_callbacks", "_frames", "_parallel", "_sklearn"},

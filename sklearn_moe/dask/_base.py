@@ -65,6 +65,7 @@ def lazy_method(method):
         targets = {} if given.get("y") is None else {"y": given["y"]}
         check_collections(X, **targets)
         for name in given.keys() - {"self", "X", "y"}:
+            # An array has no truth value.
             if given[name] is not None and given[name] is not False:
                 raise TypeError(
                     f"{name}={given[name]!r} is for rows in memory; X is a Dask "
@@ -95,7 +96,7 @@ class DaskMixture:
     }
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, exposure=None):
+    def fit(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -108,6 +109,8 @@ class DaskMixture:
         sample_weight : dask Array or Series of shape (n_samples,), default=None
             Weights of the rows, in the same partitions. A weight of 2 equals the row
             twice, a weight of 0 equals no row. None means equal weights.
+        subjects : None
+            For rows in memory only, since those of a subject have to be in one place.
         exposure : None
             Of counts; only rows in memory have one.
 
@@ -124,6 +127,12 @@ class DaskMixture:
             If something is no Dask collection, or a part no estimator of the right
             kind.
         """
+        if subjects is not None:
+            raise ValueError(
+                "On Dask collections there are no 'subjects': the rows of one could "
+                "lie in several partitions. Compute the rows, and fit the mixture of "
+                "sklearn_moe to them."
+            )
         if exposure is not None:
             raise ValueError(
                 "'exposure' is for rows in memory; X is a Dask collection. Take the "

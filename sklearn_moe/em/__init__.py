@@ -16,6 +16,7 @@ from sklearn_moe.em.starts import (
     initial_responsibilities,
     rows_of_start,
     starting_points,
+    whole_subjects,
 )
 from sklearn_moe.em.step import (
     Estimates,
@@ -56,5 +57,6 @@ __all__ = [
     "rows_of_start",
     "starting_points",
     "unit_sharing",
+    "whole_subjects",
     "working_weights_of",
 ]

@@ -88,8 +88,11 @@ def beside_noise(
 def _insert_noise(block, responsibilities, is_noise, whole_rows):
     share = np.full((len(responsibilities), 1), NOISE_SHARE)
     if whole_rows:
-        share[:] = 0
-        share[:: round(1 / NOISE_SHARE)] = 1
+        # The rows of a subject stay together.
+        numbers = (
+            np.arange(len(share)) if block.subjects is None else block.subjects.codes
+        )
+        share[:, 0] = numbers % round(1 / NOISE_SHARE) == 0
     found = share * is_noise
     found[:, ~is_noise] = (1 - share) * responsibilities
     return found
@@ -122,7 +125,7 @@ def initial_responsibilities(
     Returns
     -------
     responsibilities : column of shape (n_samples, n_experts)
-        Rows sum to one; no column is empty.
+        Rows sum to one; no column is empty. Those of the rows of a subject are equal.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def initial_responsibilities(
             random_state,
             n_classes,
         )
-        return _apply(rule, rows, gate)
+        return _grouped(_apply(rule, rows, gate), sample.subjects)
     if hasattr(init, "fit_predict"):
         found = _from_clusterer(
             init,
@@ -148,9 +151,35 @@ def initial_responsibilities(
             sample.sample_weight,
         )
         if rows.in_one_block:
-            return found
+            return _grouped(found, sample.subjects)
         return _apply(NearbyRows(gate.sample_features, found), rows, gate)
-    return given_responsibilities(np.asarray(init), n_experts)
+    values = given_responsibilities(np.asarray(init), n_experts)
+    return whole_subjects(values, sample.subjects)
+
+
+def whole_subjects(responsibilities, subjects):
+    """Responsibilities of subjects: the mean of those of their rows, for each row."""
+    if subjects is None:
+        return responsibilities
+    return subjects.sums(responsibilities, subjects.shares)[subjects.codes]
+
+
+def _grouped(responsibilities, subjects):
+    """Give each subject to one expert: that of which it has most, beside the others.
+
+    Where rows were given to experts one by one, the subjects may all have next to the
+    same means, from which EM does not get away.
+    """
+    if subjects is None:
+        return responsibilities
+    n_experts = responsibilities.shape[1]
+    means = subjects.sums(responsibilities, subjects.shares)
+    # Rounding tells no subject from another.
+    spread = np.maximum(means.std(axis=0), 1e-8)
+    scores = (means - means.mean(axis=0)) / spread
+    codes = np.unique(scores.argmax(axis=1), return_inverse=True)[1]
+    fill_groups(codes, scores, n_experts, np.ones(len(subjects)))
+    return one_hot(codes, n_experts)[subjects.codes]
 
 
 def _apply(rule, rows, gate):

@@ -479,10 +479,14 @@ class BlockPosterior(NamedTuple):
 
 
 def _posterior_of_block(block, log_gate, log_prob, active, sums):
-    weights = block.sample_weight
-    responsibilities, row_log_likelihood, log_likelihood = kernels.responsibilities(
-        exclude(log_gate, active), log_prob, weights, overwrite_gate=True
-    )
+    weights, log_gate = block.sample_weight, exclude(log_gate, active)
+    if block.subjects is None:
+        found = kernels.responsibilities(
+            log_gate, log_prob, weights, overwrite_gate=True
+        )
+    else:
+        found = block.subjects.posterior(log_gate, log_prob)
+    responsibilities, row_log_likelihood, log_likelihood = found
     return BlockPosterior(
         responsibilities,
         row_log_likelihood,

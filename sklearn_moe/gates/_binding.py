@@ -4,6 +4,8 @@ A gate whose class has the attribute `bound_class` is fitted to responsibilities
 class; any other is a classifier, which learns the experts as labels.
 """
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +16,10 @@ from sklearn_moe._estimators import (
     supports_batches,
 )
 from sklearn_moe._parameters import count_parameters
+from sklearn_moe._rows import Block
+from sklearn_moe.gates._columns import columns_of_block
+from sklearn_moe.gates._estimator import BaseGate
+from sklearn_moe.gates._subjects import GateOfSubjects, rows_of_gate
 from sklearn_moe.gates.bound_classifier import (
     BoundClassifier,
     ResumedGate,
@@ -39,9 +45,14 @@ def bind_gate(gate, rows, n_experts, *, random_state, splits=None):
         Folds for a gate that `learns_labels`: it may interpolate them.
     """
     gate = seeded_clone(gate, random_state)
-    return _bound_class(gate, BoundClassifier).bind(
-        gate, rows, n_experts, random_state=random_state, splits=splits
+    bind = partial(
+        _bound_class(gate, BoundClassifier).bind,
+        gate,
+        n_experts=n_experts,
+        random_state=random_state,
+        splits=splits,
     )
+    return _of_subjects(gate, rows, bind)
 
 
 def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
@@ -65,14 +76,15 @@ def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
     offset : float
         In [0, 1); the randomness of a resample, for a classifier without weights.
     """
-    return _resumed_class(estimator, n_experts).resume(
+    resume = partial(
+        _resumed_class(estimator, n_experts).resume,
         estimator,
-        rows,
-        n_experts,
+        n_experts=n_experts,
         memory=memory,
         kept=kept,
         offset=offset,
     )
+    return _of_subjects(estimator, rows, resume)
 
 
 def remember_gate(estimator, rows, n_experts, *, weight):
@@ -81,9 +93,21 @@ def remember_gate(estimator, rows, n_experts, *, weight):
     `weight` is that of the rows before, each counted less the older it is. A gate that
     looks after itself has the memory None.
     """
+    units = rows
+    if rows.sample.subjects is not None:
+        units = rows_of_gate(rows, by_features=sees_features(estimator))
+        weight = weight * (units.total_weight / rows.total_weight)
     return _resumed_class(estimator, n_experts).remember(
-        estimator, rows, n_experts, weight=weight
+        estimator, units, n_experts, weight=weight
     )
+
+
+def _of_subjects(gate, rows, bind):
+    """A gate that ``bind(rows=rows)`` binds to rows, or to the subjects of these."""
+    if rows.sample.subjects is None:
+        return bind(rows=rows)
+    units = rows_of_gate(rows, by_features=sees_features(gate))
+    return GateOfSubjects(bind(rows=units), rows, units)
 
 
 def learns_labels(gate):
@@ -96,8 +120,24 @@ def gate_can_learn(gate):
     return not learns_labels(gate) or supports_batches(gate)
 
 
-def log_weights(gate, X, n_experts):
-    """Logarithm of a fitted gate's weights, shape (n_samples, n_experts)."""
+def sees_features(gate):
+    """Whether what a gate sees of a subject is the mean of its features.
+
+    Of all others, the weights of its rows have a mean.
+    """
+    return isinstance(last_step(gate), BaseGate)
+
+
+def log_weights(gate, X, n_experts, subjects=None):
+    """Logarithm of a fitted gate's weights, shape (n_samples, n_experts).
+
+    Where there are `subjects`, all rows of one have the same.
+    """
+    if subjects is not None and sees_features(gate):
+        columns = columns_of_block(Block(X, None, None, None, subjects), gate)
+        return last_step(gate)._log_proba_of(columns)[subjects.codes]
+    if subjects is not None:
+        return subjects.log_means(log_weights(gate, X, n_experts))
     if learns_labels(gate):
         return classifier_log_weights(gate, X, n_experts)
     return gate.predict_log_proba(copy_if_overwriting(X, gate))

@@ -66,12 +66,13 @@ def learn_columns(gate, rows):
             X = head.fit_transform(copy_if_overwriting(X, head))
         # A pipeline with a memory fits clones of its steps.
         gate.steps[:-1] = head.steps
-    return _extended(gate, rows, gate_features(last, X, reset=True))
+    features = gate_features(last, X, reset=True)
+    return _extended(gate, rows, _of_subjects(rows.sample, features))
 
 
 def gate_columns(gate, rows):
     """Make the columns from which a fitted gate is to learn; some may be NaN."""
-    return _extended(gate, rows, _columns_of(rows.sample, gate, in_stream=True))
+    return _extended(gate, rows, columns_of_block(rows.sample, gate, in_stream=True))
 
 
 def with_last_step(gate, last):
@@ -88,16 +89,23 @@ def _extended(gate, rows, of_sample):
             f"The 'gate' {gate!r} makes sparse columns; on Dask collections they must "
             "be dense."
         )
-    of_all = rows.extend(of_sample, _columns_of, rows.share(gate))
+    of_all = rows.extend(of_sample, columns_of_block, rows.share(gate))
     return GateColumns(rows, of_sample, of_all)
 
 
-def _columns_of(block, gate, in_stream=False):
+def columns_of_block(block, gate, in_stream=False):
+    """The columns of a fitted gate; see `_of_subjects`."""
     last, X = last_step(gate), block.X
     if last is not gate and len(gate.steps) > 1:
         head = gate[:-1]
         X = head.transform(copy_if_overwriting(X, head))
-    return gate_features(last, X, reset=False, in_stream=in_stream)
+    features = gate_features(last, X, reset=False, in_stream=in_stream)
+    return _of_subjects(block, features)
+
+
+def _of_subjects(block, features):
+    """The features of each subject, where those of a block are meant."""
+    return features if block.subjects is None else block.subjects.means(features)
 
 
 def _moments_of(block, columns):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._in_memory import check_in_memory
@@ -17,7 +17,7 @@ from sklearn_moe.gates._features import gate_features
 class BaseGate(ClassifierMixin, BaseEstimator):
     """Base of the gates: classifiers that are fitted to soft targets as well.
 
-    A gate has `_fit_block` and `_log_weights`, and the attribute `_accept_sparse`.
+    A gate has `_fit_block` and `_log_weights_of`, and the attribute `_accept_sparse`.
     """
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -64,10 +64,7 @@ class BaseGate(ClassifierMixin, BaseEstimator):
         -------
         log_weights : ndarray of shape (n_samples, n_classes)
         """
-        log_weights = self._log_weights(X)
-        # In single precision, too, it is the logarithm of what `predict_proba` returns.
-        log_weights[np.exp(log_weights) == 1] = 0
-        return log_weights
+        return self._log_proba_of(self._features(X))
 
     def predict_proba(self, X):
         """Weights of the classes.
@@ -81,7 +78,7 @@ class BaseGate(ClassifierMixin, BaseEstimator):
         weights : ndarray of shape (n_samples, n_classes)
             Rows sum to one.
         """
-        return np.exp(self._log_weights(X))
+        return np.exp(self._log_weights_of(self._features(X)))
 
     def predict(self, X):
         """Class with the largest weight.
@@ -97,8 +94,20 @@ class BaseGate(ClassifierMixin, BaseEstimator):
         chosen = self._chosen(X)
         return self.classes_[chosen]
 
+    def _features(self, X):
+        if not hasattr(self, "classes_"):
+            # It would read all attributes.
+            check_is_fitted(self)
+        return gate_features(self, X, reset=False)
+
+    def _log_proba_of(self, features):
+        log_weights = self._log_weights_of(features)
+        # In single precision, too, it is the logarithm of what `predict_proba` returns.
+        log_weights[np.exp(log_weights) == 1] = 0
+        return log_weights
+
     def _chosen(self, X):
-        return self._log_weights(X).argmax(axis=1)
+        return self._log_weights_of(self._features(X)).argmax(axis=1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

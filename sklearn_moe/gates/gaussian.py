@@ -3,13 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
 from sklearn_moe._sklearn import Interval, StrOptions
 from sklearn_moe.gates._columns import column_moments, fill_missing
 from sklearn_moe.gates._estimator import BaseGate
-from sklearn_moe.gates._features import gate_features
 from sklearn_moe.gates._regions import ClassMoments, Regions, shrink_far_rows
 from sklearn_moe.gates.bound_gaussian import BoundGaussian
 
@@ -101,12 +99,10 @@ class GaussianGate(BaseGate):
         )
         self._set_regions(moments.regions(self.reg_covar))
 
-    def _log_weights(self, X):
-        check_is_fitted(self)
-        X = gate_features(self, X, reset=False)
-        joint = self._regions().log_joint(self._standardised(X))
+    def _log_weights_of(self, features):
+        joint = self._regions().log_joint(self._standardised(features))
         with np.errstate(over="ignore"):
-            log_weights = kernels.log_softmax(joint).astype(X.dtype, copy=False)
+            log_weights = kernels.log_softmax(joint).astype(features.dtype, copy=False)
         # A weight that rounds to one has the logarithm of one.
         return np.where(np.exp(log_weights) == 1, 0, log_weights)
 

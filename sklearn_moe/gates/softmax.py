@@ -8,7 +8,6 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_moe import kernels
 from sklearn_moe._rows import LocalRows
@@ -22,7 +21,6 @@ from sklearn_moe.gates._columns import (
 )
 from sklearn_moe.gates._estimator import BaseGate
 from sklearn_moe.gates._evidence import FIRST_ALPHA
-from sklearn_moe.gates._features import gate_features
 from sklearn_moe.gates._objective import SoftmaxObjective
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
 
@@ -208,22 +206,22 @@ class SoftmaxGate(BaseGate):
             With two classes the logit of the second against the first, as everywhere in
             scikit-learn.
         """
-        logits = self._logits(X)
+        logits = self._logits_of(self._features(X))
         if len(self.classes_) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def _log_weights(self, X):
-        return kernels.log_softmax(self._logits(X))
+    def _log_weights_of(self, features):
+        return kernels.log_softmax(self._logits_of(features))
 
     def _chosen(self, X):
-        return kernels.argmax(self._logits(X))
+        return kernels.argmax(self._logits_of(self._features(X)))
 
     def _n_parameters_of_class(self):
         return self.coef_.shape[1] + 1
 
-    def _logits(self, X):
-        columns = softmax_columns(self, X)
+    def _logits_of(self, features):
+        columns = softmax_columns(self, features)
         with np.errstate(over="ignore", invalid="ignore"):
             logits = safe_sparse_dot(columns, self.coef_.T, dense_output=True)
             logits += self.intercept_
@@ -274,12 +272,10 @@ class SoftmaxGate(BaseGate):
         self.feature_mean_ = standards.mean
 
 
-def softmax_columns(softmax, X):
+def softmax_columns(softmax, features):
     """The columns to which the coefficients of a fitted softmax gate belong.
 
-    They are encoded and clipped, without missing values, and not standardised.
+    They are `gate_features`, clipped and without missing values, not standardised.
     """
-    if not hasattr(softmax, "bounds_"):
-        check_is_fitted(softmax)
-    X = clip_outliers(gate_features(softmax, X, reset=False), softmax.bounds_)
-    return fill_missing(X, softmax.feature_mean_)
+    columns = clip_outliers(features, softmax.bounds_)
+    return fill_missing(columns, softmax.feature_mean_)

@@ -234,25 +234,31 @@ def _agree(computed, predicted):
     )
 
 
-def gate_derivatives(mixture, X, weights):
+def gate_derivatives(mixture, X, weights, subjects=None):
     """Return the derivatives of the log gate weights by logits against the first."""
-    gate_weights = mixture.predict_gate(X).astype(np.float64)
+    fitted = replace(mixture._fitted(), subjects=subjects, known=None)
+    gate_weights = np.exp(fitted.log_gate(X)).astype(np.float64)
     others = list(mixture.named_experts_)[1:]
     predictors = []
     if others:
-        model = _gate_model(mixture.gate_, X, weights, gate_weights).against_first()
+        model = _gate_model(
+            mixture.gate_, X, weights, gate_weights, subjects
+        ).against_first()
         predictors = model.predictors([(f"gate: {name}", "") for name in others], 1.0)
     score = (np.eye(len(others) + 1) - gate_weights[:, np.newaxis])[:, :, 1:]
     return Derivatives(predictors, score, _softmax_curvature(gate_weights))
 
 
-def _gate_model(gate, X, weights, gate_weights):
+def _gate_model(gate, X, weights, gate_weights, subjects):
     """Return the linear model of the gate's logits."""
     last, X, names = last_step_and_input(gate, X)
     if isinstance(last, SoftmaxGate):
         if last.encoder_ is not None:
             names = list(last.encoder_.get_feature_names_out())
-        columns = _as_array(softmax_columns(last, X))
+        features = last._features(X)
+        if subjects is not None:
+            features = subjects.means(features)[subjects.codes]
+        columns = _as_array(softmax_columns(last, features))
         return LinearModel(names, columns, weights, last.coef_, last.intercept_)
     if isinstance(last, DummyClassifier) and last.strategy == "prior":
         # All rows have the same weights. The weight of a retired expert is zero.

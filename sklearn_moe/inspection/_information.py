@@ -25,13 +25,9 @@ def observed_information(experts, gate, responsibilities, weights, product_weigh
     Both are about the parameters of the standardised designs, and of the shape
     (n_parameters, n_parameters). The rows have weights of their own in the products.
     """
-    parts = [*experts, gate]
-    designs = [predictor.design for part in parts for predictor in part.predictors]
-    ends = np.cumsum([design.shape[1] for design in designs])
-    columns = [slice(end - d.shape[1], end) for d, end in zip(designs, ends)]
-    bounds = np.cumsum([0, *(len(part.predictors) for part in parts)])
-    *own_of_experts, own_of_gate = [slice(*pair) for pair in pairwise(bounds)]
-    information = np.zeros((ends[-1], ends[-1]))
+    designs, columns, own_of_experts, own_of_gate = _places([*experts, gate])
+    n_parameters = columns[-1].stop
+    information = np.zeros((n_parameters, n_parameters))
     products = np.zeros_like(information)
     for rows in gen_batches(len(weights), BATCH_SIZE):
         r = responsibilities[rows]
@@ -59,6 +55,50 @@ def observed_information(experts, gate, responsibilities, weights, product_weigh
         products += gradient.T @ (product_weights[rows, np.newaxis] * gradient)
     lower = np.tril(information)
     return lower + np.tril(lower, -1).T, products
+
+
+def information_of_subjects(experts, gate, responsibilities, subjects):
+    """Return the same where rows have subjects: their gradients add up in each.
+
+    The responsibilities, and all of the gate, are equal in the rows of a subject.
+    """
+    designs, columns, own_of_experts, own_of_gate = _places([*experts, gate])
+    n_parameters, first = columns[-1].stop, subjects.first
+    r = responsibilities[first]
+    score = np.zeros((*r.shape, n_parameters))
+    information = np.zeros((n_parameters, n_parameters))
+
+    def add(own, curvature, rows):
+        for s, left in enumerate(designs[own], own.start):
+            for t, right in enumerate(designs[own], own.start):
+                factor = curvature[:, s - own.start, t - own.start, np.newaxis]
+                block = left[rows].T @ (factor * right[rows])
+                information[columns[s], columns[t]] += block
+
+    for k, (own, expert) in enumerate(zip(own_of_experts, experts)):
+        weights = subjects.weights * responsibilities[:, k]
+        add(own, weights[:, np.newaxis, np.newaxis] * expert.curvature, slice(None))
+        for t, of_row in enumerate(expert.score.T, own.start):
+            gradient = of_row[:, np.newaxis] * designs[t]
+            score[:, k, columns[t]] = subjects.sums(gradient, subjects.weights)
+    add(own_of_gate, gate.curvature[first], first)
+    for t in range(own_of_gate.start, own_of_gate.stop):
+        of_gate = gate.score[first][:, :, t - own_of_gate.start, np.newaxis]
+        score[:, :, columns[t]] = of_gate * designs[t][first, np.newaxis]
+    expected = np.einsum("nk,nkp->np", r, score)
+    deviation = score - expected[:, np.newaxis]
+    information -= np.einsum("nk,nkp,nkq->pq", r, deviation, deviation, optimize=True)
+    return information, expected.T @ expected
+
+
+def _places(parts):
+    """The designs of the predictors, and where they and those of each part stand."""
+    designs = [predictor.design for part in parts for predictor in part.predictors]
+    ends = np.cumsum([design.shape[1] for design in designs])
+    columns = [slice(end - d.shape[1], end) for d, end in zip(designs, ends.tolist())]
+    bounds = np.cumsum([0, *(len(part.predictors) for part in parts)]).tolist()
+    *own_of_experts, own_of_gate = [slice(*pair) for pair in pairwise(bounds)]
+    return designs, columns, own_of_experts, own_of_gate
 
 
 def standard_errors(predictors, information, products, weights):

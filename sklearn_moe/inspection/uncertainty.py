@@ -6,14 +6,28 @@ import numpy as np
 from scipy.stats import norm
 
 from sklearn_moe._class_weights import weigh_classes
+from sklearn_moe._subjects import check_subjects
 from sklearn_moe.inspection._derivatives import expert_derivatives, gate_derivatives
-from sklearn_moe.inspection._information import observed_information, standard_errors
+from sklearn_moe.inspection._information import (
+    information_of_subjects,
+    observed_information,
+    standard_errors,
+)
 from sklearn_moe.inspection._validation import check_data
 
 COVARIANCES = ("observed", "sandwich", "opg")
 
 
-def summary(mixture, X, y, sample_weight=None, *, exposure=None, covariance="observed"):
+def summary(
+    mixture,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    subjects=None,
+    exposure=None,
+    covariance="observed",
+):
     r"""Return estimates, standard errors and tests for a mixture of linear experts.
 
     The standard errors are those of maximum likelihood, as `refit` of the R package
@@ -51,6 +65,10 @@ def summary(mixture, X, y, sample_weight=None, *, exposure=None, covariance="obs
           matter.
         - "opg": :math:`(\sum_i w_i s_i s_i^T)^{-1}`, the inverse of the outer products
           of gradients. A row of weight 2 equals two rows.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to, as in `fit`. Each subject is one observation,
+        whose gradient is the sum of those of its rows, by their weights: "sandwich" is
+        the covariance clustered by subject.
 
     Returns
     -------
@@ -152,18 +170,31 @@ def summary(mixture, X, y, sample_weight=None, *, exposure=None, covariance="obs
     targets = mixture._targets_
     y = targets.encode(y)
     weights = weigh_classes(targets.class_weight, targets.decode(y), weights)
-    responsibilities = mixture.responsibilities(X, targets.decode(y), exposure=exposure)
-    responsibilities = responsibilities.astype(np.float64)
+    mixture._check_subjects_given(subjects)
+    responsibilities = mixture.responsibilities(
+        X,
+        targets.decode(y),
+        subjects=subjects,
+        exposure=exposure,
+        sample_weight=None if subjects is None else weights,
+    ).astype(np.float64)
+    if subjects is not None:
+        subjects = check_subjects(subjects, X).weighted(weights)
     experts = expert_derivatives(mixture, X, y, weights, exposure)
-    gate = gate_derivatives(mixture, X, weights)
+    gate = gate_derivatives(mixture, X, weights, subjects)
     predictors = [p for part in [*experts, gate] for p in part.predictors]
-    information, products = observed_information(
-        experts,
-        gate,
-        responsibilities,
-        weights,
-        weights**2 if covariance == "sandwich" else weights,
-    )
+    if subjects is None:
+        information, products = observed_information(
+            experts,
+            gate,
+            responsibilities,
+            weights,
+            weights**2 if covariance == "sandwich" else weights,
+        )
+    else:
+        information, products = information_of_subjects(
+            experts, gate, responsibilities, subjects
+        )
     std_error = standard_errors(
         predictors,
         products if covariance == "opg" else information,

@@ -1,0 +1,290 @@
+r"""Rows that belong together: all rows of a subject are those of one expert.
+
+Repeated measures of a person, a customer or a machine have one component [1]_. The
+log-likelihood is a sum over the subjects s,
+
+.. math::
+    \sum_s \log \sum_k g_k(s) \prod_{i \in s} p_k(y_i | x_i)^{w_i},
+
+in which a row of weight 2 equals the row twice, as everywhere, and a subject counts
+once, however many rows it has: the gate is asked about subjects.
+
+References
+----------
+.. [1] B. Grün and F. Leisch (2008). FlexMix version 2: finite mixtures with concomitant
+   variables and varying and constant parameters. Journal of Statistical Software 28(4),
+   1-35.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from sklearn_moe import kernels
+from sklearn_moe._frames import is_missing
+from sklearn_moe._in_memory import check_in_memory
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """The subjects of some rows.
+
+    What is said of a subject for each of its rows is the same in all of them.
+
+    Attributes
+    ----------
+    labels : list of hashable
+        One for each subject.
+    codes : ndarray of shape (n_samples,), int
+        The number of the subject of each row; each subject has some.
+    weights : ndarray of shape (n_samples,)
+        What each row counts within its subject.
+    """
+
+    labels: list
+    codes: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+    def weighted(self, weights):
+        """The same subjects, whose rows have these weights."""
+        return replace(self, weights=weights)
+
+    def take(self, rows):
+        """The subjects of some of the rows, a slice or numbers."""
+        numbers, codes = np.unique(self.codes[rows], return_inverse=True)
+        labels = [self.labels[number] for number in numbers]
+        return Subjects(labels, codes, self.weights[rows])
+
+    @cached_property
+    def first(self):
+        """The number of the first row of each subject."""
+        return np.unique(self.codes, return_index=True)[1]
+
+    @cached_property
+    def totals(self):
+        """Weight of all rows of each subject."""
+        return np.bincount(self.codes, self.weights)
+
+    @cached_property
+    def shares(self):
+        """Which part of its subject each row is; they sum to one in each subject.
+
+        Rows without weight are equal parts of a subject that has no others.
+        """
+        alone = self.totals[self.codes] == 0
+        weights = np.where(alone, 1.0, self.weights)
+        return weights / np.bincount(self.codes, weights)[self.codes]
+
+    def sums(self, values, weights):
+        """Weighted sum of the rows of each subject, shape (n_subjects, ...).
+
+        `values`, (n_samples, n_columns), may be sparse.
+        """
+        shape = len(self), len(self.codes)
+        place = self.codes, np.arange(len(self.codes))
+        return sparse.csr_array((weights, place), shape) @ values
+
+    def means(self, features):
+        """Mean of the features of each subject, where some may be NaN.
+
+        A feature without any value is NaN.
+        """
+        if not sparse.issparse(features):
+            known = ~np.isnan(features)
+            if not known.all():
+                sums = self.sums(np.where(known, features, 0), self.shares)
+                weights = self.sums(known.astype(np.float64), self.shares)
+                with np.errstate(invalid="ignore"):
+                    return sums / np.where(weights > 0, weights, np.nan)
+        elif np.isnan(features.data).any():
+            raise ValueError(
+                "Of sparse rows with missing values there is no mean for each of the "
+                "'subjects'. Impute X, or give the gate dense columns."
+            )
+        return self.sums(features, self.shares)
+
+    def log_means(self, log_weights):
+        """Logarithm of the mean of the weights of each subject, for each of its rows.
+
+        `log_weights` are of shape (n_samples, n_experts).
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.sums(np.exp(log_weights), self.shares))[self.codes]
+
+    def divided(self, values):
+        """What rows have of values of their subjects: its sum, by weight, is that."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.totals > 0, values / self.totals, 0)[self.codes]
+
+    def posterior(self, log_gate, log_prob):
+        """Take an E-step.
+
+        Parameters
+        ----------
+        log_gate : ndarray of shape (n_samples, n_experts)
+            Logarithm of the gate's weights.
+        log_prob : ndarray of shape (n_samples, n_experts)
+            Log density of each target under each expert.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_experts)
+        row_log_likelihood : ndarray of shape (n_samples,)
+            What a row has of the log-likelihood of its subject; see `divided`.
+        total : float
+            Sum over the subjects.
+        """
+        weighs = self.weights > 0
+        # A row without weight has no say, even where no expert can explain it.
+        log_prob = np.where(weighs[:, np.newaxis], log_prob, 0).astype(np.float64)
+        responsibilities, log_likelihood, total = kernels.responsibilities(
+            log_gate[self.first],
+            self.sums(log_prob, self.weights),
+            np.ones(len(self)),
+        )
+        return responsibilities[self.codes], self.divided(log_likelihood), total
+
+
+def check_subjects(subjects, X):
+    """Validate the subjects of rows, which have labels of any kind.
+
+    Parameters
+    ----------
+    subjects : array-like of shape (n_samples,)
+    X : array-like or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    subjects : Subjects
+        Each row counts once.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, or there is not one for each row.
+    TypeError
+        If a label cannot be hashed, or is in no memory of this process.
+    """
+    check_in_memory(subjects=subjects)
+    labels = np.asarray(subjects)
+    if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
+        raise ValueError(
+            "'subjects' must have one label for each row of X; got an array of shape "
+            f"{labels.shape}."
+        )
+    labels = column_or_1d(labels, warn=True)
+    check_consistent_length(X, labels)
+    missing = _missing(labels)
+    if missing.any():
+        raise ValueError(
+            f"'subjects' has no label for row {missing.argmax()}, and {missing.sum()} "
+            "rows without one in all. Give a row that belongs to no other a label of "
+            "its own."
+        )
+    if labels.dtype.kind == "O":
+        numbers = {}
+        try:
+            codes = [numbers.setdefault(label, len(numbers)) for label in labels]
+        except TypeError as error:
+            raise TypeError(
+                f"The labels in 'subjects' must be hashable: {error}."
+            ) from error
+        found, codes = list(numbers), np.array(codes, dtype=np.intp)
+    else:
+        if labels.dtype.kind in "mM":
+            # Of one unit, so that they compare.
+            labels = labels.astype(f"{labels.dtype.kind}8[ns]")
+        found, codes = np.unique(labels, return_inverse=True)
+        found = found.tolist()
+    return Subjects(found, codes, np.ones(len(labels)))
+
+
+def _missing(labels):
+    if labels.dtype.kind == "O":
+        return np.frompyfunc(is_missing, 1, 1)(labels).astype(bool)
+    # NaN and NaT are equal to nothing.
+    return labels != labels
+
+
+@dataclass(frozen=True)
+class KnownSubjects:
+    """What a mixture has learnt of the subjects that it was fitted to.
+
+    Attributes
+    ----------
+    number : dict of {hashable: int}
+        By label.
+    log_weights : ndarray of shape (n_subjects, n_experts)
+        Logarithm of the posterior probability of each expert, given all rows of the
+        subject.
+    """
+
+    number: dict
+    log_weights: np.ndarray
+
+    @classmethod
+    def of(cls, subjects, responsibilities):
+        """Take note of the responsibilities (n_samples, n_experts) of subjects."""
+        own = responsibilities[subjects.first].astype(np.float64)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(own)
+        return cls({k: n for n, k in enumerate(subjects.labels)}, log_weights)
+
+    def __add__(self, other):
+        """Those of both, none of which are the same."""
+        labels = [*self.number, *other.number]
+        return KnownSubjects(
+            {label: number for number, label in enumerate(labels)},
+            np.concatenate([self.log_weights, other.log_weights]),
+        )
+
+    def check_new(self, subjects):
+        """Raise ValueError where subjects of a batch were in one before."""
+        again = [label for label in subjects.labels if label in self.number]
+        if again:
+            raise ValueError(
+                f"Some of the 'subjects' of this batch were in a batch before: "
+                f"{again[:5]}. All rows of a subject must come in one batch."
+            )
+
+    def recall(self, log_gate, subjects, among):
+        """Weights of rows (n_samples, n_experts): those of the gate for new subjects.
+
+        A subject of which nothing has told of the experts `among` which its weights
+        are to be shared, (n_experts,) of bool, is like a new one.
+
+        Raises
+        ------
+        ValueError
+            If labels are of another kind than those of the fit, so that none is known.
+        """
+        places = [self.number.get(label, -1) for label in subjects.labels]
+        new = {_kind(k) for k, place in zip(subjects.labels, places) if place < 0}
+        # Most fits have labels of one kind.
+        strange = new - {_kind(label) for label in self.number} if new else new
+        if strange:
+            kinds = " and ".join(sorted({_kind(label) for label in self.number}))
+            raise ValueError(
+                f"'subjects' has labels that are {' and '.join(sorted(strange))}, but "
+                f"those of fit are {kinds}. Give labels of the same kind, so that the "
+                "subjects that are known can be told."
+            )
+        places = np.array(places, dtype=np.intp)[subjects.codes]
+        tells = np.isfinite(self.log_weights[:, among]).any(axis=1)
+        known = (places >= 0) & tells[places]
+        own = np.where(known[:, np.newaxis], self.log_weights[places], log_gate)
+        return own.astype(log_gate.dtype, copy=False)
+
+
+def _kind(label: Any):
+    if isinstance(label, Number):
+        return "numbers"
+    return "strings" if isinstance(label, str) else type(label).__name__
