@@ -236,6 +236,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    # Where they are asked for in `fit` alone, `score` need not be told.
+    __metadata_request__score = {"subjects": False}
+
     def __init__(
         self,
         experts=None,

@@ -277,6 +277,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     _of_predictions = (*BaseMixtureOfExperts._of_predictions, "extrapolation")
 
+    # Where they are asked for in `fit` alone, `score` need not be told.
+    __metadata_request__score = {"subjects": False}
+
     def __init__(
         self,
         experts=None,
