@@ -159,8 +159,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         The class labels.
     experts_ : list of estimators
         The fitted experts. Clones of one estimator stand in the order of their share,
-        the largest first, unless `init` assigns rows to them; named experts stand as
-        they were given.
+        the largest first, unless `init` or `start` assigns rows to them; named experts
+        stand as they were given.
     n_experts_ : int
         The number of experts.
     n_experts_path_ : dict of ndarray or None

@@ -63,14 +63,15 @@ def check_validation_rows(expert, params):
             part = part.steps[-1][1]
 
 
-def check_labels(params, classes):
-    """Refuse labels for validation that are none of the classes of a fit."""
+def check_labels(params, y):
+    """Refuse labels for validation that the training rows of a fit lack."""
     for name, labels in _labels_in(params):
+        classes = np.unique(y)
         unknown = np.setdiff1d(labels, classes)
         if len(unknown):
             raise ValueError(
                 f"{name!r} has the classes {unknown.tolist()}, which the rows of this "
-                f"fit lack: they have {np.asarray(classes).tolist()}. Leave such rows "
+                f"fit lack: they have {classes.tolist()}. Leave such rows "
                 "out of it, or set 'cv' to folds that have all classes."
             )
 

@@ -183,7 +183,7 @@ def _fit_classifier(classifier, X, y, arguments):
     Nothing tells beforehand whether it does, but it does so before it learns anything.
     Whatever else is wrong is so with codes as well.
     """
-    check_labels(arguments, np.unique(y))
+    check_labels(arguments, y)
     try:
         return clone(classifier).fit(X, y, **arguments)
     except Exception as error:
