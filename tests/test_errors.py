@@ -269,7 +269,7 @@ def test_an_expert_of_the_wrong_kind_is_refused_by_name(
         ([(1, Ridge())], TypeError, r"'experts' .*name a string; got \(1, Ridge\(\)\)"),
         ([(None, Ridge())], TypeError, "'experts' .*name a string"),
         ([("a", None)], TypeError, "Expert 'a' must be .*got None"),
-        ([("a", Ridge()), ("b", "drop")], TypeError, "Expert 'b' must be .*got 'drop'"),
+        ([("a", Ridge()), ("b", "none")], TypeError, "Expert 'b' must be .*got 'none'"),
         ([("a", Ridge()), ("a", Ridge())], ValueError, r"not unique: \['a', 'a'\]"),
         ([("a__b", Ridge())], ValueError, "must not contain __; got .'a__b'"),
         ([("init", Ridge())], ValueError, "'init'.* are parameters of the mixture"),

@@ -239,6 +239,21 @@ def test_the_gate_by_default_says_what_reads_texts():
         SoftmaxGate().fit(TEXTS, LIKED)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0] * (1 + i % 2) for i in range(80)], "lists of different lengths"),
+        (list(range(80)), "Expected 2D array, got 1D array"),
+        (np.arange(80).astype(object), "Expected 2D array, got 1D array"),
+        (np.zeros((80, 2, 2)), "array of 3 dimensions.*FunctionTransformer"),
+        (pd.Series(pd.date_range("2026-01-01", periods=80)), "a Series of Timestamp"),
+    ],
+)
+def test_rows_that_the_gate_by_default_does_not_read_are_told(rows, message):
+    with pytest.raises(ValueError, match=message):
+        MixtureOfExpertsRegressor(n_experts=2).fit(rows, STARS)
+
+
 def test_an_expert_that_reads_no_texts_is_named():
     with pytest.raises(ValueError, match="could not convert") as error:
         of_texts().set_params(experts=Ridge()).fit(TEXTS, STARS)

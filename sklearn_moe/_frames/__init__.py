@@ -32,7 +32,12 @@ from sklearn_moe._frames.frames import (
     native,
     values_of_column,
 )
-from sklearn_moe._frames.tables import is_table, rows_in_words, to_numbers
+from sklearn_moe._frames.tables import (
+    are_numbers,
+    is_table,
+    rows_in_words,
+    to_numbers,
+)
 
 __all__ = [
     "AWARE_DATES",
@@ -41,6 +46,7 @@ __all__ = [
     "NOTHING",
     "NUMBERS",
     "TIMES",
+    "are_numbers",
     "as_array",
     "calculable",
     "category_names",

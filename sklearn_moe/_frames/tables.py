@@ -1,6 +1,7 @@
 """Rows that are tables, and rows of any other kind: texts, dicts, images, ..."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Number
 
 import numpy as np
 from scipy.sparse import issparse
@@ -38,9 +39,16 @@ def rows_in_words(X):
     if len(shape) > 1:
         return f"an array of {len(shape)} dimensions"
     kinds = sorted({type(row).__name__ for row in X})
+    if kinds == ["list"]:
+        return "lists of different lengths"
     name = "array" if isinstance(X, np.ndarray) else type(X).__name__
     article = "an" if name[0] in "aeiou" else "a"
     return f"{article} {name} of {' and '.join(kinds) or 'nothing'}"
+
+
+def are_numbers(X):
+    """Whether rows that are no table are numbers: they may be meant as a column."""
+    return isinstance(next(iter(X), None), Number)
 
 
 def to_numbers(X):

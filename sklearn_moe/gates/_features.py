@@ -11,6 +11,7 @@ from sklearn_moe._frames import (
     NOTHING,
     NUMBERS,
     TIMES,
+    are_numbers,
     as_array,
     columns_of,
     columns_without_numbers,
@@ -61,7 +62,8 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
         features = floats_at_hand(X)
         if features is not None:
             return features
-    if not (is_table(X) or _is_of_numbers(X)):
+    # That numbers in one dimension are to be reshaped is said below.
+    if not (is_table(X) or are_numbers(X)):
         name = type(gate).__name__
         raise ValueError(
             f"{name} reads tables, and X is {rows_in_words(X)}. Turn the rows to "
@@ -103,11 +105,6 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
     if reset:
         gate.encoder_ = encoder
     return features
-
-
-def _is_of_numbers(X):
-    """Whether an array has numbers: its number of dimensions is refused by itself."""
-    return getattr(getattr(X, "dtype", None), "kind", None) in ("b", "i", "u", "f", "c")
 
 
 class _AnyGate(BaseEstimator):
