@@ -8,23 +8,16 @@ from scipy.sparse import issparse
 
 from sklearn_moe._frames.frames import is_frame
 
-# What turns rows of a kind to numbers, for messages.
-REMEDIES = {
-    "texts": "TfidfVectorizer()",
-    "dicts": "DictVectorizer()",
-    None: "FunctionTransformer(...)",
-}
-
 
 def is_table(X):
     """Whether rows have columns: those of a frame, a matrix or lists of one length.
 
     A scalar, which has no rows at all, is left to be refused as a table.
     """
-    if is_frame(X):
+    if is_frame(X) or issparse(X):
         return True
     if not isinstance(X, Sequence):
-        return np.ndim(X) in (0, 2) if not issparse(X) else True
+        return np.ndim(X) in (0, 2)
     try:
         shapes = {np.shape(row) for row in X}
     except ValueError:
@@ -54,5 +47,8 @@ def are_numbers(X):
 def to_numbers(X):
     """The transformer, in words, that turns rows that are no table to numbers."""
     row = next(iter(X), None)
-    texts = "texts" if isinstance(row, str) else None
-    return REMEDIES["dicts" if isinstance(row, Mapping) else texts]
+    if isinstance(row, str):
+        return "TfidfVectorizer()"
+    return (
+        "DictVectorizer()" if isinstance(row, Mapping) else "FunctionTransformer(...)"
+    )
