@@ -11,7 +11,7 @@ exposure is the offset log e.
 """
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._sklearn import num_samples
@@ -36,14 +36,20 @@ def check_exposure(exposure, X):
     """
     check_in_memory(exposure=exposure)
     exposure = check_array(
-        exposure, ensure_2d=False, dtype=np.float64, input_name="exposure"
+        exposure,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        dtype=np.float64,
+        input_name="exposure",
     )
-    exposure = column_or_1d(exposure)
-    if len(exposure) != num_samples(X):
+    n_samples = num_samples(X)
+    if exposure.shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
             "'exposure' must have a number for each row of X; got "
-            f"{len(exposure)} for {num_samples(X)} rows."
+            f"shape {exposure.shape} for {n_samples} rows."
         )
+    exposure = exposure.ravel()
     wrong = np.flatnonzero(exposure <= 0)
     if len(wrong):
         raise ValueError(

@@ -230,6 +230,7 @@ class NumberTargets:
         """Make the likelihood that EM learns, for targets of these moments."""
         _check_spread(moments)
         noise = seeded_clone(noise_model(self.noise), random_state)
+        noise = noise.of_experts(experts)
         return _with_nested(NoiseLikelihood(noise, moments), experts)
 
     def next_likelihood(self, fitted, moments, experts):

@@ -348,7 +348,9 @@ def test_its_own_predictions_are_judged(fitted):
         (-np.ones(200), "'exposure' must be positive; row 0 has -1.0"),
         (np.full(200, np.nan), "exposure contains NaN"),
         (np.full(200, np.inf), "exposure contains infinity"),
-        (np.ones(5), "'exposure' must have a number for each row of X; got 5 for 200"),
+        (np.ones(5), r"'exposure' must have a number for each row .* shape \(5,\)"),
+        (2.0, r"'exposure' must have a number for each row .* shape \(\) for 200"),
+        (np.ones((200, 2)), r"'exposure' must have a number .* shape \(200, 2\)"),
         (["many"] * 200, "many"),
     ],
 )

@@ -213,7 +213,8 @@ def test_rows_in_many_places_tell_of_a_point_mass():
     X, y = rows(20)
     location = np.column_stack([np.zeros(20), np.ones(20)])
     moments = TargetMoments.of(y, np.ones(20))
-    likelihood = NoiseLikelihood(PoissonNoise(), moments)
+    noise = PoissonNoise().of_experts([Never(), Ridge()])
+    likelihood = NoiseLikelihood(noise, moments)
     whole, halves = Block(X, y, y, np.ones(20)), (slice(10), slice(10, 20))
     first, second = (
         likelihood.summarize(whole.take(half), location[half], np.ones((10, 2)))
@@ -315,11 +316,26 @@ def test_an_expert_that_predicts_less_than_zero_somewhere_is_none():
     assert np.isfinite(mixture.score_samples(X, y)).all()
 
 
-def test_a_tree_that_is_zero_in_some_rows_is_none():
-    X, y = rows()
-    tree = DecisionTreeRegressor(min_samples_leaf=2)
-    mixture = MixtureOfExpertsRegressor(tree, n_experts=2, noise="poisson")
-    assert (mixture.fit(X, y).noise_.floor_ > 0).all()
+TREES = [(name, DecisionTreeRegressor(random_state=0)) for name in ("a", "b")]
+
+
+@each_noise
+@pytest.mark.parametrize(
+    "experts", [TREES, DummyRegressor(strategy="median")], ids=["trees", "clones"]
+)
+def test_what_has_learnt_that_its_rows_are_zero_is_none(noise, experts):
+    X, y = rows(80)
+    y = np.where(X[:, 0] > 0, 0, y)
+    mixture = MixtureOfExpertsRegressor(
+        experts,
+        n_experts=2,
+        noise=noise,
+        init=(X[:, 0] > 0).astype(int),
+        assignment="hard",
+        tol=1e-2,
+    ).fit(X, y)
+    assert (mixture.noise_.floor_ > 0).all()
+    assert np.isfinite(mixture.score_samples(X, y)).all()
 
 
 @pytest.mark.parametrize("noise", [PoissonNoise(), NegativeBinomialNoise()], ids=str)

@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 
+from sklearn_moe._estimators import isolates_rows
 from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
 from sklearn_moe.likelihoods.positive import PositiveNoise
 
@@ -22,9 +23,10 @@ MOST_COUNT = 1e12
 class CountNoise(PositiveNoise):
     """Base of the noise models of counts around a positive mean.
 
-    An expert that has said zero in all its rows, such as a constant of zero, is a point
-    mass at zero, which makes the mixture zero-inflated: its floor is zero. Not so where
-    all experts have said so, since some count may be another.
+    One of several unlike experts that has said zero in all its rows, such as a constant
+    of zero, is a point mass at zero, which makes the mixture zero-inflated: its floor
+    is zero. Not so an expert that learns rows by heart, which would say the same of few
+    rows, nor where all experts have said so, since some count may be another.
     """
 
     targets = f"counts, whole numbers from 0 to {MOST_COUNT:.0e}"
@@ -62,8 +64,25 @@ class CountNoise(PositiveNoise):
     def possible(self, y):
         return (y >= 0) & (y <= MOST_COUNT) & (y == np.round(y))
 
+    # Which experts may be point masses; None means those that are.
+    _may_be_zero = None
+
+    def of_experts(self, experts):
+        noise = copy(self)
+        unlike = len(set(map(id, experts))) > 1
+        noise._may_be_zero = np.array(
+            [unlike and not isolates_rows(expert) for expert in experts]
+        )
+        return noise
+
     def _fit_floors(self, target, zero):
+        allowed = self._may_be_zero
+        if allowed is None:
+            allowed = np.zeros(len(zero), dtype=bool)
+            if hasattr(self, "floor_"):
+                allowed = (self.floor_ == 0).reshape(len(zero), -1).any(axis=1)
         self._fit_floor(target, len(zero))
+        zero = zero & allowed.reshape(-1, *[1] * (zero.ndim - 1))
         self.floor_[zero & ~zero.all(axis=0)] = 0
 
     def default_expert(self):

@@ -172,6 +172,20 @@ class Noise(BaseEstimator, metaclass=ABCMeta):
                 "StudentTNoise(df=...)."
             )
 
+    def of_experts(self, experts):
+        """The same noise, which knows the experts that it is going to be around.
+
+        Parameters
+        ----------
+        experts : list of estimators
+            As they were given; clones of one estimator are the same object.
+
+        Returns
+        -------
+        noise : Noise
+        """
+        return self
+
     def log_prob(self, y, location, X):
         """Log density of each target under each expert.
 
