@@ -128,6 +128,9 @@ class BaseMixtureOfExperts(
         "verbose": ["verbose"],
     }
 
+    # What is known of subjects; none where `fit` was given none.
+    _known_subjects_ = None
+
     @abstractmethod
     def _targets(self):
         """NumberTargets or ClassTargets, before they have seen any."""
@@ -564,7 +567,7 @@ class BaseMixtureOfExperts(
             outputs = fitted.outputs(block.X, block.y)
             responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
         known = KnownSubjects.of(block.subjects, responsibilities)
-        before = getattr(self, "_known_subjects_", None)
+        before = self._known_subjects_
         self._known_subjects_ = known if before is None else before + known
 
     def _hooks(self, training):
@@ -762,7 +765,7 @@ class BaseMixtureOfExperts(
         """The mixture, to be asked about rows that may have subjects."""
         if subjects is None:
             return self._fitted()
-        if getattr(self, "_known_subjects_", None) is None:
+        if self._known_subjects_ is None:
             raise ValueError(
                 "'subjects' were given, but this mixture was fitted without: each row "
                 "had an expert of its own. Give fit its subjects, too."
@@ -788,7 +791,7 @@ class BaseMixtureOfExperts(
             self._targets_,
             self._target_range_,
             subjects=subjects,
-            known=getattr(self, "_known_subjects_", None),
+            known=self._known_subjects_,
             **used,
         )
 
@@ -977,7 +980,7 @@ class BaseMixtureOfExperts(
 
     def _check_subjects_given(self, subjects):
         """Raise ValueError where the likelihood of the fit is asked for without."""
-        known = getattr(self, "_known_subjects_", None)
+        known = self._known_subjects_
         if subjects is None and known is not None:
             raise ValueError(
                 "The mixture was fitted with 'subjects', and the rows of one have a "

@@ -184,7 +184,7 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
 
 def _check_subjects_go_on(mixture, subjects):
     """Raise ValueError where subjects are not such as to go on with."""
-    known = getattr(mixture, "_known_subjects_", None)
+    known = mixture._known_subjects_
     if (known is None) != (subjects is None):
         began, batch = ("without" if s is None else "with" for s in (known, subjects))
         raise ValueError(

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from sklearn_moe import kernels
 from sklearn_moe._frames import is_missing
@@ -66,7 +66,8 @@ class Subjects:
     @cached_property
     def first(self):
         """The number of the first row of each subject."""
-        return np.unique(self.codes, return_index=True)[1]
+        order, ends = self._by_subject
+        return order[ends[:-1]]
 
     @cached_property
     def totals(self):
@@ -83,14 +84,20 @@ class Subjects:
         weights = np.where(alone, 1.0, self.weights)
         return weights / np.bincount(self.codes, weights)[self.codes]
 
+    @cached_property
+    def _by_subject(self):
+        """The rows in the order of their subjects, and where each begins and ends."""
+        ends = np.cumsum(np.bincount(self.codes, minlength=len(self)))
+        return np.argsort(self.codes, kind="stable"), np.r_[0, ends]
+
     def sums(self, values, weights):
         """Weighted sum of the rows of each subject, shape (n_subjects, ...).
 
         `values`, (n_samples, n_columns), may be sparse.
         """
-        shape = len(self), len(self.codes)
-        place = self.codes, np.arange(len(self.codes))
-        return sparse.csr_array((weights, place), shape) @ values
+        order, ends = self._by_subject
+        shape = len(self), len(order)
+        return sparse.csr_array((weights[order], order, ends), shape) @ values
 
     def means(self, features):
         """Mean of the features of each subject, where some may be NaN.
@@ -102,14 +109,15 @@ class Subjects:
             if not known.all():
                 sums = self.sums(np.where(known, features, 0), self.shares)
                 weights = self.sums(known.astype(np.float64), self.shares)
-                with np.errstate(invalid="ignore"):
-                    return sums / np.where(weights > 0, weights, np.nan)
+                means = sums / np.where(weights > 0, weights, np.nan)
+                return means.astype(features.dtype, copy=False)
         elif np.isnan(features.data).any():
             raise ValueError(
                 "Of sparse rows with missing values there is no mean for each of the "
                 "'subjects'. Impute X, or give the gate dense columns."
             )
-        return self.sums(features, self.shares)
+        means = self.sums(features, self.shares)
+        return means.astype(features.dtype, copy=False)
 
     def log_means(self, log_weights):
         """Logarithm of the mean of the weights of each subject, for each of its rows.
@@ -180,8 +188,13 @@ def check_subjects(subjects, X):
             "'subjects' must have one label for each row of X; got an array of shape "
             f"{labels.shape}."
         )
-    labels = column_or_1d(labels, warn=True)
-    check_consistent_length(X, labels)
+    labels = labels.ravel()
+    try:
+        check_consistent_length(X, labels)
+    except ValueError as error:
+        raise ValueError(
+            f"'subjects' must have one label for each row of X: {error}"
+        ) from error
     missing = _missing(labels)
     if missing.any():
         raise ValueError(

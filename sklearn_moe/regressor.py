@@ -200,8 +200,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         What ``n_experts="auto"`` has tried, for each number: "n_experts";
         "log_likelihood", the mean log density of the targets of rows held out, NaN
         where there were too few rows to try any; "difference", how far that is below
-        the best; and "standard_error" of this difference, from those of the rows. None
-        where the number was given.
+        the best; and "standard_error" of this difference, from those of the rows. Of
+        rows that have subjects, all is said of these. None where the number was given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
     gate_ : estimator

@@ -396,6 +396,14 @@ def test_arrays_and_series_go_together(regression):
     )
 
 
+def test_subjects_are_for_rows_in_memory(regression):
+    labels = np.arange(len(ROWS))
+    with pytest.raises(ValueError, match="there are no 'subjects'"):
+        clone(regression).fit(spread(ROWS), spread(Y), subjects=spread(labels))
+    with pytest.raises(TypeError, match=r"subjects=array.* is for rows in memory"):
+        regression.predict(spread(ROWS), subjects=labels)
+
+
 def test_an_option_for_rows_in_memory_is_refused_by_name(regression):
     with pytest.raises(TypeError, match="return_std=True is for rows in memory"):
         regression.predict(spread(ROWS), return_std=True)

@@ -38,8 +38,11 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe._subjects import Subjects
-from sklearn_moe.inspection import summary
+from sklearn_moe._rows import Block, LocalRows
+from sklearn_moe._subjects import Subjects, check_subjects
+from sklearn_moe.em.dead_experts import DeadExperts
+from sklearn_moe.em.step import e_step
+from sklearn_moe.inspection import ResponsibilityDisplay, diagnose, summary
 
 DATA = Path(__file__).parent / "data"
 PRIOR = DummyClassifier(strategy="prior")
@@ -496,6 +499,8 @@ def test_sparse_rows_have_subjects():
         lambda s: np.array([f"p{k}" for k in s], dtype=object),
         lambda s: pd.to_datetime("2020-01-01") + pd.to_timedelta(s, unit="D"),
         lambda s: s.astype(float),
+        lambda s: pd.DataFrame({"id": s}),
+        lambda s: pd.Series([("clinic", int(k)) for k in s]),
     ],
 )
 def test_labels_of_any_kind_name_subjects(make):
@@ -539,9 +544,12 @@ def test_a_subject_without_a_label_is_refused(labels):
     ],
 )
 def test_what_are_no_labels_of_rows_is_refused(labels, error):
-    X, y, *_ = repeated_measures(12)
-    with pytest.raises(error, match=r"subjects|inconsistent"):
+    X, y, subjects, _ = repeated_measures(12)
+    with pytest.raises(error, match="'subjects' must"):
         mixture().fit(X, y, subjects=labels)
+    moe = mixture().fit(X, y, subjects=subjects)
+    with pytest.raises(error, match="'subjects' must"):
+        moe.predict(X, subjects=labels)
 
 
 def test_labels_of_another_kind_than_in_fit_are_refused():
@@ -568,6 +576,20 @@ def test_a_mixture_that_was_fitted_without_subjects_knows_of_none():
     for method in (moe.predict, moe.predict_gate, moe.apply):
         with pytest.raises(ValueError, match="'subjects' were given"):
             method(X, subjects=subjects)
+
+
+def test_a_diagnosis_of_rows_apart_is_refused():
+    X, y, subjects, _ = repeated_measures(12)
+    with pytest.raises(ValueError, match="'subjects'"):
+        diagnose(mixture().fit(X, y, subjects=subjects), X, y)
+
+
+def test_rootograms_are_those_of_subjects():
+    X, y, subjects, _ = repeated_measures(12)
+    moe = mixture().fit(X, y, subjects=subjects)
+    display = ResponsibilityDisplay.from_estimator(moe, X, y, subjects=subjects)
+    expected = moe.responsibilities(X, y, subjects=subjects)
+    np.testing.assert_array_equal(display.responsibilities, expected)
 
 
 def test_there_are_no_more_experts_than_subjects():
@@ -636,12 +658,17 @@ def test_acceleration_keeps_subjects_whole():
 
 
 def test_dead_experts_are_given_whole_subjects():
-    X, y, subjects, rises = repeated_measures()
-    # The last expert begins with one subject that others explain as well.
-    start = np.where(subjects == 0, 2, rises)
-    moe = mixture(n_experts=3, init=start, max_iter=300)
-    moe.fit(X, y, subjects=subjects)
-    found = moe.responsibilities(X, y, subjects=subjects)
+    X, y, subjects, _ = repeated_measures()
+    weights = np.resize([1.0, 2.0], len(y))
+    own = check_subjects(subjects, X).weighted(weights)
+    rows = LocalRows(Block(X, y, y, weights, own))
+    # Nothing is trusted to the last expert.
+    log_gate = np.log([[0.5, 0.5, 1e-30]]).repeat(len(y), axis=0)
+    log_prob = norm.logpdf(y[:, np.newaxis], X[:, [0]] * [1, -1, 0], 1)
+    posterior = e_step(rows, log_gate, log_prob, np.ones(3, dtype=bool))
+    found, reinitialised = DeadExperts(rows, 3).reinitialise(posterior)
+    assert reinitialised == [2]
+    assert 0.05 < np.average(found[:, 2], weights=weights) < 0.2
     assert all(np.ptp(found[subjects == s], axis=0).max() == 0 for s in range(40))
 
 
@@ -673,6 +700,25 @@ def test_a_fitted_mixture_is_pickled_with_what_it_knows():
     np.testing.assert_array_equal(
         copy.predict(X, subjects=subjects), moe.predict(X, subjects=subjects)
     )
+
+
+def test_single_precision_stays_what_it_is():
+    X, y, subjects, _ = repeated_measures()
+    moe = mixture(gate=SoftmaxGate()).fit(X, y, subjects=subjects)
+    single = X.astype(np.float32)
+    assert moe.predict_gate(single, subjects=subjects + 99).dtype == np.float32
+
+
+def test_a_mixture_within_has_a_density_for_each_row():
+    X, y, subjects, _ = repeated_measures()
+    inner = MixtureOfExpertsRegressor(LINEAR, 2, sharing=0, random_state=0)
+    moe = mixture(inner).fit(X, y, subjects=subjects)
+    chosen = moe.responsibilities(X, y, subjects=subjects)
+    of_rows = [expert.score_samples(X, y) for expert in moe.experts_]
+    own = np.array([np.bincount(subjects, log_prob) for log_prob in of_rows]).T
+    expected = np.log(moe.predict_gate(X[:1])) + own
+    expected = np.exp(expected - logsumexp(expected, axis=1, keepdims=True))
+    np.testing.assert_allclose(chosen, expected[subjects], atol=1e-8)
 
 
 # Folds

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import wraps
 from inspect import signature
 from numbers import Integral
+from reprlib import repr as shortened
 
 import numpy as np
 from distributed import Client
@@ -68,8 +69,8 @@ def lazy_method(method):
             # An array has no truth value.
             if given[name] is not None and given[name] is not False:
                 raise TypeError(
-                    f"{name}={given[name]!r} is for rows in memory; X is a Dask "
-                    "collection. Map to_local() over the partitions."
+                    f"{name}={shortened(given[name])} is for rows in memory; X is a "
+                    "Dask collection. Map to_local() over the partitions."
                 )
         example = self._example_[: 1 + len(targets)]
         of_partition = PartitionMethod(self.to_local(), method.__name__, *example)

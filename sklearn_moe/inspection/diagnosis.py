@@ -176,6 +176,11 @@ def diagnose(
     Worth it: score 0.987 by cross-validation, -0.0271 of Ridge alone
     """
     X, weights = check_data(mixture, X, y, sample_weight, "diagnose")
+    if mixture._known_subjects_ is not None:
+        raise ValueError(
+            "diagnose fits mixtures to rows apart, but this one was fitted with "
+            "'subjects'. Compare it by cross_val_score, which routes them to fit."
+        )
     classification = is_classifier(mixture)
     groups = check_groups(groups, num_samples(X))
     splits = shuffled_splits(

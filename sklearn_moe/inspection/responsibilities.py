@@ -116,6 +116,7 @@ class ResponsibilityDisplay(MixtureDisplay):
         y,
         *,
         sample_weight=None,
+        subjects=None,
         ax=None,
         bins=None,
         eps=1e-4,
@@ -132,6 +133,8 @@ class ResponsibilityDisplay(MixtureDisplay):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. None means that each row counts once.
+        subjects : array-like of shape (n_samples,), default=None
+            Labels of what rows belong to, as in `fit`.
         ax : matplotlib Axes or array-like of such, default=None
             See `plot`.
         bins : int, default=None
@@ -146,7 +149,9 @@ class ResponsibilityDisplay(MixtureDisplay):
         display : ResponsibilityDisplay
         """
         mixture, X = cls._find_mixture(estimator, X)
-        responsibilities = mixture.responsibilities(X, y)
+        responsibilities = mixture.responsibilities(
+            X, y, subjects=subjects, sample_weight=sample_weight
+        )
         if sample_weight is not None:
             sample_weight = check_sample_weight(
                 sample_weight, responsibilities, ensure_non_negative=True
