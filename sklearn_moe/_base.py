@@ -274,6 +274,8 @@ class BaseMixtureOfExperts(
             if previous is None:
                 for name in ("n_experts_", "n_experts_path_"):
                     vars(self).pop(name, None)
+            # What the fit before has known is of other rows.
+            self._known_subjects_ = None
             composition = self._composition()
             named_experts = composition.checked_experts(self.get_params(deep=False))
             gate = composition.checked_gate()
@@ -356,7 +358,6 @@ class BaseMixtureOfExperts(
             best, order = run.best, run.order
             self._reached_ = reached.at(best)
             found = best.posterior.responsibilities
-            self._known_subjects_ = None
             self._remember_subjects(
                 training.block, None if found is None else found[:, order]
             )

@@ -797,6 +797,26 @@ def test_calibration_is_of_subjects():
     np.testing.assert_allclose(moe.noise_.scale_, 1, atol=0.2)
 
 
+def test_a_fit_knows_nothing_of_the_one_before():
+    X, y, subjects, _ = repeated_measures()
+    moe = mixture(gate=SoftmaxGate(), calibrate=True).fit(X, y, subjects=subjects)
+    again = moe.fit(X, -y[::-1], subjects=subjects // 2)
+    fresh = clone(moe).fit(X, -y[::-1], subjects=subjects // 2)
+    np.testing.assert_array_equal(again.noise_.scale_, fresh.noise_.scale_)
+    np.testing.assert_array_equal(
+        again.predict(X, subjects=subjects), fresh.predict(X, subjects=subjects)
+    )
+
+
+def test_a_fit_that_fails_leaves_what_is_known():
+    X, y, subjects, _ = repeated_measures()
+    moe = mixture().fit(X, y, subjects=subjects)
+    known = moe.predict(X, subjects=subjects)
+    with pytest.raises(ValueError, match="'subjects'"):
+        moe.fit(X, y, subjects=subjects[:-1])
+    np.testing.assert_array_equal(moe.predict(X, subjects=subjects), known)
+
+
 def test_given_experts_are_chosen_by_subject():
     X, y, subjects, rises = repeated_measures()
     up = FrozenEstimator(LINEAR.__class__().fit(X[rises], y[rises]))
