@@ -1,8 +1,8 @@
 """Fewer iterations of EM."""
 
 import numpy as np
+from scipy.special import softmax
 
-from sklearn_moe import kernels
 from sklearn_moe.em.step import Posterior
 
 # By which the longest step of extrapolation grows where it is taken with success, and
@@ -83,7 +83,7 @@ def _extrapolate(rows, iterations, longest):
     v *= alpha**2
     ahead += r
     ahead += v
-    return alpha, Posterior.given(rows, np.exp(kernels.log_softmax(ahead)))
+    return alpha, Posterior.given(rows, softmax(ahead, axis=1))
 
 
 def _logits(iteration):

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import check_array
 
 from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE, learns_rows_alone
 from sklearn_moe._parallel import in_one_blas_thread
@@ -28,13 +28,17 @@ MIN_VARIANCE = 1e-10
 # to judge.
 MARGIN = 1.5
 
+# The products of each two columns do not depend on the weights. Of one block they are
+# computed once, if they are no more numbers than this: 64 megabytes.
+MAX_PRODUCTS = 2**23
+
 # Weighted designs of all experts that are held at a time, in numbers: they stay in the
 # cache.
-BLOCK = 2**16
+BLOCK = 2**15
 
 # With more columns the arithmetic is all that counts, and the estimators do half of it.
-# With fewer, an expert takes part if it has as large a part of the rows: the pass goes
-# over all rows, a fit over its own.
+# With fewer, where products are not kept, an expert takes part if it has as large a
+# part of the rows: the pass goes over all rows, a fit over its own.
 MAX_FEATURES = 80
 
 # How many rows tell how large a part an expert has.
@@ -107,10 +111,11 @@ class NormalEquations(Sums):
 class LeastSquares:
     """Weighted least squares of many experts on the same rows.
 
-    One product of a block of the weighted designs of all experts with the design
-    itself is what the block adds to all normal equations. For experts with an intercept
-    the columns are centred, once for all, so that large means take no digits from the
-    sums.
+    The products of each two columns are computed once, and one product of these with
+    the weights of all experts has all normal equations; where they take too much
+    memory, one of the weighted designs of all experts with the design itself. For
+    experts with an intercept the columns are centred, once for all, so that large means
+    take no digits from the sums.
 
     Parameters
     ----------
@@ -136,6 +141,12 @@ class LeastSquares:
         if self._serves:
             self._design = rows.extend(design, _design_of_block)
             self._means = rows.total(_means_of_block, self._design, rows.total_weight)
+            n_products = (n_features + 2) * (n_features + 3) // 2
+            self._keeps_products = (
+                rows.in_one_block and n_products * rows.n_samples <= MAX_PRODUCTS
+            )
+            # For columns that are centred, and for others.
+            self._products = {}
 
     @in_one_blas_thread
     def fit(self, estimators, weights):
@@ -171,9 +182,7 @@ class LeastSquares:
             means = intercept * self._means
             # What overflows has no finite condition.
             with np.errstate(over="ignore", invalid="ignore"):
-                equations = self._rows.total(
-                    normal_equations, self._design, weights, group, means
-                )
+                equations = self._equations(weights, group, means)
                 for k, n_own, own in zip(group, equations.n_rows, equations.moments):
                     # With fewer, its own fit takes in rows of negligible weight.
                     if n_own < max(MIN_ROWS, n_features + 1):
@@ -202,11 +211,26 @@ class LeastSquares:
             lines.append((coef, linear.intercept_ - coef @ shifts))
         return self._rows.map(_predict_block, self._design, *map(np.stack, zip(*lines)))
 
+    def _equations(self, weights, experts, means):
+        """The normal equations of experts to which the columns are less the means."""
+        if not self._keeps_products:
+            return self._rows.total(
+                normal_equations, self._design, weights, experts, means
+            )
+        centred = bool(means.any())
+        if centred not in self._products:
+            products = _products_of_block(self._rows.block, self._design, means)
+            # Of starts in threads, all go on with what was there first.
+            self._products.setdefault(centred, products)
+        return _equations_of_products(
+            self._products[centred], weights, experts, len(means) + 1
+        )
+
     def _worthwhile(self, estimators, weights):
         """The experts for which a pass over all rows may pay."""
         experts = list(estimators)
-        if not self._rows.in_one_block:
-            # Their own fits would have rows sent around.
+        if self._keeps_products or not self._rows.in_one_block:
+            # Products cost next to nothing; of many blocks, rows would be sent around.
             return experts
         n_samples, n_features = self._design.shape
         some_rows = slice(None, None, max(1, n_samples // N_INSPECTED))
@@ -258,7 +282,7 @@ def normal_equations(block, design, weights, experts, means):
     n_samples, n_features = design.shape
     n_columns = n_features + 2
     n_products = len(experts) * n_columns
-    batches = list(gen_batches(n_samples, max(64, BLOCK // n_products)))
+    batches = _batches(n_samples, max(64, BLOCK // n_products))
     largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
     negligible = NEGLIGIBLE * largest[:, np.newaxis]
     moments, n_rows = np.zeros((n_products, n_columns)), np.zeros(len(experts))
@@ -278,6 +302,45 @@ def normal_equations(block, design, weights, experts, means):
         flat = weighted.reshape(n_products, -1)[:, used]
         moments += flat @ columns[:, used].T
     return NormalEquations(n_rows, moments.reshape(len(experts), n_columns, n_columns))
+
+
+def _batches(n_samples, size):
+    # The function of scikit-learn takes longer than a batch to check its arguments.
+    return [
+        slice(first, min(first + size, n_samples))
+        for first in range(0, n_samples, size)
+    ]
+
+
+def _products_of_block(block, design, means):
+    """Products (n_pairs, n_samples) of each two of the columns 1, X and y, less means.
+
+    The pairs are those of `numpy.triu_indices`.
+    """
+    n_samples, n_columns = len(design), len(means) + 1
+    products = np.empty((n_columns * (n_columns + 1) // 2, n_samples))
+    for rows in _batches(n_samples, BLOCK // n_columns):
+        columns = np.ones((n_columns, rows.stop - rows.start))
+        np.subtract(design[rows].T, means[:-1, np.newaxis], out=columns[1:-1])
+        np.subtract(block.y[rows], means[-1], out=columns[-1])
+        first = 0
+        for k in range(n_columns):
+            last = first + n_columns - k
+            np.multiply(columns[k:], columns[k], out=products[first:last, rows])
+            first = last
+    return products
+
+
+def _equations_of_products(products, weights, experts, n_columns):
+    """The same as `normal_equations`, of products that are kept."""
+    own = weights.of(experts)
+    substantial = own > NEGLIGIBLE * own.max(axis=1, keepdims=True)
+    own *= substantial
+    sums = (products @ own.T).T
+    moments = np.empty((len(experts), n_columns, n_columns))
+    for triangle in (np.triu_indices(n_columns), np.triu_indices(n_columns)[::-1]):
+        moments[:, *triangle] = sums
+    return NormalEquations(np.count_nonzero(substantial, axis=1), moments)
 
 
 def _fitted(expert, moments, means):

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import check_array
 
 from sklearn_moe import kernels
+from sklearn_moe._curvature import cross_entropy_hessian
 from sklearn_moe._estimators import equal_if_zero, substantial_weights
 from sklearn_moe._parallel import in_one_blas_thread
 
@@ -43,7 +44,7 @@ MAX_HALVINGS = 10
 GOOD_STEP = 0.2
 
 # Numbers of a block of rows that are held at a time: they stay in the cache.
-BLOCK = 2**15
+BLOCK = 2**16
 LEAST_BATCH = 256
 
 
@@ -92,8 +93,11 @@ class LogisticNewton:
         n_parameters = (len(classes) - 1) * (design.shape[1] + 1)
         self._serves = not issparse(design) and n_parameters <= MAX_PARAMETERS
         if self._serves:
-            self._design, self._codes = design, rows.sample.encoded_y
-            self._targets = np.eye(len(classes))[self._codes]
+            # With the values of each column in one piece all passes are faster.
+            self._design = np.ones((len(design), design.shape[1] + 1), order="F")
+            self._design[:, :-1] = design
+            self._codes = rows.sample.encoded_y
+            self._targets = _one_hot(self._codes, len(classes))
             # Of a Hessian that was good for each of the experts fitted.
             self._factors = WeakKeyDictionary()
 
@@ -148,12 +152,13 @@ class LogisticNewton:
     def _solved(self, estimator, weights):
         """A copy of an expert at the optimum; None where that has not been found."""
         rows, weights = substantial_weights(equal_if_zero(weights), self._codes)
-        if len(rows) == len(self._codes):
-            rows = None
+        design, targets = self._design, self._targets
+        if len(rows) < len(self._codes):
+            design = design[rows]
+            targets = _one_hot(self._codes[rows], len(self._classes))
         loss = LogisticLoss(
-            self._design,
-            self._targets,
-            rows,
+            design if estimator.fit_intercept else design[:, :-1],
+            targets,
             weights / weights.sum(),
             len(self._classes),
             1 / (estimator.C * weights.sum()),
@@ -175,11 +180,17 @@ class LogisticNewton:
         return fitted
 
     def _probabilities(self, estimator):
-        logits = self._design @ estimator.coef_.T + estimator.intercept_
-        if len(self._classes) == 2:
-            logits = np.column_stack([np.zeros(len(logits)), logits])
+        n_logits, n_classes = len(estimator.coef_), len(self._classes)
+        logits = np.zeros((len(self._design), n_classes), order="F")
+        lines = np.column_stack([estimator.coef_, estimator.intercept_])
+        logits[:, -n_logits:] = (lines @ self._design.T).T
         found = kernels.log_softmax(logits)
         return np.exp(found, out=found)
+
+
+def _one_hot(codes, n_classes):
+    """Targets (n_samples, n_classes), those of each class in one piece."""
+    return np.asfortranarray(np.eye(n_classes)[codes])
 
 
 @dataclass(frozen=True)
@@ -188,11 +199,10 @@ class LogisticLoss:
 
     Attributes
     ----------
-    design : ndarray of shape (n_all, n_features)
-    targets : ndarray of shape (n_all, n_classes)
+    design : ndarray of shape (n_samples, n_columns)
+        The features, and a last column of ones if there is an intercept.
+    targets : ndarray of shape (n_samples, n_classes)
         One-hot classes.
-    rows : ndarray of shape (n_samples,) or None
-        Numbers of the rows that take part; None means all.
     weights : ndarray of shape (n_samples,)
         They sum to one.
     n_classes : int
@@ -204,7 +214,6 @@ class LogisticLoss:
 
     design: np.ndarray
     targets: np.ndarray
-    rows: np.ndarray | None
     weights: np.ndarray
     n_classes: int
     strength: float
@@ -229,52 +238,30 @@ class LogisticLoss:
     def __call__(self, parameters, with_hessian):
         """Loss and gradient; the Hessian if it is wanted."""
         n_logits, n_columns = parameters.shape
-        n_features = self.design.shape[1]
-        coef, intercept = parameters[:, :n_features], parameters[:, n_features:]
+        n_features = n_columns - self.intercept
         loss, gradient = 0.0, np.zeros_like(parameters)
-        width = parameters.size if with_hessian else n_columns + n_logits
-        size = max(LEAST_BATCH, BLOCK // width)
-        if with_hessian:
-            hessian = np.zeros((parameters.size, parameters.size))
-            same_class = np.zeros((parameters.size, n_columns))
-            scaled = np.empty((size, n_columns))
-        for batch in gen_batches(len(self.weights), size):
-            rows = batch if self.rows is None else self.rows[batch]
-            weights, seen = self.weights[batch], self.design[rows]
-            logits = np.zeros((len(seen), 1 + n_logits))
-            logits[:, 1:] = seen @ coef.T
-            if self.intercept:
-                logits[:, 1:] += intercept.T
+        probabilities = np.empty((len(self.weights), n_logits), order="F")
+        size = max(LEAST_BATCH, BLOCK // (n_columns + n_logits))
+        for first in range(0, len(self.weights), size):
+            rows = slice(first, first + size)
+            seen = self.design[rows]
+            logits = np.zeros((len(seen), 1 + n_logits), order="F")
+            logits[:, 1:] = (parameters @ seen.T).T
             own, derivative, logits = kernels.softmax_cross_entropy(
-                logits, self.targets[rows], weights
+                logits, self.targets, self.weights, first
             )
             loss += own
-            derivative = np.ascontiguousarray(derivative[:, 1:].T)
-            gradient[:, :n_features] += derivative @ seen
-            if self.intercept:
-                gradient[:, n_features] += derivative.sum(axis=1)
+            gradient += derivative[:, 1:].T @ seen
             if with_hessian:
-                probabilities = np.exp(logits)
-                if n_logits == 1:
-                    weights = weights * probabilities[:, 0] * probabilities[:, 1]
-                roots, own = np.sqrt(weights)[:, np.newaxis], scaled[: len(seen)]
-                np.multiply(seen, roots, out=own[:, :n_features])
-                own[:, n_features:] = roots
-                if n_logits == 1:
-                    hessian += own.T @ own
-                else:
-                    by_class = probabilities[:, 1:, np.newaxis] * own[:, np.newaxis]
-                    by_class = by_class.reshape(len(seen), -1)
-                    hessian -= by_class.T @ by_class
-                    same_class += by_class.T @ own
+                np.exp(logits[:, 1:], out=probabilities[rows])
+        coef = parameters[:, :n_features]
         penalty = self.strength * self._common_removed(coef)
         loss += 0.5 * np.vdot(coef, penalty)
         gradient[:, :n_features] += penalty
         if not with_hessian:
             return loss, gradient, None
+        hessian = cross_entropy_hessian(self.design, self.weights, probabilities)
         blocks = hessian.reshape(n_logits, n_columns, n_logits, n_columns)
-        for c in range(n_logits):
-            blocks[c, :, c] += same_class[c * n_columns : (c + 1) * n_columns]
         penalised, by_class = np.arange(n_features), np.eye(n_logits)
         by_class = self.strength * self._common_removed(by_class)
         blocks[:, penalised, :, penalised] += by_class

@@ -114,7 +114,7 @@ class ExpertPool:
         self.is_noise = np.array([is_uniform(expert) for _, expert in named_experts])
         self.rows = rows
         self.splits = splits
-        self._solvers = {}
+        self._solvers, self._known = {}, {}
         self._output_of = output_of
         self._specialize = specialize
         self._fit_params = fit_params or {}
@@ -298,12 +298,14 @@ class ExpertPool:
         return solved
 
     def _is_known(self, k):
-        is_known = is_least_squares if self._predicts_numbers else is_logistic
-        return (
-            is_known(self._fitters[k].estimator)
-            and self._fitters[k].weighting != "resample"
-            and not self._fit_params.get(self.names[k])
-        )
+        if k not in self._known:
+            is_known = is_least_squares if self._predicts_numbers else is_logistic
+            self._known[k] = (
+                is_known(self._fitters[k].estimator)
+                and self._fitters[k].weighting != "resample"
+                and not self._fit_params.get(self.names[k])
+            )
+        return self._known[k]
 
     @property
     def _predicts_numbers(self):

@@ -216,7 +216,7 @@ class Standards:
             scaled = filled @ sparse.diags_array(1 / self.scale)
             ones = np.ones((X.shape[0], 1))
             return sparse.hstack([scaled, ones], format="csr")
-        design = np.ones((X.shape[0], X.shape[1] + 1))
+        design = np.ones((X.shape[0], X.shape[1] + 1), order="F")
         np.subtract(filled, self.shift, out=design[:, :-1])
         design[:, :-1] /= self.scale
         return design

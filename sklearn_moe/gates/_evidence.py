@@ -31,7 +31,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sklearn_moe.gates._hessian import cached_batches, scale_rows
+from sklearn_moe._curvature import scale_rows
+from sklearn_moe.gates._hessian import cached_batches
 
 # Where learning begins. Borders that are soft at first can still move.
 FIRST_ALPHA = 1e-2

@@ -2,12 +2,11 @@
 
 import numpy as np
 from scipy import linalg, sparse
+from scipy.linalg import lapack
 from scipy.sparse import linalg as splinalg
 from sklearn.utils.extmath import safe_sparse_dot
 
-# On their way into the Hessian, where each is repeated for every class, so many rows at
-# a time stay in the processor's cache.
-HESSIAN_BATCH_SIZE = 1024
+from sklearn_moe._curvature import cross_entropy_hessian
 
 # So many logits at a time pass through the processor's cache; for their number see
 # `sklearn_moe._contracts.Rows.map`.
@@ -21,26 +20,13 @@ def cached_batches(n_samples, n_classes):
         yield slice(first, first + n_rows)
 
 
-def cross_entropy_hessian(design, sample_weight, probabilities):
+def hessian_of_all(design, sample_weight, probabilities):
     """Weighted sum of the covariance of each row's label, times its outer product.
 
-    The covariance of a one-hot label is diag(p) - p p^T: one matrix product takes all
-    pairs of classes at once. Its rows sum to zero, which gives the last class.
+    The rows of a covariance sum to zero, which gives the last class.
     """
     n_classes, n_columns = probabilities.shape[1], design.shape[1]
-    n_parameters = (n_classes - 1) * n_columns
-    hessian = np.zeros((n_parameters, n_parameters))
-    same_class = np.zeros((n_parameters, n_columns))
-    root_weight = np.sqrt(sample_weight)
-    for first in range(0, len(probabilities), HESSIAN_BATCH_SIZE):
-        rows = slice(first, first + HESSIAN_BATCH_SIZE)
-        scaled = scale_rows(design[rows], root_weight[rows])
-        by_class = _times_each(scaled, probabilities[rows, :-1])
-        hessian -= safe_sparse_dot(by_class.T, by_class, dense_output=True)
-        same_class += safe_sparse_dot(by_class.T, scaled, dense_output=True)
-    for k in range(n_classes - 1):
-        own = slice(k * n_columns, (k + 1) * n_columns)
-        hessian[own, own] += same_class[own]
+    hessian = cross_entropy_hessian(design, sample_weight, probabilities[:, :-1])
     all_but_last = np.tile(np.eye(n_columns), (1, n_classes - 1))
     last = -all_but_last @ hessian
     return np.block([[hessian, last.T], [last, -last @ all_but_last.T]])
@@ -125,22 +111,5 @@ def solver_at_even_weights(products, ridge, n_classes):
     if products.ndim == 1:
         curvature = products / n_classes + diagonal
         return lambda gradient: gradient / curvature
-    factor = linalg.cho_factor(products / n_classes + np.diag(diagonal))
-    return lambda gradient: linalg.cho_solve(factor, gradient.T).T
-
-
-def scale_rows(rows, factors):
-    """Multiply each row, of a dense or a sparse matrix, by its factor."""
-    if sparse.issparse(rows):
-        return sparse.diags_array(factors) @ rows
-    return factors[:, np.newaxis] * rows
-
-
-def _times_each(rows, probabilities):
-    """The rows times the probability of each class, next to each other."""
-    if sparse.issparse(rows):
-        return sparse.hstack(
-            [scale_rows(rows, column) for column in probabilities.T], format="csr"
-        )
-    products = probabilities[:, :, np.newaxis] * rows[:, np.newaxis]
-    return products.reshape(len(rows), -1)
+    factor = linalg.cholesky(products / n_classes + np.diag(diagonal))
+    return lambda gradient: lapack.dpotrs(factor, gradient.T)[0].T

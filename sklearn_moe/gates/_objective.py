@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe import kernels
 from sklearn_moe._statistics import Sums
@@ -18,7 +17,7 @@ from sklearn_moe.gates._evidence import (
 from sklearn_moe.gates._hessian import (
     cached_batches,
     conjugate_gradients,
-    cross_entropy_hessian,
+    hessian_of_all,
     solve_damped,
     solver_at_even_weights,
 )
@@ -106,18 +105,18 @@ class LossFunction:
         gradient *= seen.share
         cross_entropy = 0.0
         for rows in cached_batches(*targets.shape):
-            design, weight = seen.design[rows], seen.sample_weight[rows]
+            design = seen.design[rows]
             loss, derivative, own = kernels.softmax_cross_entropy(
-                _logits(design, parameters), targets[rows], weight
+                _logits(design, parameters), targets, seen.sample_weight, rows.start
             )
             cross_entropy += loss
             if log_weights is not None:
                 log_weights[rows] = own
             if self.load is not None:
-                imbalance, push = self._imbalance(own, weight)
+                imbalance, push = self._imbalance(own, seen.sample_weight[rows])
                 penalty += imbalance
                 derivative += push
-            gradient += safe_sparse_dot(derivative.T, design, dense_output=True)
+            gradient += derivative.T @ design
         return Loss(penalty, cross_entropy + penalty, gradient)
 
     def of_parameters(self, parameters):
@@ -333,7 +332,7 @@ class SoftmaxObjective:
         log_weights, loss = None, self._loss
         if self._rows.in_one_block:
             # There is one array: parameters that are left behind have lost their own.
-            log_weights = np.empty((self._rows.n_samples, self._shape[0]))
+            log_weights = np.empty((self._rows.n_samples, self._shape[0]), order="F")
         if loss.load_balance:
             load = self._rows.total(_load_of, self.seen.of_all, targets)
             loss = replace(loss, load=load / self._share)
@@ -436,7 +435,7 @@ class SoftmaxObjective:
 
     def _curvature(self, design, sample_weight, probabilities):
         """The Hessian without that of the L2 penalty."""
-        curvature = cross_entropy_hessian(design, sample_weight, probabilities)
+        curvature = hessian_of_all(design, sample_weight, probabilities)
         if self._past is not None:
             curvature += (1 - self._share) * self._past.curvature
         return curvature
@@ -465,7 +464,8 @@ def line_search(loss_at, parameters, loss, direction):
 
 
 def _logits(design, parameters):
-    return safe_sparse_dot(design, parameters.T, dense_output=True)
+    """Logits (n_samples, n_classes), those of each class in one piece."""
+    return (parameters @ design.T).T
 
 
 def _log_softmax(design, parameters):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 # So many steps are remembered.
 MEMORY = 20
@@ -47,28 +48,34 @@ class Secants:
 
         References
         ----------
-        .. [1] J. Nocedal and S. J. Wright (2006). Numerical Optimization, 2nd edition.
-           Springer, algorithm 7.4.
+        .. [1] R. H. Byrd, J. Nocedal and R. B. Schnabel (1994). Representations of
+           quasi-Newton matrices and their use in limited memory methods. Mathematical
+           Programming 63, 129-156, theorem 2.2.
         """
-        seen = []
-        for step, change in self.pairs:
-            penalised = change + ridge * step
-            curvature = np.vdot(step, penalised)
-            # Rounding, or a load-balancing loss, may hide that it is positive.
-            if curvature > np.finfo(np.float64).eps * np.vdot(penalised, penalised):
-                seen.append((step, penalised, curvature))
-        rest, lengths = gradient.copy(), []
-        for step, change, curvature in reversed(seen):
-            lengths.append(np.vdot(step, rest) / curvature)
-            rest -= lengths[-1] * change
-        direction = solve(rest)
-        if seen:
-            _, change, curvature = seen[-1]
-            direction *= curvature / np.vdot(change, solve(change))
-        for step, change, curvature in seen:
-            length = lengths.pop() - np.vdot(change, direction) / curvature
-            direction += length * step
-        return direction
+        if not self.pairs:
+            return solve(gradient)
+        steps, changes = np.array(self.pairs).swapaxes(0, 1)
+        changes += ridge * steps
+        shape, n_steps = gradient.shape, len(steps)
+        steps, changes = steps.reshape(n_steps, -1), changes.reshape(n_steps, -1)
+        curvatures = np.einsum("mp,mp->m", steps, changes)
+        squares = np.einsum("mp,mp->m", changes, changes)
+        # Rounding, or a load-balancing loss, may hide that they are positive.
+        seen = curvatures > np.finfo(np.float64).eps * squares
+        if not seen.any():
+            return solve(gradient)
+        if not seen.all():
+            steps, changes, curvatures = steps[seen], changes[seen], curvatures[seen]
+        # Of a later step and an earlier change nothing is asked.
+        products = steps @ changes.T
+        lengths, _ = lapack.dtrtrs(products, steps @ gradient.ravel())
+        rest = solve(gradient - (lengths @ changes).reshape(shape)).ravel()
+        last = changes[-1]
+        rest *= curvatures[-1] / (last @ solve(last.reshape(shape)).ravel())
+        lengths *= curvatures
+        lengths -= changes @ rest
+        lengths, _ = lapack.dtrtrs(products, lengths, trans=1)
+        return (rest + lengths @ steps).reshape(shape)
 
 
 NO_SECANTS = Secants()

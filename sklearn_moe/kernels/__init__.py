@@ -1,8 +1,8 @@
 """Compiled functions of arrays: the numerical core of the package.
 
 The functions of this module prepare the arguments of the compiled functions. They bring
-every array to C order and one floating dtype, so that few signatures are compiled, and
-they import Numba on their first call, so that importing the package stays fast.
+every array to one order and one floating dtype, so that few signatures are compiled,
+and they import Numba on their first call, so that importing the package stays fast.
 """
 
 import numpy as np
@@ -199,9 +199,8 @@ def log_softmax(logits):
     """
     from sklearn_moe.kernels import _compiled
 
-    logits = _prepare(logits, _float_dtype(logits))
-    log_weights = np.empty_like(logits)
-    _compiled.log_softmax(logits, log_weights)
+    log_weights = np.array(logits, _float_dtype(logits), order="F")
+    _compiled.log_softmax(log_weights.T)
     return log_weights
 
 
@@ -220,8 +219,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
     log_gate : ndarray of shape (n_samples, n_experts)
         Logarithm of the gate's weights.
     log_likelihood : ndarray of shape (n_samples, n_experts)
-        Log density of each target under each expert, in C or Fortran order. It may be
-        -inf.
+        Log density of each target under each expert. It may be -inf.
     sample_weight : ndarray of shape (n_samples,)
         Weight of each row in the total.
     overwrite_gate : bool, default=False
@@ -239,21 +237,21 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
     from sklearn_moe.kernels import _compiled
 
     dtype = _float_dtype(log_gate, log_likelihood)
-    log_gate = _prepare(log_gate, dtype)
+    log_gate = _prepare(log_gate, dtype, "F")
     in_place = overwrite_gate and log_gate.flags.writeable
     posterior = log_gate if in_place else np.empty_like(log_gate)
     row_log_likelihood = np.empty(len(log_gate))
     total = _compiled.responsibilities(
-        log_gate,
-        _prepare(log_likelihood, dtype, "A"),
+        log_gate.T,
+        _prepare(log_likelihood, dtype, "F").T,
         _prepare(sample_weight, np.float64),
-        posterior,
+        posterior.T,
         row_log_likelihood,
     )
     return posterior, row_log_likelihood, total
 
 
-def softmax_cross_entropy(logits, targets, sample_weight):
+def softmax_cross_entropy(logits, targets, sample_weight, first=0):
     r"""Return the weighted cross-entropy of soft targets, and its derivative by logits.
 
     .. math::
@@ -263,29 +261,34 @@ def softmax_cross_entropy(logits, targets, sample_weight):
 
     Parameters
     ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        Finite values. The array is overwritten by the logarithm of their softmax if it
-        is C-ordered and of float64.
+    logits : ndarray of shape (n_rows, n_classes)
+        Finite values of some of the rows. The array is overwritten by the logarithm of
+        their softmax if it is in Fortran order and of float64.
     targets : ndarray of shape (n_samples, n_classes)
         Non-negative targets. Rows sum to one.
     sample_weight : ndarray of shape (n_samples,)
+    first : int, default=0
+        The first row of the logits is that of this number.
 
     Returns
     -------
     loss : float
-    derivative : ndarray of shape (n_samples, n_classes)
-    log_weights : ndarray of shape (n_samples, n_classes)
+    derivative : ndarray of shape (n_rows, n_classes)
+    log_weights : ndarray of shape (n_rows, n_classes)
         Logarithm of the softmax.
     """
     from sklearn_moe.kernels import _compiled
 
-    logits = np.require(logits, np.float64, ["C", "W"])
+    logits = _prepare(logits, np.float64, "F")
+    if not logits.flags.writeable:
+        logits = logits.copy("F")
     derivative = np.empty_like(logits)
     loss = _compiled.softmax_cross_entropy(
-        logits,
-        _prepare(targets, np.float64),
+        logits.T,
+        _prepare(targets, np.float64, "F").T,
         _prepare(sample_weight, np.float64),
-        derivative,
+        first,
+        derivative.T,
     )
     return loss, derivative, logits
 

@@ -5,11 +5,12 @@ brings the arrays for large results, because NumPy asks for huge pages of memory
 Numba does not. `fastmath` stays off, since log-likelihoods of -inf are ordinary input
 here; exp and log alone may contract a product and a sum into one instruction.
 
-Rows pass in tiles of `TILE`, turned such that the row is the last axis: an innermost
-loop over the rows of a tile becomes vector instructions whatever the number of experts.
-A tile holds float64, whatever the input. The exp and log of the C library would take
-one number at a time, hence those of this module, which are right to one unit in the
-last place.
+Arrays come with one line for each expert or class, in which the rows follow each other,
+and pass in tiles of `TILE` rows: an innermost loop over the rows of a tile becomes
+vector instructions whatever the number of experts, if it is in a function of its own,
+with few arrays that do not overlap. A tile holds float64, whatever the input. The exp
+and log of the C library would take one number at a time, hence those of this module,
+which are right to one unit in the last place.
 """
 
 from math import erf, exp, factorial, inf, log, pi, sqrt
@@ -21,7 +22,7 @@ from sklearn_moe.kernels._caching import cached_njit
 _jit = cached_njit(error_model="numpy", nogil=True)
 _contracting = cached_njit(error_model="numpy", nogil=True, fastmath={"contract"})
 
-TILE = 32
+TILE = 256
 LOWEST = -np.finfo(np.float64).max
 LEAST = np.finfo(np.float64).smallest_subnormal
 
@@ -73,97 +74,160 @@ def _log(x):
 
 
 @_jit
-def _exponentiate(tile, shift, total):
-    """Exponentials of a tile, in place, less the largest of each row, and their sums.
-
-    The shift of a row that holds -inf alone is not, so that its exponentials are zero.
-    """
-    shift[:] = LOWEST
-    total[:] = 0.0
-    for k in range(len(tile)):
-        for j in range(TILE):
-            shift[j] = tile[k, j] if tile[k, j] > shift[j] else shift[j]
-    for k in range(len(tile)):
-        for j in range(TILE):
-            tile[k, j] = _exp(tile[k, j] - shift[j])
-            total[j] += tile[k, j]
+def _raise(shift, values):
+    for j in range(len(shift)):
+        shift[j] = values[j] if values[j] > shift[j] else shift[j]
 
 
 @_jit
-def log_softmax(logits, log_weights):
-    n_samples, n_experts = logits.shape
-    # Of the last rows a part may be left over: the tile then ends in earlier ones.
-    tile, shift, total = np.zeros((n_experts, TILE)), np.empty(TILE), np.empty(TILE)
+def _add(first, second, total):
+    for j in range(len(total)):
+        total[j] = first[j] + second[j]
+
+
+@_jit
+def _exponentiate(values, shift, found, total):
+    for j in range(len(shift)):
+        found[j] = _exp(values[j] - shift[j])
+        total[j] += found[j]
+
+
+@_jit
+def _lines(numbers, n_rows):
+    return numbers[0, :n_rows], numbers[1, :n_rows], numbers[2, :n_rows]
+
+
+@_jit
+def _exponentials(logits, start, tile, shift, total):
+    """Exponentials of logits less the largest of each row, and their sums.
+
+    The rows are as many as there are shifts, from `start` on. The shift of a row that
+    holds -inf alone is not, so that its exponentials are zero.
+    """
+    stop = start + len(shift)
+    shift[:] = LOWEST
+    total[:] = 0.0
+    for k in range(len(logits)):
+        _raise(shift, logits[k, start:stop])
+    for k in range(len(logits)):
+        _exponentiate(logits[k, start:stop], shift, tile[k, : len(shift)], total)
+
+
+@_jit
+def _log_each(values, logarithms):
+    for j in range(len(values)):
+        logarithms[j] = _log(values[j])
+
+
+@_jit
+def _normalise(logits, shift, log_total):
+    for j in range(len(shift)):
+        # In two steps: added to a large shift, the logarithm would be lost.
+        logits[j] = (logits[j] - shift[j]) - log_total[j]
+
+
+@_jit
+def log_softmax(logits):
+    n_experts, n_samples = logits.shape
+    tile, numbers = np.empty((n_experts, TILE)), np.empty((3, TILE))
     for start in range(0, n_samples, TILE):
-        n_rows = min(TILE, n_samples - start)
-        for j in range(n_rows):
-            for k in range(n_experts):
-                tile[k, j] = logits[start + j, k]
-        _exponentiate(tile, shift, total)
-        for j in range(TILE):
-            total[j] = _log(total[j])
-        for j in range(n_rows):
-            for k in range(n_experts):
-                # In two steps: added to a large shift, the logarithm would be lost.
-                log_weights[start + j, k] = (logits[start + j, k] - shift[j]) - total[j]
+        stop = min(n_samples, start + TILE)
+        n_rows = stop - start
+        shift, total, log_total = _lines(numbers, n_rows)
+        _exponentials(logits, start, tile, shift, total)
+        _log_each(total, log_total)
+        for k in range(n_experts):
+            _normalise(logits[k, start:stop], shift, log_total)
+
+
+@_jit
+def _log_likelihood(shift, total, weight, row_log_likelihood, own):
+    for j in range(len(shift)):
+        found = shift[j] + _log(total[j])
+        row_log_likelihood[j] = found
+        own[j] += weight[j] * found if weight[j] != 0.0 else 0.0
+
+
+@_jit
+def _divide(values, total, found):
+    for j in range(len(total)):
+        found[j] = values[j] / total[j]
 
 
 @_jit
 def responsibilities(
     log_gate, log_likelihood, sample_weight, posterior, row_log_likelihood
 ):
-    n_samples, n_experts = log_gate.shape
-    tile, shift, total = np.zeros((n_experts, TILE)), np.empty(TILE), np.empty(TILE)
-    total_log_likelihood = 0.0
+    n_experts, n_samples = log_gate.shape
+    joint, tile = np.empty((n_experts, TILE)), np.empty((n_experts, TILE))
+    numbers, log_likelihoods = np.empty((3, TILE)), np.zeros(TILE)
     for start in range(0, n_samples, TILE):
-        n_rows = min(TILE, n_samples - start)
-        for j in range(n_rows):
-            for k in range(n_experts):
-                tile[k, j] = log_gate[start + j, k] + log_likelihood[start + j, k]
-        _exponentiate(tile, shift, total)
+        stop = min(n_samples, start + TILE)
+        n_rows = stop - start
+        shift, total, _ = _lines(numbers, n_rows)
+        for k in range(n_experts):
+            _add(
+                log_gate[k, start:stop],
+                log_likelihood[k, start:stop],
+                joint[k, :n_rows],
+            )
+        _exponentials(joint, 0, tile, shift, total)
         for j in range(n_rows):
             if total[j] == 0.0:
                 shift[j] = -inf
                 total[j] = 1.0
                 for k in range(n_experts):
-                    tile[k, j] = _exp(log_gate[start + j, k])
-        for j in range(TILE):
-            shift[j] += _log(total[j])
-            total[j] = 1 / total[j]
-        for j in range(n_rows):
-            i = start + j
-            row_log_likelihood[i] = shift[j]
-            if sample_weight[i] != 0.0:
-                total_log_likelihood += sample_weight[i] * shift[j]
-            for k in range(n_experts):
-                posterior[i, k] = tile[k, j] * total[j]
-    return total_log_likelihood
+                    tile[k, j] = _exp(log_gate[k, start + j])
+        _log_likelihood(
+            shift,
+            total,
+            sample_weight[start:stop],
+            row_log_likelihood[start:stop],
+            log_likelihoods[:n_rows],
+        )
+        for k in range(n_experts):
+            _divide(tile[k, :n_rows], total, posterior[k, start:stop])
+    return log_likelihoods.sum()
 
 
 @_jit
-def softmax_cross_entropy(logits, targets, sample_weight, derivative):
-    n_samples, n_classes = logits.shape
-    tile, shift, total = np.zeros((n_classes, TILE)), np.empty(TILE), np.empty(TILE)
-    log_total = np.empty(TILE)
-    loss = 0.0
+def _weight_by_total(total, weight):
+    for j in range(len(total)):
+        total[j] = weight[j] / total[j]
+
+
+@_jit
+def _add_loss(log_weights, weight, targets, loss):
+    for j in range(len(loss)):
+        loss[j] -= weight[j] * targets[j] * log_weights[j]
+
+
+@_jit
+def _excess(values, factors, weight, targets, found):
+    for j in range(len(found)):
+        found[j] = values[j] * factors[j] - weight[j] * targets[j]
+
+
+@_jit
+def softmax_cross_entropy(logits, targets, sample_weight, first, derivative):
+    n_classes, n_samples = logits.shape
+    tile, numbers = np.empty((n_classes, TILE)), np.empty((3, TILE))
+    loss = np.zeros(TILE)
     for start in range(0, n_samples, TILE):
-        n_rows = min(TILE, n_samples - start)
-        for j in range(n_rows):
-            for k in range(n_classes):
-                tile[k, j] = logits[start + j, k]
-        _exponentiate(tile, shift, total)
-        for j in range(TILE):
-            log_total[j] = _log(total[j])
-            total[j] = 1 / total[j]
-        for j in range(n_rows):
-            i = start + j
-            weight, row_loss = sample_weight[i], 0.0
-            for k in range(n_classes):
-                logits[i, k] = (logits[i, k] - shift[j]) - log_total[j]
-                row_loss -= targets[i, k] * logits[i, k]
-                derivative[i, k] = weight * (tile[k, j] * total[j] - targets[i, k])
-            loss += weight * row_loss
-    return loss
+        stop = min(n_samples, start + TILE)
+        n_rows = stop - start
+        shift, total, log_total = _lines(numbers, n_rows)
+        weight = sample_weight[first + start : first + stop]
+        _exponentials(logits, start, tile, shift, total)
+        _log_each(total, log_total)
+        _weight_by_total(total, weight)
+        for k in range(n_classes):
+            own = logits[k, start:stop]
+            wanted = targets[k, first + start : first + stop]
+            _normalise(own, shift, log_total)
+            _add_loss(own, weight, wanted, loss[:n_rows])
+            _excess(tile[k, :n_rows], total, weight, wanted, derivative[k, start:stop])
+    return loss.sum()
 
 
 @_jit
