@@ -1,7 +1,14 @@
 """The start that a fit is given for its rows: as `init`, or as the argument `start`."""
 
+import numpy as np
+
 from sklearn_moe._estimators import copied, error_note
-from sklearn_moe._frames import is_frame, names_of, values_of_column
+from sklearn_moe._frames import (
+    is_frame,
+    names_of,
+    values_by_index,
+    values_of_column,
+)
 from sklearn_moe._sklearn import num_samples
 from sklearn_moe.em import (
     STARTS,
@@ -55,6 +62,11 @@ def _of_rows(mixture, start, training, n_experts):
         with error_note("the function given as 'init'"):
             values = check_start(init(copied(X)), num_samples(X))
             return given_responsibilities(values, n_experts)
+    if np.shape(init)[:1] != (training.n_given,):
+        # The rows may be some of those that a series is about, as in a fold.
+        values = values_by_index(init, X)
+        if values is not None:
+            return given_responsibilities(check_start(values, len(X)), n_experts)
     values = check_start(init, training.n_given)[training.kept]
     return given_responsibilities(values, n_experts)
 

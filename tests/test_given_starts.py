@@ -263,6 +263,23 @@ def test_a_column_is_found_behind_steps_that_return_frames():
 
 
 @pytest.mark.usefixtures("metadata_routing")
+@pytest.mark.parametrize("as_given", [pd.Series, pd.DataFrame])
+def test_the_rows_of_a_fold_are_told_by_the_index_of_a_series(as_given):
+    index = pd.Index(np.arange(len(X)) * 3)
+    init = pd.Series(SITE, index)
+    if as_given is pd.DataFrame:
+        init = pd.get_dummies(init, dtype=float)
+    rows, folds = FRAME.set_index(index), KFold(4, shuffle=True, random_state=0)
+    expected = [
+        regressor(init=np.asarray(init)[train])
+        .fit(X[train], Y[train])
+        .score(X[test], Y[test])
+        for train, test in folds.split(X)
+    ]
+    scores = cross_val_score(regressor(init=init), rows, Y, cv=folds)
+    np.testing.assert_allclose(scores, expected)
+
+
 def test_start_is_routed_through_folds_searches_and_pipelines():
     mixture = regressor().set_fit_request(start=True)
     by_hand = []

@@ -30,6 +30,7 @@ from sklearn_moe._frames.frames import (
     named,
     names_of,
     native,
+    values_by_index,
     values_of_column,
 )
 from sklearn_moe._frames.tables import (
@@ -70,6 +71,7 @@ __all__ = [
     "rows_in_words",
     "times_in",
     "to_numbers",
+    "values_by_index",
     "values_in",
     "values_of_column",
 ]

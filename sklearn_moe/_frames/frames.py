@@ -80,6 +80,18 @@ def values_of_column(frame, name):
     return nw.from_native(frame).get_column(name).to_numpy()
 
 
+def values_by_index(values, frame):
+    """Values of a series or frame of pandas for the rows of a frame, by the index.
+
+    None where one of them has no index, or rows cannot be told by it.
+    """
+    if not (hasattr(values, "loc") and hasattr(frame, "loc")):
+        return None
+    if not (values.index.is_unique and frame.index.isin(values.index).all()):
+        return None
+    return np.asarray(values.loc[frame.index])
+
+
 def frame_of(columns, names, library):
     """A frame of columns, each of a frame or an array of one dimension."""
     columns = [
