@@ -38,6 +38,7 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
+from sklearn_moe._folds import out_of_fold_splits
 from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe._subjects import Subjects, check_subjects
 from sklearn_moe.em.dead_experts import DeadExperts
@@ -298,6 +299,24 @@ def test_successes_of_one_observation_each_are_a_mixture_of_binomials():
     assert moe.log_likelihood_ + constant == pytest.approx(-86.59471098, abs=1e-5)
     shares = np.sort(moe.predict_gate(nothing[:1])[0])
     np.testing.assert_allclose(shares, [0.4780521593, 0.5219478407], atol=1e-3)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_sandwich_of_one_line_is_clustered_by_subject(weighted):
+    X, y, subjects, _ = repeated_measures()
+    weights = np.resize([1.0, 2.0, 0.5], len(y)) if weighted else np.ones(len(y))
+    given = {"sample_weight": weights, "subjects": subjects}
+    moe = mixture(n_experts=1).fit(X, y, **given)
+    table = summary(moe, X, y, covariance="sandwich", **given)
+    design = np.column_stack([np.ones(len(y)), X])
+    error = y - moe.experts_[0].predict(X)
+    scores = [np.bincount(subjects, weights * error * column) for column in design.T]
+    bread = np.linalg.inv(design.T @ (weights[:, np.newaxis] * design))
+    covariance = bread @ (np.array(scores) @ np.transpose(scores)) @ bread
+    # Least squares leave no correlation with the errors, so that the scale is apart.
+    np.testing.assert_allclose(
+        table.std_error[:3], np.sqrt(np.diag(covariance)), rtol=1e-6
+    )
 
 
 # The gate sees subjects
@@ -749,6 +768,25 @@ def test_folds_keep_subjects_whole(cv):
     for rows in some:
         held_out = set(range(len(y))) - rows
         assert not set(subjects[list(rows)]) & set(subjects[list(held_out)])
+
+
+@pytest.mark.parametrize("cv", ["auto", 4])
+def test_folds_of_classes_keep_subjects_whole_and_are_stratified(cv):
+    X, _, subjects, rises = repeated_measures(40)
+    own = check_subjects(subjects, X)
+    splits = out_of_fold_splits(
+        cv,
+        X,
+        rises,
+        np.arange(len(X)),
+        len(X),
+        np.random.RandomState(0),
+        classification=True,
+        subjects=own,
+    )
+    for train, test in splits:
+        assert not set(subjects[train]) & set(subjects[test])
+        assert np.mean(rises[test]) == 0.5
 
 
 @pytest.mark.parametrize("cv", [KFold(3), [(np.arange(60, 120), np.arange(60))] * 1])
