@@ -349,7 +349,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 X,
                 y,
                 sample_weight,
-                None,
                 partial_fit_params,
                 ClassTargets(self.classes_, self.class_weight),
                 subjects=subjects,

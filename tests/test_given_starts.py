@@ -262,7 +262,6 @@ def test_a_column_is_found_behind_steps_that_return_frames():
     assert slopes(pipeline[-1]) == [-2, 2]
 
 
-@pytest.mark.usefixtures("metadata_routing")
 @pytest.mark.parametrize("as_given", [pd.Series, pd.DataFrame])
 def test_the_rows_of_a_fold_are_told_by_the_index_of_a_series(as_given):
     index = pd.Index(np.arange(len(X)) * 3)
@@ -280,6 +279,7 @@ def test_the_rows_of_a_fold_are_told_by_the_index_of_a_series(as_given):
     np.testing.assert_allclose(scores, expected)
 
 
+@pytest.mark.usefixtures("metadata_routing")
 def test_start_is_routed_through_folds_searches_and_pipelines():
     mixture = regressor().set_fit_request(start=True)
     by_hand = []
