@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
+    Bunch,
     check_consistent_length,
     check_random_state,
     get_tags,
@@ -65,6 +66,7 @@ from sklearn_moe._metadata import (
 from sklearn_moe._number_of_experts import try_numbers
 from sklearn_moe._parallel import scatter
 from sklearn_moe._parameters import count_parameters
+from sklearn_moe._persistence import SavedAsDicts
 from sklearn_moe._prediction import FittedMixture
 from sklearn_moe._rows import LocalRows
 from sklearn_moe._sampled_start import begin_on_sample, sample_pays
@@ -99,7 +101,11 @@ from sklearn_moe.experts import (
 
 
 class BaseMixtureOfExperts(
-    CallbackSupportMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,
+    TransformerMixin,
+    SavedAsDicts,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of the mixtures of experts; `_targets` is what they differ in."""
 
@@ -990,6 +996,19 @@ class BaseMixtureOfExperts(
 
     # Conventions of scikit-learn
     # ---------------------------
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "named_experts_" in state:
+            # The experts themselves are in `experts_`.
+            state["named_experts_"] = list(self.named_experts_)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "named_experts_"):
+            named = dict(zip(self.named_experts_, self.experts_))
+            self.named_experts_ = Bunch(**named)
 
     def get_metadata_routing(self):
         """Get the metadata routing of this object.

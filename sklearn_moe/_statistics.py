@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_moe._persistence import saved_as_dict
+
 # A standard deviation below this fraction of the mean is rounding.
 ROUNDING = 1e-12
 
@@ -31,6 +33,7 @@ class Sums:
         )
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Moments:
     """Weight, mean and variance of some rows: a number, or an array of each.
@@ -103,6 +106,7 @@ class Moments:
         )
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class TargetMoments(Moments):
     """Moments of targets, and their range.

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn_moe._estimators import seeded_clone
 from sklearn_moe._exposure import check_exposure, counts_of_rates
 from sklearn_moe._in_memory import check_in_memory
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import TargetMoments
 from sklearn_moe.experts import (
     Predictions,
@@ -37,6 +38,7 @@ LARGEST_FLOAT32 = 1e15
 LEAST_SPREAD = 1e-110
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class NumberTargets:
     """Targets of a regressor.
@@ -243,6 +245,7 @@ class NumberTargets:
         return without_nested(fitted).take(numbers).n_parameters()
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class ClassTargets:
     """Targets of a classifier.

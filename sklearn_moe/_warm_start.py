@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_moe._estimators import WarmStartError
 from sklearn_moe._fitting import Begin
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.em import (
     Posterior,
     e_step,
@@ -36,6 +37,7 @@ NOT_OF_THE_MODEL = {
 }
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Reached:
     """What has been fitted to which rows, and how far it has come.

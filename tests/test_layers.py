@@ -46,7 +46,7 @@ LAYERS = [
     },
     {"kernels"},
     {"_missing_values"},
-    {"_atomic", "_callbacks", "_frames", "_parallel", "_sklearn"},
+    {"_atomic", "_callbacks", "_frames", "_parallel", "_persistence", "_sklearn"},
     {"_fit_warnings", "_in_memory"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

@@ -17,6 +17,7 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators.nested import last_step
+from sklearn_moe._estimators.weight_routing import copy_requests
 from sklearn_moe._fit_warnings import held_back
 
 # Their `warm_start` says where a solver begins, which ends at the same optimum. That of
@@ -73,6 +74,7 @@ def fit_from_coefficients(previous, estimator, X, y, arguments):
         from there.
     """
     last = deepcopy(last_step(previous)).set_params(warm_start=True)
+    copy_requests(last_step(estimator), last)
     if hasattr(last, "classes_") and not np.array_equal(last.classes_, np.unique(y)):
         return None
     fitted = last

@@ -16,6 +16,7 @@ from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.feature_selection import SelectKBest, SelectPercentile
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -58,6 +59,51 @@ def request_weights(estimator):
         return "direct" if manages or _reach_learners(estimator) else "resample"
     steps = isinstance(estimator, Pipeline) and _reach_learners(estimator)
     return "steps" if steps else "resample"
+
+
+def has_requests(estimator):
+    """Return whether anything in an estimator, fitted or not, requests metadata."""
+    return any("_metadata_request" in vars(each) for each in _requesters(estimator))
+
+
+def forget_requests(fitted):
+    """Take all requests away from a fitted estimator, in place.
+
+    A request refers to the estimator that has it: a circle, which skops cannot save.
+    """
+    for each in _requesters(fitted):
+        vars(each).pop("_metadata_request", None)
+
+
+def copy_requests(source, estimator):
+    """Request in an estimator, in place, what another one like it requests."""
+    for one, other in zip(nested_estimators(source), nested_estimators(estimator)):
+        if "_metadata_request" in vars(one):
+            other._metadata_request = one._metadata_request
+
+
+def _requesters(value):
+    """Estimators and scorers among parameters and fitted attributes, and the value.
+
+    What is frozen, or within a mixture, is left out.
+    """
+    found, seen, waiting = [], set(), [value]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, (type, FrozenEstimator)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+        elif isinstance(value, np.ndarray) and value.dtype == object:
+            waiting.extend(value.flat)
+        elif is_estimator(value) or hasattr(value, "set_score_request"):
+            found.append(value)
+            if not is_mixture(value):
+                waiting.append(vars(value))
+    return found
 
 
 def changes_rows(estimator):

@@ -28,6 +28,9 @@ from sklearn_moe._estimators.row_selection import (
 )
 from sklearn_moe._estimators.validation_rows import check_labels, params_of_rows
 from sklearn_moe._estimators.weight_routing import (
+    copy_requests,
+    forget_requests,
+    has_requests,
     min_rows_of_class,
     request_weights,
     weights_of_steps,
@@ -67,7 +70,9 @@ class WeightedFit:
     def __init__(self, estimator, random_state):
         self.estimator = seeded_clone(estimator, random_state)
         self.offset = random_state.uniform()
+        has_own_requests = has_requests(self.estimator)
         self.weighting = request_weights(self.estimator)
+        self._forgets = not has_own_requests and has_requests(self.estimator)
         self.may_overwrite = may_overwrite(self.estimator)
         self.begins_at_coefficients = (
             self.weighting != "resample" and begins_at_coefficients(self.estimator)
@@ -127,7 +132,11 @@ class WeightedFit:
         # Some estimators that take weights directly refuse them if routing is enabled.
         routed = self.weighting == "routed" or bool(fit_params and routing_enabled())
         with config_context(enable_metadata_routing=routed):
-            return self._fit(X, y, arguments, previous)
+            fitted = self._fit(X, y, arguments, previous)
+        if self._forgets:
+            # The requests were for this fit.
+            forget_requests(fitted)
+        return fitted
 
     def _fit(self, X, y, arguments, previous):
         if previous is not None and is_mixture(last_step(previous)):
@@ -162,6 +171,7 @@ class WarmStartError(ValueError):
 def _fit_warm(previous, estimator, X, y, arguments):
     """Continue the fit of a mixture, or of a pipeline that ends in one."""
     fitted = deepcopy(previous)
+    copy_requests(estimator, fitted)
     last_step(fitted).set_params(warm_start=True)
     try:
         fitted.fit(X, y, **arguments)

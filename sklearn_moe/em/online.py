@@ -28,11 +28,13 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._rows import TrainingWeights
 from sklearn_moe.em.loop import BY_RESPONSIBILITY
 from sklearn_moe.em.step import e_step, log_prob_of_block, working_weights_of
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class RowsSeen:
     """What is remembered of the rows that a mixture has learnt from.

@@ -13,6 +13,7 @@ import numpy as np
 
 from sklearn_moe import kernels
 from sklearn_moe._parallel import in_one_blas_thread
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._rows import TrainingWeights, field
 from sklearn_moe._statistics import Sums
 from sklearn_moe.em.dead_experts import DeadExperts
@@ -53,6 +54,7 @@ class Learners:
     gate: Any
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Estimates:
     """What an M-step has found.
@@ -112,6 +114,7 @@ class Posterior:
         return cls(responsibilities, sums.responsibilities / rows.total_weight)
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Iteration:
     """The state of EM after one iteration.

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_moe._estimators import copy_if_overwriting, last_step
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import Moments
 from sklearn_moe.gates._features import gate_features
 
@@ -176,6 +177,7 @@ def clip_outliers(X, bounds):
     return np.clip(X, *bounds)
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Standards:
     """What standardises the columns of a softmax gate.

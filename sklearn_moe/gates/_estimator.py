@@ -8,13 +8,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._in_memory import check_in_memory
+from sklearn_moe._persistence import SavedAsDicts
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import fit_context
 from sklearn_moe._weights import count_rows
 from sklearn_moe.gates._features import gate_features
 
 
-class BaseGate(ClassifierMixin, BaseEstimator):
+class BaseGate(ClassifierMixin, SavedAsDicts, BaseEstimator):
     """Base of the gates: classifiers that are fitted to soft targets as well.
 
     A gate has `_fit_block` and `_log_weights_of`, and the attribute `_accept_sparse`.

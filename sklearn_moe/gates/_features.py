@@ -27,6 +27,7 @@ from sklearn_moe._frames import (
     to_numbers,
     values_in,
 )
+from sklearn_moe._persistence import saved_as_dict
 
 FLOATS = (np.float64, np.float32)
 
@@ -120,6 +121,7 @@ def numbers_of(X):
     return numbers, gate.encoder_.get_feature_names_out().tolist()
 
 
+@saved_as_dict
 class FrameEncoder:
     """The columns of a frame as numbers: first numbers, then times, then categories.
 

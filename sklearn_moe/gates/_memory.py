@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import Moments
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Memory:
     """What a gate knows of the rows before, beside its parameters.
@@ -35,6 +37,7 @@ class Memory:
         return replace(self, weight=factor * self.weight, moments=factor * self.moments)
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Surrogate:
     """A quadratic function of a softmax gate's parameters, for the rows before.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import Sums
 
 # The loss of one confident mistake must not be infinite.
@@ -13,6 +14,7 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 N_INSPECTED = 1000
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class Categorical:
     """The probability that a classifier gives to the true class.

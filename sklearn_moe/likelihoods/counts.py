@@ -9,6 +9,7 @@ from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 
 from sklearn_moe._estimators import isolates_rows
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
 from sklearn_moe.likelihoods.positive import PositiveNoise
 
@@ -89,6 +90,7 @@ class CountNoise(PositiveNoise):
         return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
+@saved_as_dict
 class PoissonNoise(MeanErrorNoise, CountNoise):
     """Counts with the variance of their mean, which the experts predict.
 
@@ -137,6 +139,7 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
         return {"mu": self._mean(location)}
 
 
+@saved_as_dict
 class NegativeBinomialNoise(CountNoise):
     r"""Counts that vary more than Poisson's: variance :math:`\mu + \mu^2 / \theta`.
 

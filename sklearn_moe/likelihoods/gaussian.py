@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn_moe._estimators import WeightedFit
 from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe._parameters import count_parameters
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Noise, over_outputs
 
@@ -16,6 +17,7 @@ from sklearn_moe.likelihoods.noise import Noise, over_outputs
 HARVEY = np.euler_gamma + np.log(2)
 
 
+@saved_as_dict
 class GaussianNoise(MeanErrorNoise):
     """Gaussian noise around the prediction of each expert.
 
@@ -79,6 +81,7 @@ class GaussianNoise(MeanErrorNoise):
         return _gaussian_log_prob(y, location, self.scale_)
 
 
+@saved_as_dict
 class HeteroscedasticGaussian(Noise):
     r"""Gaussian noise of a variance that a second estimator predicts from the row.
 

@@ -7,6 +7,7 @@ from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Noise
 
@@ -59,6 +60,7 @@ class Laplace(type(stats.laplace)):
 laplace = Laplace(name="laplace")
 
 
+@saved_as_dict
 class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
     r"""Laplace noise: errors of exponential tails, which forgive outliers.
 
@@ -124,6 +126,7 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
         return 1 / np.maximum(np.abs(errors), SMALLEST_ERROR)
 
 
+@saved_as_dict
 class StudentTNoise(HeavyTailedNoise):
     r"""Student's t noise: heavy tails, so that outliers do not bend the experts.
 

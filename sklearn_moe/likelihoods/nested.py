@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_moe._persistence import saved_as_dict
 
+
+@saved_as_dict
 @dataclass(frozen=True)
 class NestedDensity:
     """The density of an expert where it has one, else that of the noise around it.

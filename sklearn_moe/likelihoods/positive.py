@@ -6,6 +6,7 @@ from scipy.special import digamma, polygamma
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import GammaRegressor, Ridge
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise
 
@@ -36,6 +37,7 @@ class PositiveNoise(Noise):
         return _at_least(self.floor_, location)
 
 
+@saved_as_dict
 class GammaNoise(MeanErrorNoise, PositiveNoise):
     """Gamma noise: positive targets, of a standard deviation in proportion to the mean.
 
@@ -87,6 +89,7 @@ class GammaNoise(MeanErrorNoise, PositiveNoise):
         return GammaRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
+@saved_as_dict
 class LogNormalNoise(MeanErrorNoise, PositiveNoise):
     """Lognormal noise: positive targets whose logarithm has gaussian noise.
 

@@ -1,0 +1,90 @@
+"""What is saved of fitted mixtures and gates: arrays, dicts and known estimators.
+
+Formats that trust known classes only, such as that of skops, have to be told of every
+other class that they meet in a file. So the classes of the package that hold values and
+nothing else, which are marked by `saved_as_dict`, are saved as dicts.
+"""
+
+from sklearn.utils.metadata_routing import MetadataRequest
+
+# Key of the name of the class in a dict that stands for one of its objects.
+CLASS = "class of sklearn_moe"
+
+_classes = {}
+
+
+def saved_as_dict(kind):
+    """Mark a class of which an object is all that its attributes are."""
+    _classes[kind.__name__] = kind
+    return kind
+
+
+class SavedAsDicts:
+    """Estimator whose fitted attributes are saved as arrays, dicts and estimators."""
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        for name, value in state.items():
+            if name.endswith("_"):
+                state[name] = _to_dicts(value)
+        if "_metadata_request" in state:
+            # It refers to the estimator, which is a circle.
+            state["_metadata_request"] = _requests_of(state["_metadata_request"])
+        return state
+
+    def __setstate__(self, state):
+        state = {
+            name: _from_dicts(value) if name.endswith("_") else value
+            for name, value in state.items()
+        }
+        requests = state.get("_metadata_request")
+        if isinstance(requests, dict):
+            state["_metadata_request"] = _request_of(self, requests)
+        super().__setstate__(state)
+
+
+def _to_dicts(value):
+    """A value, objects of marked classes in it as dicts; itself where it has none."""
+    if isinstance(value, list):
+        items = list(map(_to_dicts, value))
+        changed = any(new is not old for new, old in zip(items, value))
+        return items if changed else value
+    name = type(value).__name__
+    # A subclass may be a user's.
+    if type(value) is not _classes.get(name):
+        return value
+    return {CLASS: name} | {key: _to_dicts(own) for key, own in vars(value).items()}
+
+
+def _from_dicts(value):
+    """Inverse of `_to_dicts`."""
+    if isinstance(value, list):
+        items = list(map(_from_dicts, value))
+        changed = any(new is not old for new, old in zip(items, value))
+        return items if changed else value
+    if not isinstance(value, dict) or CLASS not in value:
+        return value
+    kind = _classes[value[CLASS]]
+    made = kind.__new__(kind)
+    vars(made).update(
+        (key, _from_dicts(own)) for key, own in value.items() if key != CLASS
+    )
+    return made
+
+
+def _requests_of(request):
+    """What a metadata request asks for, by method."""
+    return {
+        method: dict(own.requests)
+        for method, own in vars(request).items()
+        if method != "owner" and own.requests
+    }
+
+
+def _request_of(owner, requests):
+    """Inverse of `_requests_of`."""
+    request = MetadataRequest(owner=owner)
+    for method, own in requests.items():
+        for parameter, alias in own.items():
+            getattr(request, method).add_request(param=parameter, alias=alias)
+    return request
