@@ -55,6 +55,7 @@ __all__ = [
     "fit_context",
     "makes_frames",
     "metadata_request",
+    "nodes_of_boosting",
     "num_samples",
     "own_params",
     "routing_enabled",
@@ -135,3 +136,9 @@ def add_trees_within_bins(fitted, X, y, **arguments):
         return fitted.fit(X, y, **arguments)
     finally:
         del fitted._bin_data
+
+
+def nodes_of_boosting(fitted):
+    """Return the nodes of all trees of HistGradientBoosting."""
+    predictors = [each for of_round in fitted._predictors for each in of_round]
+    return np.concatenate([each.nodes for each in predictors])

@@ -20,11 +20,13 @@ from sklearn_moe.gates._binding import (
 )
 from sklearn_moe.gates._estimator import sorted_labels
 from sklearn_moe.gates._features import numbers_of
+from sklearn_moe.gates.bound_classifier import GATE_SHARING
 from sklearn_moe.gates.gaussian import GaussianGate
 from sklearn_moe.gates.softmax import SoftmaxGate, softmax_columns
 from sklearn_moe.gates.squared_error import squared_error_gate
 
 __all__ = [
+    "GATE_SHARING",
     "GaussianGate",
     "SoftmaxGate",
     "bind_gate",

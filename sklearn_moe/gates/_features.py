@@ -190,6 +190,32 @@ class FrameEncoder:
         return np.array(names, dtype=object)
 
     @property
+    def kinds(self):
+        """Name of each column, and what it holds."""
+        return list(zip(self._names, self._kinds))
+
+    def tables(self):
+        """Yield the texts of each column of categories, and their one-hot rows.
+
+        Two more rows are those of a missing category and of an unknown one.
+        """
+        if self._one_hot is None:
+            return
+        known, end = self._one_hot.categories_, 0
+        for j, categories in enumerate(known):
+            texts = [value for value in categories if isinstance(value, str)]
+            # No category is longer than all of them together.
+            own = [*texts, np.nan, "".join(texts) + "?"]
+            rows = np.empty((len(own), len(known)), dtype=object)
+            rows[:] = [values[0] for values in known]
+            rows[:, j] = own
+            rare = self._one_hot.infrequent_categories_[j]
+            begin, end = end, end + len(categories)
+            if rare is not None:
+                end -= len(rare) - 1
+            yield texts, self._one_hot.transform(rows)[:, begin:end]
+
+    @property
     def _numeric(self):
         """Places of the columns that are one column each."""
         return self._places(NUMBERS, NOTHING) + self._places(*TIMES)
