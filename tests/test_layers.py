@@ -15,7 +15,7 @@ PACKAGE = Path(sklearn_moe.__file__).resolve().parent
 # its own package.
 LAYERS = [
     {"__init__"},
-    {"dask", "inspection", "model_selection"},
+    {"dask", "inspection", "model_selection", "onnx"},
     {"_inner_mixture"},
     {"classifier", "regressor"},
     {"_base"},
@@ -125,6 +125,7 @@ def test_the_package_is_imported_without_what_is_slow_or_optional():
     code = """
 import sys
 absent = ["numba", "matplotlib", "dask", "distributed", "pandas", "polars", "rich"]
+absent += ["onnx", "onnxruntime", "skl2onnx", "skops"]
 sys.modules.update(dict.fromkeys(absent))
 import sklearn_moe, sklearn_moe.inspection, sklearn_moe.model_selection
 print(sklearn_moe.__all__)

@@ -201,9 +201,5 @@ def _classes(scope, model):
         return np.arange(len(classes))
     if classes.dtype.kind not in "biuf":
         return np.array([str(label) for label in classes])
-    whole = classes.astype(np.int64)
-    if (whole != classes).any():
-        raise TypeError(
-            f"Labels in ONNX are integers or strings; got {classes.tolist()}."
-        )
-    return whole
+    # Floats that are labels are whole numbers.
+    return classes.astype(np.int64)
