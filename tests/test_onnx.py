@@ -251,7 +251,7 @@ def test_missing_values_are_those_of_gate_and_experts():
 def test_an_expert_without_weight_is_not_asked_what_overflows():
     experts = [("counts", PoissonRegressor()), ("line", Ridge())]
     mixture = regressor(experts, combination="argmax", extrapolation="free", cv=None)
-    mixture.fit(X, Y)
+    mixture.fit(X, COUNTS)
     far = np.array([[40.0, 0.0, 0.0], [-40.0, 0.0, 0.0]])
     row = far[mixture.apply(far) == 1][:1]
     mixture.named_experts_["counts"].coef_ = np.sign(row[0]) * 20

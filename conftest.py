@@ -1,0 +1,9 @@
+"""What is collected where optional packages are installed, and only there."""
+
+from importlib.util import find_spec
+
+collect_ignore = []
+if find_spec("skl2onnx") is None or find_spec("onnxruntime") is None:
+    collect_ignore += ["doc/production.rst", "sklearn_moe/onnx"]
+elif find_spec("skops") is None:
+    collect_ignore += ["doc/production.rst"]
