@@ -1,6 +1,6 @@
 """Fitted mixtures and gates in ONNX, which needs no Python to predict.
 
-Importing this module tells :mod:`skl2onnx` how :class:`MixtureOfExpertsRegressor`,
+Importing this package tells skl2onnx how :class:`MixtureOfExpertsRegressor`,
 :class:`MixtureOfExpertsClassifier`, :class:`SoftmaxGate` and :class:`GaussianGate` are
 converted, alone and as steps of pipelines; its functions `to_onnx` and
 `convert_sklearn` then take them as they take the estimators of scikit-learn. Experts,
@@ -16,6 +16,6 @@ Options of the converters, as of those of skl2onnx:
 
 from sklearn_moe.onnx._register import register
 
-__all__ = ["register"]
+__all__ = []
 
 register()

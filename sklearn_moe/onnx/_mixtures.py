@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_moe._estimators import last_step, unwrap_frozen
+from sklearn_moe._estimators import unwrap_frozen
 from sklearn_moe._extrapolation import AGREEMENT, believed
 from sklearn_moe._targets import without_nested
 from sklearn_moe.experts import has_density
@@ -113,9 +113,8 @@ def convert_mixture_of_regressors(graph, mixture, inputs, dtype, return_std):
     found, inner = [], {}
     for k, (what, expert) in enumerate(gated.experts.items()):
         if return_std and has_density(expert):
-            found.append(_nested(graph, expert, inputs, n_outputs, dtype, what))
-            inner[k] = found[-1]
-            found[-1] = inner[k][0]
+            inner[k] = _nested(graph, expert, inputs, n_outputs, dtype, what)
+            found.append(inner[k][0])
         else:
             found.append(
                 convert_regressor(graph, expert, inputs, n_outputs, dtype, what)
@@ -226,10 +225,3 @@ def _deviation(gated, noise, location, inner, n_outputs):
         "Add", graph.add("Mul", scales, scales), graph.add("Mul", between, between)
     )
     return graph.add("Sqrt", gated.pool(variance))
-
-
-__all__ = [
-    "convert_mixture_of_classifiers",
-    "convert_mixture_of_regressors",
-    "last_step",
-]

@@ -23,7 +23,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 from sklearn.tree import BaseDecisionTree
 
@@ -54,7 +54,7 @@ DTYPES = {
 N_ROWS, MOST_ROWS = 100, 0.9
 
 # Inverse functions of the target that have an operator.
-INVERSES = {np.exp: ["Exp"], np.sqrt: ["Sqrt"], np.log: ["Log"], np.abs: ["Abs"]}
+INVERSES = {np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt"}
 
 
 @dataclass(frozen=True)
@@ -307,13 +307,12 @@ def _invert(graph, transformer, predicted, dtype, what):
                 predicted = graph.add(kind, predicted, values.astype(dtype))
         return predicted
     inverse = getattr(transformer, "inverse_func", transformer)
-    if isinstance(transformer, FunctionTransformer):
-        if inverse is None:
-            return predicted
-        if inverse is np.expm1:
-            return graph.add("Sub", graph.add("Exp", predicted), dtype.type(1))
-        for kind in INVERSES.get(inverse, ()) if callable(inverse) else ():
-            return graph.add(kind, predicted)
+    if inverse is None:
+        return predicted
+    if inverse is np.expm1:
+        return graph.add("Sub", graph.add("Exp", predicted), dtype.type(1))
+    if inverse in INVERSES:
+        return graph.add(INVERSES[inverse], predicted)
     raise TypeError(
         f"{what} cannot be converted to ONNX: its target is transformed back by "
         f"{inverse!r}, for which there is no operator. There is one for a "

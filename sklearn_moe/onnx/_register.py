@@ -30,10 +30,7 @@ OF_CLASSIFIERS = OF_GATES | {"return_gate": FLAG}
 
 
 def register():
-    """Tell skl2onnx how mixtures and gates are converted.
-
-    Importing `sklearn_moe.onnx` does it; to do it again changes nothing.
-    """
+    """Tell skl2onnx how mixtures and gates are converted."""
     update_registered_converter(
         MixtureOfExpertsRegressor,
         ALIAS("MixtureOfExpertsRegressor"),
