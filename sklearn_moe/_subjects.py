@@ -28,6 +28,7 @@ from sklearn.utils import check_consistent_length
 from sklearn_moe import kernels
 from sklearn_moe._frames import is_missing
 from sklearn_moe._in_memory import check_in_memory
+from sklearn_moe._persistence import saved_as_dict
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,7 @@ def _missing(labels):
     return labels != labels
 
 
+@saved_as_dict
 @dataclass(frozen=True)
 class KnownSubjects:
     """What a mixture has learnt of the subjects that it was fitted to.

@@ -107,6 +107,9 @@ REGRESSORS = {
     "nested": regressor(regressor()),
     "nested in a pipeline": regressor(make_pipeline(StandardScaler(), regressor())),
     "clipped gate": regressor(gate=SoftmaxGate(alpha=0.1, clip=2.0)),
+    "a component of noise": regressor(
+        [("line", Ridge()), ("outliers", "uniform")], noise="gaussian"
+    ),
     "heteroscedastic": regressor(noise=HeteroscedasticGaussian(Ridge())),
 }
 
@@ -385,3 +388,32 @@ def test_an_unfitted_mixture_is_loaded():
     loaded, asked = through_skops(regressor(Ridge(alpha=2.0)))
     assert asked == names_of({MixtureOfExpertsRegressor})
     assert loaded.get_params()["experts__alpha"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(40), np.array([f"s{k}" for k in range(40)], object)],
+    ids=["numbers", "strings"],
+)
+def test_subjects_are_known_after_loading(labels):
+    subjects = np.repeat(labels, 4)
+    original = regressor().fit(X, Y, subjects=subjects)
+    loaded, asked = through_skops(original)
+    assert asked <= names_of(PUBLIC)
+    answers = (each.predict(X, subjects=subjects) for each in (loaded, original))
+    np.testing.assert_array_equal(*answers)
+
+
+def test_shares_and_exposures_are_saved():
+    share = 1 / (1 + np.exp(-Y))
+    beta, asked = through_skops(regressor(Ridge(), noise="beta").fit(X, share))
+    assert asked <= names_of(PUBLIC)
+    assert np.isfinite(beta.score_samples(X, share)).all()
+    exposure = RNG.uniform(1, 3, 160)
+    original = regressor(noise="poisson").fit(X, COUNTS, exposure=exposure)
+    loaded, asked = through_skops(original)
+    assert asked <= names_of(PUBLIC)
+    answers = (
+        each.score_samples(X, COUNTS, exposure=exposure) for each in (loaded, original)
+    )
+    np.testing.assert_array_equal(*answers)

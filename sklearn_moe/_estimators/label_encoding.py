@@ -8,7 +8,6 @@ from sklearn_moe._estimators.validation_rows import encoded
 from sklearn_moe._persistence import saved_as_dict
 
 
-
 @saved_as_dict
 class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier that learns the codes 0, 1, ... of the labels, in sorted order.

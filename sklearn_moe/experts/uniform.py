@@ -5,11 +5,13 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from sklearn_moe._parameters import count_parameters
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._sklearn import num_samples
 
 SINGLE = np.finfo(np.float32).eps
 
 
+@saved_as_dict
 class UniformExpert(RegressorMixin, BaseEstimator):
     """A uniform density over the range of the training targets, for outliers [1]_.
 

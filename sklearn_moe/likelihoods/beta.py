@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._sklearn import Interval, check_sample_weight, fit_context
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise
 from sklearn_moe.likelihoods.positive import RELATIVE_LOCATION_FLOOR
@@ -25,6 +26,7 @@ HALVINGS = 30
 MOST_PRECISION = 1e9
 
 
+@saved_as_dict
 class BetaNoise(Noise):
     r"""Beta noise of shares: targets between zero and one, neither of which is one.
 

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn_moe._estimators import unwrap_frozen
 from sklearn_moe._extrapolation import AGREEMENT, believed
 from sklearn_moe._targets import without_nested
-from sklearn_moe.experts import has_density
+from sklearn_moe.experts import has_density, is_uniform
 from sklearn_moe.onnx._gates import gate_logits
 from sklearn_moe.onnx._noise import keeps_location, mean_of, scale_of
 from sklearn_moe.onnx._parts import (
@@ -32,6 +32,12 @@ class GatedExperts:
         self.graph, self.inputs, self.dtype = graph, inputs, dtype
         self.numbers = np.flatnonzero(mixture._active_)
         names = list(mixture.named_experts_)
+        for name, expert in mixture.named_experts_.items():
+            if is_uniform(expert):
+                raise TypeError(
+                    f"Expert {name!r} is 'uniform', a density that predictions leave "
+                    "out, and cannot be converted to ONNX. Fit the mixture without it."
+                )
         self.experts = {
             f"Expert {names[k]!r}": mixture.experts_[k] for k in self.numbers
         }
