@@ -4,6 +4,4 @@ from importlib.util import find_spec
 
 collect_ignore = []
 if find_spec("skl2onnx") is None or find_spec("onnxruntime") is None:
-    collect_ignore += ["doc/production.rst", "sklearn_moe/onnx"]
-elif find_spec("skops") is None:
-    collect_ignore += ["doc/production.rst"]
+    collect_ignore.append("sklearn_moe/onnx")
