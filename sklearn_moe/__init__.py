@@ -2,6 +2,7 @@
 
 from sklearn_moe._distribution import MixtureDistribution
 from sklearn_moe._parameters import count_parameters
+from sklearn_moe._version import __version__ as __version__
 from sklearn_moe.classifier import MixtureOfExpertsClassifier
 from sklearn_moe.gates import GaussianGate, SoftmaxGate
 from sklearn_moe.likelihoods import (
@@ -17,8 +18,6 @@ from sklearn_moe.likelihoods import (
     StudentTNoise,
 )
 from sklearn_moe.regressor import MixtureOfExpertsRegressor
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BetaNoise",

@@ -5,10 +5,17 @@ other class that they meet in a file. So the classes of the package that hold va
 nothing else, which are marked by `saved_as_dict`, are saved as dicts.
 """
 
+import warnings
+
 from sklearn.utils.metadata_routing import MetadataRequest
+
+from sklearn_moe._version import __version__
 
 # Key of the name of the class in a dict that stands for one of its objects.
 CLASS = "class of sklearn_moe"
+
+# Key of the version by which an estimator was saved.
+SAVED_BY = "_sklearn_moe_version"
 
 _classes = {}
 
@@ -30,13 +37,21 @@ class SavedAsDicts:
         if "_metadata_request" in state:
             # It refers to the estimator, which is a circle.
             state["_metadata_request"] = _requests_of(state["_metadata_request"])
-        return state
+        return state | {SAVED_BY: __version__}
 
     def __setstate__(self, state):
         state = {
             name: _from_dicts(value) if name.endswith("_") else value
             for name, value in state.items()
         }
+        saved_by = state.pop(SAVED_BY, __version__)
+        if saved_by != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by sklearn_moe {saved_by} and "
+                f"is loaded by {__version__}, which may fail or predict otherwise. "
+                "Load it with the version that saved it, or fit it again.",
+                stacklevel=2,
+            )
         requests = state.get("_metadata_request")
         if isinstance(requests, dict):
             state["_metadata_request"] = _request_of(self, requests)

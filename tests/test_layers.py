@@ -47,7 +47,7 @@ LAYERS = [
     {"kernels"},
     {"_missing_values"},
     {"_atomic", "_callbacks", "_frames", "_parallel", "_persistence", "_sklearn"},
-    {"_fit_warnings", "_in_memory"},
+    {"_fit_warnings", "_in_memory", "_version"},
 ]
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
