@@ -75,8 +75,8 @@ class Composition:
     def folds_unasked(self, n_rows):
         """Folds by which EM judges the experts unless it is told: `cv`, but "auto".
 
-        Unlike experts are given a fair trial. So are those of one kind that learn rows
-        by heart: what they say of their own rows does not tell which of them is right.
+        Unlike experts are given a fair trial. So are those of one kind that memorise
+        their rows, on which they say little of which of them is right.
         These are fitted in each iteration, so that folds are dear, and with few rows
         they would hardly have any without those of a fold.
         """

@@ -24,7 +24,7 @@ def sample_pays(mixture, rows, splits, fit_params):
 
     It does not where something is given for each row (a start, folds, subjects, further
     arguments of `fit`) or chooses rows, nor where the experts are not fitted again in
-    each iteration, or learn rows by heart.
+    each iteration, or memorise their rows.
     """
     return (
         rows.n_samples >= MANY_ROWS

@@ -35,7 +35,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     experts : estimator or list of (str, estimator), default=None
         One classifier, of which `n_experts` clones are made, or a list of named
         classifiers. One that takes no weights is fitted to a systematic resample of the
-        rows; one without `predict_proba` is believed as far as its error rate allows; a
+        rows; of one without `predict_proba` the error rate is estimated; a
         :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all. In a list, "drop"
         leaves an expert out. None means
         :class:`~sklearn.linear_model.LogisticRegression`.
@@ -92,9 +92,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         rows. An integer is a number of shuffled folds. A splitter that divides rows by
         groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
-        classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
-        boosting, nearest neighbours, and what ends in them), where there are 20 rows
-        for each; and None else.
+        classifier; 2 for experts of one kind that memorise their training rows (trees,
+        forests, boosting, nearest neighbours, and pipelines that end in one), where
+        there are 20 rows for each; and None else.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of the rows are multiplied in `fit`, for
         experts, gate and `log_likelihood_` alike. "balanced" gives all classes the same

@@ -122,9 +122,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         rows. An integer is a number of shuffled folds. A splitter that divides rows by
         groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
-        classifier; 2 for experts of one kind that learn rows by heart (trees, forests,
-        boosting, nearest neighbours, and what ends in them), where there are 20 rows
-        for each; and None else.
+        classifier; 2 for experts of one kind that memorise their training rows (trees,
+        forests, boosting, nearest neighbours, and pipelines that end in one), where
+        there are 20 rows for each; and None else.
     calibrate : bool or "auto", default="auto"
         Whether the noise is fitted anew after EM, around experts that have not seen the
         row, in five folds or those of `cv`, and with the responsibilities alone. In EM

@@ -762,7 +762,7 @@ def test_folds_keep_subjects_whole(cv):
     tree = Recording(max_depth=3)
     moe = mixture(tree, gate=SoftmaxGate(), cv=cv, tol=1)
     moe.fit(X, y, subjects=subjects)
-    # Some fits are to few rows, and find out whether trees know them by heart.
+    # Some fits are to few rows, and find out whether trees memorise them.
     some = [rows for rows in Recording.seen if len(y) / 2 <= len(rows) < len(y)]
     assert some
     for rows in some:

@@ -1,4 +1,4 @@
-"""How sure the parameters are: standard errors and tests of linear experts and gate."""
+"""Standard errors and tests of the parameters of linear experts and the gate."""
 
 import re
 import sys

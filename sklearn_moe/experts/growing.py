@@ -2,8 +2,8 @@
 
 Under the responsibilities of the first iterations, which know little of the borders
 yet, few trees are learnt, and later ones mend what these have got wrong. So EM takes
-little longer than fitting each expert once, and experts with few trees have not learnt
-their own rows by heart when these are judged by them.
+little longer than fitting each expert once, and experts with few trees have not
+memorised their own rows when these are judged by them.
 """
 
 from sklearn_moe._estimators import GrowingFit, WeightedFit, growth_of

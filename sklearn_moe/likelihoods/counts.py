@@ -26,7 +26,7 @@ class CountNoise(PositiveNoise):
 
     One of several unlike experts that has said zero in all its rows, such as a constant
     of zero, is a point mass at zero, which makes the mixture zero-inflated: its floor
-    is zero. Not so an expert that learns rows by heart, which would say the same of few
+    is zero. Not so an expert that memorises its rows, which would say the same of few
     rows, nor where all experts have said so, since some count may be another.
     """
 
