@@ -1073,24 +1073,3 @@ class BaseMixtureOfExperts(
 @count_parameters.register
 def _count_mixture(mixture: BaseMixtureOfExperts):
     return mixture.n_parameters()
-
-
-def check_fitted_mixture(estimator, caller):
-    """Raise an error where an estimator is no mixture, or is not fitted.
-
-    Parameters
-    ----------
-    estimator : object
-    caller : str
-        Name of the function that needs one, for the message.
-
-    Raises
-    ------
-    TypeError, NotFittedError
-    """
-    if not isinstance(estimator, BaseMixtureOfExperts):
-        raise TypeError(
-            f"{caller} needs a mixture of experts; got {estimator!r}. Of a pipeline or "
-            "a search, give it the fitted mixture inside and the rows that it sees."
-        )
-    check_is_fitted(estimator)

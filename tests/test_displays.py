@@ -137,7 +137,7 @@ def test_a_mixture_that_is_not_fitted_is_refused(name):
 
 @each_display
 def test_what_is_no_mixture_is_refused(name):
-    with pytest.raises(TypeError, match=r"must be a mixture of experts.*got Ridge"):
+    with pytest.raises(TypeError, match=r"needs a mixture of experts.*got Ridge"):
         DRAWN[name](Ridge().fit(X, Y))
 
 

@@ -514,7 +514,7 @@ def test_a_scorer_works_where_metadata_routing_is_enabled(scorer):
 @pytest.mark.parametrize("estimator", [Ridge(), make_pipeline(Ridge())])
 def test_what_is_no_mixture_has_no_score(scorer, estimator):
     X, y = regression()
-    with pytest.raises(TypeError, match=r"must be a mixture of experts.*got .*Ridge"):
+    with pytest.raises(TypeError, match=r"needs a mixture of experts.*got .*Ridge"):
         scorer(estimator.fit(X, y), X, y)
 
 

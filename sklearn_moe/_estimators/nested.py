@@ -1,5 +1,6 @@
 """Estimators nested in an estimator: last steps, frozen ones, seeds, copies of X."""
 
+from contextlib import suppress
 from copy import deepcopy
 
 import numpy as np
@@ -30,8 +31,27 @@ def rows_of_last_step(pipeline, X):
 
     A sampler has no part in that.
     """
+    before = _transformers(pipeline)
+    return X if before is None else before.transform(X)
+
+
+def names_of_last_step(pipeline, names):
+    """Return the names of the columns of these rows, given those of the pipeline's.
+
+    None means that nobody knows them: not all transformers can tell.
+    """
+    before = _transformers(pipeline)
+    if before is None:
+        return names
+    with suppress(AttributeError, ValueError):
+        return before.get_feature_names_out(names).tolist()
+    return None
+
+
+def _transformers(pipeline):
+    """Return the steps before the last as a pipeline, or None if there are none."""
     steps = [named for named in pipeline.steps[:-1] if not is_sampler(named[1])]
-    return Pipeline(steps).transform(X) if steps else X
+    return Pipeline(steps) if steps else None
 
 
 def is_sampler(step):

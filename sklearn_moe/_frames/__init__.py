@@ -36,6 +36,7 @@ from sklearn_moe._frames.frames import (
 from sklearn_moe._frames.tables import (
     are_numbers,
     is_table,
+    names_known,
     rows_in_words,
     to_numbers,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "kind_of",
     "library_of",
     "named",
+    "names_known",
     "names_of",
     "native",
     "number_spelt",

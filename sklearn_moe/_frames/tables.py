@@ -6,7 +6,7 @@ from numbers import Number
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_moe._frames.frames import is_frame
+from sklearn_moe._frames.frames import is_frame, names_of
 
 
 def is_table(X):
@@ -24,6 +24,20 @@ def is_table(X):
         # Lists of several lengths.
         return False
     return len(shapes) == 1 and len(shapes.pop()) == 1
+
+
+def names_known(X, names):
+    """Names of the columns as text: those of a frame, or these if it is none.
+
+    None, or names of another number of columns, say that nobody knows them. Rows that
+    are no table have none.
+    """
+    if not is_table(X):
+        return []
+    own = list(map(str, names_of(X)))
+    if is_frame(X) or names is None or len(names) != len(own):
+        return own
+    return list(map(str, names))
 
 
 def rows_in_words(X):

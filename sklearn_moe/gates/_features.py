@@ -112,12 +112,15 @@ class _AnyGate(BaseEstimator):
     _accept_sparse = "csr"
 
 
-def numbers_of(X):
-    """The rows as a gate sees them, shape (n_samples, n_columns), and their names."""
+def numbers_of(X, names):
+    """The rows as a gate sees them, shape (n_samples, n_columns), and their names.
+
+    The names given are those of the columns of X.
+    """
     gate = _AnyGate()
     numbers = gate_features(gate, X, reset=True)
     if gate.encoder_ is None:
-        return numbers, list(map(str, names_of(native(X))))
+        return numbers, names
     return numbers, gate.encoder_.get_feature_names_out().tolist()
 
 

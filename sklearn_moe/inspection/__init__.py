@@ -1,8 +1,9 @@
 """Tables, tests and plots of fitted mixtures."""
 
+from sklearn_moe._inner_mixture import fitted_mixture
 from sklearn_moe.inspection.convergence import ConvergenceDisplay
 from sklearn_moe.inspection.description import describe
-from sklearn_moe.inspection.diagnosis import Diagnosis, diagnose
+from sklearn_moe.inspection.diagnosis import Comparison, Diagnosis, diagnose
 from sklearn_moe.inspection.experts import ExpertDisplay
 from sklearn_moe.inspection.gate import GateDisplay
 from sklearn_moe.inspection.importance import gate_importance
@@ -11,6 +12,7 @@ from sklearn_moe.inspection.responsibilities import ResponsibilityDisplay
 from sklearn_moe.inspection.uncertainty import summary
 
 __all__ = [
+    "Comparison",
     "ConvergenceDisplay",
     "Diagnosis",
     "ExpertDisplay",
@@ -19,6 +21,7 @@ __all__ = [
     "ResponsibilityDisplay",
     "describe",
     "diagnose",
+    "fitted_mixture",
     "gate_importance",
     "summary",
 ]

@@ -1,6 +1,5 @@
 """Linear experts and gates: their parameters, and derivatives by linear predictors."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +11,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from sklearn_moe._estimators import rows_of_last_step
-from sklearn_moe._frames import as_array, is_table, names_of
+from sklearn_moe._estimators import names_of_last_step, rows_of_last_step
+from sklearn_moe._frames import as_array, names_known
 from sklearn_moe.experts import is_uniform
 from sklearn_moe.gates import SoftmaxGate, softmax_columns
 from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
@@ -70,9 +69,9 @@ class LinearModel:
     intercept: np.ndarray | None
 
     @classmethod
-    def of(cls, estimator, X, weights):
+    def of(cls, estimator, X, weights, names):
         """Return the linear model at the end of a fitted expert, or None."""
-        last, seen, names = last_step_and_input(estimator, X)
+        last, seen, names = last_step_and_input(estimator, X, names)
         # The coefficients of a frozen estimator were given, not estimated.
         frozen = isinstance(last, FrozenEstimator)
         if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
@@ -132,7 +131,7 @@ class LinearModel:
         return predictors
 
 
-def expert_derivatives(mixture, X, y, weights, exposure=None):
+def expert_derivatives(mixture, X, y, weights, column_names, exposure=None):
     """Return the derivatives of the log density of encoded targets for each expert."""
     if y.ndim > 1:
         raise ValueError(
@@ -162,7 +161,7 @@ def expert_derivatives(mixture, X, y, weights, exposure=None):
             nothing = np.empty((len(y), 0))
             experts.append(Derivatives([], nothing, nothing[:, :, np.newaxis]))
             continue
-        model, derivatives = LinearModel.of(expert, X, weights), None
+        model, derivatives = LinearModel.of(expert, X, weights, column_names), None
         if model is not None:
             derivatives = differentiate(model, name, expert, X, y, setting)
         if derivatives is None:
@@ -234,7 +233,7 @@ def _agree(computed, predicted):
     )
 
 
-def gate_derivatives(mixture, X, weights, subjects=None):
+def gate_derivatives(mixture, X, weights, column_names, subjects=None):
     """Return the derivatives of the log gate weights by logits against the first."""
     fitted = replace(mixture._fitted(), subjects=subjects, known=None)
     gate_weights = np.exp(fitted.log_gate(X)).astype(np.float64)
@@ -242,16 +241,16 @@ def gate_derivatives(mixture, X, weights, subjects=None):
     predictors = []
     if others:
         model = _gate_model(
-            mixture.gate_, X, weights, gate_weights, subjects
+            mixture.gate_, X, weights, gate_weights, column_names, subjects
         ).against_first()
         predictors = model.predictors([(f"gate: {name}", "") for name in others], 1.0)
     score = (np.eye(len(others) + 1) - gate_weights[:, np.newaxis])[:, :, 1:]
     return Derivatives(predictors, score, _softmax_curvature(gate_weights))
 
 
-def _gate_model(gate, X, weights, gate_weights, subjects):
+def _gate_model(gate, X, weights, gate_weights, names, subjects):
     """Return the linear model of the gate's logits."""
-    last, X, names = last_step_and_input(gate, X)
+    last, X, names = last_step_and_input(gate, X, names)
     if isinstance(last, SoftmaxGate):
         if last.encoder_ is not None:
             names = list(last.encoder_.get_feature_names_out())
@@ -278,18 +277,13 @@ def _softmax_curvature(probability):
     return others * (np.eye(others.shape[1]) - others.swapaxes(1, 2))
 
 
-def last_step_and_input(estimator, X):
+def last_step_and_input(estimator, X, names):
     """Return the last step of a fitted pipeline, its input, and the columns' names."""
-    names = names_of(X) if is_table(X) else []
     while isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = rows_of_last_step(estimator, X)
-            names = names_of(X)
-            # Some transformers do not know the names of their columns.
-            with suppress(AttributeError, ValueError):
-                names = list(estimator[:-1].get_feature_names_out())
+        names = names_of_last_step(estimator, names)
+        X = rows_of_last_step(estimator, X)
         estimator = estimator[-1]
-    return estimator, X, [str(name) for name in names]
+    return estimator, X, names_known(X, names)
 
 
 def _as_array(columns):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._sklearn import check_matplotlib_support, validate_style_kwargs
 
 # Colours that colour-blind people tell apart (Okabe and Ito, 2008); black is left for
@@ -32,10 +32,11 @@ class MixtureDisplay:
     """Base of the displays of a fitted mixture."""
 
     @classmethod
-    def _find_mixture(cls, estimator, X=None):
-        """Return the mixture to draw, and X as it sees it, if there is matplotlib."""
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        return inner_mixture(estimator, X)
+    def _seen(cls, estimator, X=None, y=None):
+        """Return the mixture to draw, and what it sees, if there is matplotlib."""
+        caller = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(caller)
+        return seen_by_mixture(estimator, X, y, caller=caller)
 
     def _find_axes(self, ax, n_axes=1):
         """Return an array of the axes to draw on, new ones for None, and the figure."""

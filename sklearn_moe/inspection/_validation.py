@@ -1,22 +1,24 @@
 """Validation of a fitted mixture and of the data that it is inspected on."""
 
+from dataclasses import replace
+
 from sklearn.utils import check_consistent_length
 
-from sklearn_moe._base import check_fitted_mixture
+from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
 
 
-def check_data(mixture, X, y, sample_weight, caller, *, takes_exposure=False):
-    """Check a mixture and its data; return X, and what each row counts.
+def check_data(model, X, y, sample_weight, caller, *, takes_exposure=False):
+    """Check a model and its data; return what its mixture sees, and what rows count.
 
     Error messages name the caller.
     """
-    check_fitted_mixture(mixture, caller)
-    X = mixture._checked_X(X)
-    check_consistent_length(X, y)
-    if mixture._targets_.exposed and not takes_exposure:
+    seen = seen_by_mixture(model, X, y, caller=caller)
+    seen = replace(seen, X=seen.mixture._checked_X(seen.X))
+    check_consistent_length(seen.X, seen.y)
+    if seen.mixture._targets_.exposed and not takes_exposure:
         raise ValueError(
             f"{caller} knows no 'exposure', but the mixture was fitted to counts of "
             "unequal exposure. Judge it by score_samples and summary, which do."
         )
-    return X, count_rows(sample_weight, X)[0]
+    return seen, count_rows(sample_weight, seen.X)[0]

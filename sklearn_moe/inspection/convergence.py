@@ -107,7 +107,7 @@ class ConvergenceDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : fitted estimator
-            A mixture, a pipeline that ends in one, or a search over such.
+            A mixture, or a model around one: see :func:`fitted_mixture`.
         n_samples : float, default=None
             Number of training rows, or their total weight. If given, the objective is
             divided by it: it is a mean over the rows, in the unit of `tol`.
@@ -120,7 +120,7 @@ class ConvergenceDisplay(MixtureDisplay):
         -------
         display : ConvergenceDisplay
         """
-        mixture, _ = cls._find_mixture(estimator)
+        mixture = cls._seen(estimator).mixture
         paths, kept = mixture.objective_paths_, mixture.objective_path_
         # Objectives of starts that have learnt other penalties do not compare.
         same = [np.array_equal(path, kept) for path in paths]

@@ -19,15 +19,16 @@ MAX_FEATURES = 3
 MIN_DIFFERENCE = 0.1
 
 
-def describe(mixture, X, y, sample_weight=None):
+def describe(model, X, y, sample_weight=None):
     """Describe each expert: its class, its weight, its rows and its score on them.
 
     Parameters
     ----------
-    mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted mixture.
+    model : fitted estimator
+        A mixture, or a model around one, such as a pipeline that ends in it or a
+        search: see :func:`fitted_mixture`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        Rows that the mixture was fitted to, or others.
+        Rows that the model was fitted to, or others.
     y : array-like of shape (n_samples,)
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -52,14 +53,18 @@ def describe(mixture, X, y, sample_weight=None):
           standard deviations. Categories are columns of zeros and ones. Of rows that
           are no table, the features are those that the gate's own pipeline makes.
 
+        The columns are those that the mixture sees, by the names that the steps in
+        front of it give them. Behind a transformer of targets, scores and noise are
+        those of the transformed targets.
+
     Raises
     ------
     ImportError
         If pandas is not installed.
     NotFittedError
-        If the mixture is not fitted.
+        If the model is not fitted.
     TypeError
-        If `mixture` is not a mixture.
+        If there is no mixture in the model.
 
     See Also
     --------
@@ -78,10 +83,12 @@ def describe(mixture, X, y, sample_weight=None):
     'x0 +0.7'
     """
     pd = check_pandas_support("describe")
-    X, weights = check_data(mixture, X, y, sample_weight, "describe")
+    seen, weights = check_data(model, X, y, sample_weight, "describe")
+    mixture, X, y = seen.mixture, seen.X, seen.y
     gate_weights = mixture.predict_gate(X)
     own = mixture.apply(X)[:, np.newaxis] == np.arange(gate_weights.shape[1])
-    predictions = mixture.transform(X).reshape(len(own), own.shape[1], -1)
+    # `set_output` may have asked for a frame.
+    predictions = np.asarray(mixture.transform(X)).reshape(*own.shape, -1)
     table = {
         "estimator": [type(last_step(e)).__name__ for e in mixture.experts_],
         "gate_weight": np.average(gate_weights, axis=0, weights=weights),
@@ -89,7 +96,9 @@ def describe(mixture, X, y, sample_weight=None):
         "score": _scores(mixture, predictions, y, weights, own),
         "score_elsewhere": _scores(mixture, predictions, y, weights, ~own),
         **({} if is_classifier(mixture) else _noise_columns(mixture)),
-        "trusted_where": _differences(mixture.gate_, X, weights, gate_weights),
+        "trusted_where": _differences(
+            *_columns(mixture.gate_, X, seen.names), weights, gate_weights
+        ),
     }
     return pd.DataFrame(table, index=pd.Index(mixture.named_experts_, name="expert"))
 
@@ -130,20 +139,17 @@ def _noise_columns(mixture):
     return columns
 
 
-def _columns(gate, X):
+def _columns(gate, X, names):
     """Return columns of numbers, and their names; of no table, those of the gate."""
-    if is_table(X):
-        return numbers_of(X)
-    _, seen, names = last_step_and_input(gate, X)
-    if not is_table(seen):
-        return np.empty((len(seen), 0)), []
-    columns, own = numbers_of(seen)
-    return columns, names if len(names) == len(own) else own
+    if not is_table(X):
+        _, X, names = last_step_and_input(gate, X, names)
+        if not is_table(X):
+            return np.empty((len(X), 0)), []
+    return numbers_of(X, names)
 
 
-def _differences(gate, X, weights, gate_weights):
+def _differences(columns, names, weights, gate_weights):
     """Return texts about where the rows of each expert differ most from all rows."""
-    columns, names = _columns(gate, X)
     columns = columns.toarray() if issparse(columns) else columns
     # Missing values are left out.
     known = ~np.isnan(columns)

@@ -1,18 +1,23 @@
 """Diagnosis of a fitted mixture: its gain over one expert, and its health."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, compress
 from textwrap import fill
 
 import numpy as np
-from scipy.stats import entropy
+from scipy.stats import entropy, t
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
+from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_moe._base import BaseMixtureOfExperts
 from sklearn_moe._class_weights import weigh_classes
 from sklearn_moe._estimators import WeightedFit, last_step
 from sklearn_moe._folds import shuffled_splits
+from sklearn_moe._frames import native
+from sklearn_moe._inner_mixture import seen_by_mixture, unfitted_mixture, with_mixture
 from sklearn_moe._metadata import check_groups, groups_routed
 from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe.em import is_learnt
@@ -21,9 +26,8 @@ from sklearn_moe.inspection._validation import check_data
 # An expert has collapsed if its share is below this fraction of an even share.
 COLLAPSED = 0.1
 
-# The mixture is said to be better if the mean difference of the scores is larger than
-# this number of standard errors.
-CLEAR_DIFFERENCE = 2.0
+# A difference is clear if its p value, that of both signs, is below this.
+CLEAR = 0.05
 
 # Values of the entropy of the gate, between 0 and 1, below and above which there is a
 # sentence about it.
@@ -37,6 +41,47 @@ SAME_ERRORS = 0.95
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Scores of a mixture on rows held out, beside those of its experts alone.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_folds,)
+        Scores of the mixture; greater is better.
+    baseline_scores : dict of ndarray of shape (n_folds,)
+        Scores of each expert fitted alone to all training rows, by its name.
+    baseline : str
+        Name of the best of these experts.
+    gain, gain_std_error : float
+        Mean difference between the scores of the mixture and of the baseline, and its
+        standard error, which allows for the training rows that folds have in common.
+    p_value : float
+        Probability of such a difference, of either sign, if there is none.
+    outcome : {"better", "no clear difference", "worse"}
+        What the mixture is, compared with the baseline.
+    deciding_fold : int or None
+        Index in `scores` of the fold that decides: the only one without which the
+        outcome would be another.
+    outcome_without : {"better", "no clear difference", "worse"} or None
+        The outcome without that fold.
+
+    See Also
+    --------
+    diagnose : Function that compares.
+    """
+
+    scores: np.ndarray
+    baseline_scores: dict
+    baseline: str
+    gain: float
+    gain_std_error: float
+    p_value: float
+    outcome: str
+    deciding_fold: int | None
+    outcome_without: str | None
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Result of :func:`diagnose`. Print it to see the verdict.
 
@@ -44,15 +89,13 @@ class Diagnosis:
     ----------
     verdict : list of str
         Sentences about the other attributes.
-    scores : ndarray of shape (n_folds,)
-        Scores of the mixture on the rows held out.
-    baseline_scores : dict of ndarray of shape (n_folds,)
-        Scores of each expert fitted alone to all training rows, by its name.
-    baseline : str
-        Name of the best of these experts.
-    gain, gain_std_error : float
-        Mean difference between the scores of the mixture and of the baseline, and its
-        standard error.
+    worth : {"worth it", "no clear difference", "not worth it"}
+        The verdict in short.
+    points : Comparison
+        Comparison by the score of predictions.
+    density : Comparison
+        Comparison by the log-likelihood, the mean log density of the targets, which
+        judges the whole distribution that is predicted.
     expert_share : ndarray of shape (n_experts,)
         Mean responsibility of each expert.
     n_effective_experts : float
@@ -68,6 +111,8 @@ class Diagnosis:
         Correlation of the errors of the experts on all rows.
     collapsed : list of str
         Names of the experts that are retired or have next to no rows.
+    scores, baseline_scores, baseline, gain, gain_std_error
+        Those of `points`.
 
     See Also
     --------
@@ -75,11 +120,9 @@ class Diagnosis:
     """
 
     verdict: list
-    scores: np.ndarray
-    baseline_scores: dict
-    baseline: str
-    gain: float
-    gain_std_error: float
+    worth: str
+    points: Comparison
+    density: Comparison
     expert_share: np.ndarray
     n_effective_experts: float
     gate_entropy: float
@@ -87,12 +130,18 @@ class Diagnosis:
     error_correlation: np.ndarray
     collapsed: list
 
+    scores = property(lambda self: self.points.scores)
+    baseline_scores = property(lambda self: self.points.baseline_scores)
+    baseline = property(lambda self: self.points.baseline)
+    gain = property(lambda self: self.points.gain)
+    gain_std_error = property(lambda self: self.points.gain_std_error)
+
     def __str__(self):
         return "\n".join(fill(sentence, 80) for sentence in self.verdict)
 
 
 def diagnose(
-    mixture,
+    model,
     X,
     y,
     sample_weight=None,
@@ -111,10 +160,13 @@ def diagnose(
 
     Parameters
     ----------
-    mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted mixture. It is not changed.
+    model : fitted estimator
+        A mixture, or a model around one, such as a pipeline that ends in it or a
+        search: see :func:`fitted_mixture`. It is not changed. All of it is fitted again
+        in each fold, and with each expert in place of the mixture; of a search its best
+        estimator is.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        Rows that the mixture was fitted to.
+        Rows that the model was fitted to.
     y : array-like of shape (n_samples,)
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -139,9 +191,9 @@ def diagnose(
     Raises
     ------
     NotFittedError
-        If the mixture is not fitted.
+        If the model is not fitted.
     TypeError
-        If `mixture` is not a mixture.
+        If there is no mixture in the model.
 
     See Also
     --------
@@ -175,52 +227,41 @@ def diagnose(
     >>> print(diagnosis.verdict[0].partition(";")[0])
     Worth it: score 0.987 by cross-validation, -0.0271 of Ridge alone
     """
-    X, weights = check_data(mixture, X, y, sample_weight, "diagnose")
+    seen, weights = check_data(model, X, y, sample_weight, "diagnose")
+    mixture, names = seen.mixture, list(seen.mixture.named_experts_)
     if mixture._known_subjects_ is not None:
         raise ValueError(
             "diagnose fits mixtures to rows apart, but this one was fitted with "
             "'subjects'. Compare it by cross_val_score, which routes them to fit."
         )
-    classification = is_classifier(mixture)
+    X, y = indexable(native(X), y)
     groups = check_groups(groups, num_samples(X))
     splits = shuffled_splits(
-        cv, X, y, random_state, classification=classification, groups=groups
+        cv, X, y, random_state, classification=is_classifier(mixture), groups=groups
     )
     given_weights = None if sample_weight is None else weights
-    class_weight = mixture._targets_.class_weight
-    rivals = _unfitted(mixture)
-    scores = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_score)(
-            rival, X, y, given_weights, class_weight, groups, train, test, scoring
-        )
-        for _, rival in rivals
-        for train, test in splits
+    if not all(weights[test].any() for _, test in splits):
+        raise ValueError("A fold of 'cv' holds out no row with a positive weight.")
+    points, density = _comparisons(
+        model, X, y, given_weights, groups, splits, scoring, Parallel(n_jobs=n_jobs)
     )
-    scores, *alone = np.reshape(scores, (len(rivals), len(splits)))
-    baseline_scores = dict(zip([name for name, _ in rivals[1:]], alone))
-    baseline = max(baseline_scores, key=lambda name: baseline_scores[name].mean())
-    gain = scores - baseline_scores[baseline]
-    ratio = np.mean([len(test) / len(train) for train, test in splits])
-    responsibilities = mixture.responsibilities(X, y)
+    responsibilities = mixture.responsibilities(seen.X, seen.y)
     share = np.average(responsibilities, axis=0, weights=weights)
     lost = ~mixture._active_ | (share < COLLAPSED / len(share))
-    names = list(mixture.named_experts_)
     diagnosis = Diagnosis(
         verdict=[],
-        scores=scores,
-        baseline_scores=baseline_scores,
-        baseline=baseline,
-        gain=gain.mean(),
-        gain_std_error=np.sqrt(gain.var(ddof=1) * (1 / len(gain) + ratio)),
+        worth=_worth(points, density),
+        points=points,
+        density=density,
         expert_share=share,
         n_effective_experts=np.exp(entropy(share)),
-        gate_entropy=_gate_entropy(mixture.predict_gate(X), weights),
+        gate_entropy=_gate_entropy(mixture.predict_gate(seen.X), weights),
         assigned_posterior=_assigned_posterior(responsibilities, weights),
-        error_correlation=_error_correlation(mixture, X, y, weights),
+        error_correlation=_error_correlation(mixture, seen.X, seen.y, weights),
         collapsed=list(compress(names, lost)),
     )
     sentences = [
-        _gain(diagnosis, scoring),
+        *_sentences_of_worth(diagnosis, scoring),
         *_use_of_experts(diagnosis, names, isinstance(mixture.experts, list)),
     ]
     return replace(diagnosis, verdict=sentences)
@@ -230,42 +271,175 @@ def diagnose(
 # ---------------------------------
 
 
-def _unfitted(mixture):
-    """Return pairs of a name and what is to be fitted: the mixture, and its experts."""
-    rivals = [("mixture", clone(mixture))]
+def _comparisons(model, X, y, weights, groups, splits, scoring, parallel):
+    """Compare a model with its experts alone, by a score and by the log-likelihood."""
+    score, tasks = partial(_score, scoring=scoring), []
+    names, experts, mixtures = zip(*_alone(model))
+    # A mixture weighs classes itself; an expert alone has the same weights of rows.
+    of_classes = getattr(unfitted_mixture(model, "diagnose"), "class_weight", None)
+    for train, test in splits:
+        begun, rows = _with_start_of(model, weights, train)
+        tasks.append((begun, None, rows, test, [score, _log_likelihood]))
+        tasks += [(expert, of_classes, train, test, [score]) for expert in experts]
+        tasks += [
+            (mixture, None, train, test, [_log_likelihood]) for mixture in mixtures
+        ]
+    measured = parallel(
+        delayed(_measure)(X, y, weights, groups, *task) for task in tasks
+    )
+    by_fold = np.concatenate(measured).reshape(len(splits), -1).T
+    own, alone = by_fold[:2], np.split(by_fold[2:], 2)
+    for fold, values in enumerate(np.vstack([own[0], alone[0]]).T):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"The score of fold {fold + 1} of {len(splits)} is not finite; got "
+                f"{values.tolist()}. Give 'cv' folds with more rows, or another "
+                "'scoring'."
+            )
+    ratio = np.mean([len(test) / len(train) for train, test in splits])
+    return [
+        compare(scores, dict(zip(names, baseline_scores)), ratio)
+        for scores, baseline_scores in zip(own, alone)
+    ]
+
+
+def _alone(model):
+    """Yield the name of each expert, and models with it in place of the mixture.
+
+    In the first it is as it is; in the second it is a mixture of one, which predicts
+    the same, and a distribution as well. That one is fitted once, and its noise is that
+    of rows which it has not seen, so that experts that know their own rows have a fair
+    trial.
+    """
+    mixture = unfitted_mixture(model, caller="diagnose")
+    of_one = clone(mixture).set_params(
+        n_experts=1,
+        gate=None,
+        top_k=None,
+        assignment="soft",
+        capacity_factor=None,
+        specialize=False,
+        cv="auto" if mixture.cv is None else mixture.cv,
+        init="random",
+        n_init=1,
+    )
     for name, expert in mixture._composition().expert_parts():
         named = isinstance(mixture.experts, list)
-        # All folds have the same seed.
-        fit = WeightedFit(expert, np.random.RandomState(0))
-        rivals.append((name if named else type(last_step(expert)).__name__, fit))
-    return rivals
+        yield (
+            name if named else type(last_step(expert)).__name__,
+            with_mixture(model, expert),
+            with_mixture(model, clone(of_one).set_params(experts=expert)),
+        )
 
 
-def _fit_and_score(rival, X, y, weights, class_weight, groups, train, test, scoring):
-    """Fit the mixture, or an expert alone, to the training rows; score the others."""
-    if isinstance(rival, WeightedFit):
+def _with_start_of(model, weights, rows):
+    """Have the mixture in a model begin at its start of some rows, if it has one."""
+    mixture = clone(unfitted_mixture(model, caller="diagnose"))
+    init = mixture.init
+    if not (isinstance(init, str) or is_learnt(init) or callable(init)):
+        # An array has one element or row for each row of X, and a pipeline is not
+        # fitted to rows without weight.
+        rows = rows if weights is None else rows[weights[rows] > 0]
+        mixture.set_params(init=safe_indexing(np.asarray(init), rows))
+    return with_mixture(model, mixture), rows
+
+
+def _measure(X, y, weights, groups, model, class_weight, train, test, measures):
+    """Fit a model to some rows, and return what measures say of it on others."""
+    if isinstance(model, BaseMixtureOfExperts):
+        own_weights = None if weights is None else weights[train]
+        own_rows = safe_indexing(X, train), safe_indexing(y, train)
+        own_groups = None if groups is None else groups[train]
+        with groups_routed(model, own_groups) as own:
+            fitted = clone(model).fit(*own_rows, own_weights, **own)
+    else:
         labels = np.asarray(y)
         counts = np.ones(num_samples(X)) if weights is None else weights.copy()
         counts[train] = weigh_classes(class_weight, labels[train], counts[train])
+        # All folds have the same seed.
+        fitter = WeightedFit(model, np.random.RandomState(0))
         unit = counts[train].mean()
-        with groups_routed(rival.estimator, groups) as own:
-            fitted = rival.fit(X, labels, counts, rows=train, unit=unit, fit_params=own)
-    else:
-        fitted = clone(rival)
-        if not (
-            isinstance(rival.init, str) or is_learnt(rival.init) or callable(rival.init)
-        ):
-            # An array has one element or row for each row of X.
-            fitted.set_params(init=safe_indexing(np.asarray(rival.init), train))
-        train_weights = None if weights is None else weights[train]
-        own_groups = None if groups is None else groups[train]
-        with groups_routed(fitted, own_groups) as own:
-            fitted.fit(
-                safe_indexing(X, train), safe_indexing(y, train), train_weights, **own
+        with groups_routed(fitter.estimator, groups) as own:
+            fitted = fitter.fit(
+                X, labels, counts, rows=train, unit=unit, fit_params=own
             )
-    score = check_scoring(fitted, scoring)
-    score_params = {} if weights is None else {"sample_weight": weights[test]}
-    return score(fitted, safe_indexing(X, test), safe_indexing(y, test), **score_params)
+    held_out = safe_indexing(X, test), safe_indexing(y, test)
+    params = {} if weights is None else {"sample_weight": weights[test]}
+    return [measure(fitted, *held_out, **params) for measure in measures]
+
+
+def _score(model, X, y, *, scoring, **params):
+    return check_scoring(model, scoring)(model, X, y, **params)
+
+
+def _log_likelihood(model, X, y, sample_weight=None):
+    seen = seen_by_mixture(model, X, y, caller="diagnose")
+    if not is_classifier(seen.mixture):
+        log_density = seen.mixture.score_samples(seen.X, seen.y)
+        return np.average(log_density, weights=sample_weight)
+    # Of a class that was not among the training rows nobody can say anything.
+    known = np.flatnonzero(np.isin(seen.y, seen.mixture.classes_))
+    rows, labels = safe_indexing(seen.X, known), safe_indexing(seen.y, known)
+    log_density = seen.mixture.score_samples(rows, labels)
+    weights = None if sample_weight is None else sample_weight[known]
+    return np.average(log_density, weights=weights)
+
+
+def compare(scores, baseline_scores, ratio):
+    """Compare scores in the same folds with the best of others.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_folds,)
+    baseline_scores : dict of ndarray of shape (n_folds,)
+    ratio : float
+        Number of rows held out, divided by the number of training rows.
+
+    Returns
+    -------
+    comparison : Comparison
+    """
+    baseline = max(baseline_scores, key=lambda name: baseline_scores[name].mean())
+    gains = scores - baseline_scores[baseline]
+    outcome = _outcome(gains, ratio)
+    without = {
+        fold: other
+        for fold in range(len(gains))
+        if (other := _outcome(np.delete(gains, fold), ratio)) != outcome
+    }
+    deciding = next(iter(without)) if len(without) == 1 else None
+    return Comparison(
+        scores,
+        baseline_scores,
+        baseline,
+        *_test_of_mean(gains, ratio),
+        outcome,
+        deciding,
+        without.get(deciding),
+    )
+
+
+def _test_of_mean(gains, ratio):
+    """The mean of differences, its standard error, and the p value of both signs.
+
+    Folds have training rows in common, so that their differences are correlated. The
+    correction takes the correlation for the share of the rows that are held out.
+    """
+    n_folds, gain = len(gains), gains.mean()
+    if n_folds < 2 or not np.isfinite(gain):
+        return gain, np.nan, np.nan
+    std_error = np.sqrt(gains.var(ddof=1) * (1 / n_folds + ratio))
+    if std_error == 0:
+        return gain, std_error, float(gain == 0)
+    return gain, std_error, 2 * t.sf(abs(gain) / std_error, n_folds - 1)
+
+
+def _outcome(gains, ratio):
+    gain, _, p_value = _test_of_mean(gains, ratio)
+    # No p value is no clear difference.
+    if not p_value < CLEAR:
+        return "no clear difference"
+    return "better" if gain > 0 else "worse"
 
 
 # Use of the experts
@@ -290,7 +464,9 @@ def _assigned_posterior(responsibilities, weights):
 
 
 def _error_correlation(mixture, X, y, weights):
-    predictions = mixture.transform(X).reshape(len(weights), len(mixture.experts_), -1)
+    # `set_output` may have asked for a frame.
+    predictions = np.asarray(mixture.transform(X))
+    predictions = predictions.reshape(len(weights), len(mixture.experts_), -1)
     truth = np.asarray(y)
     if is_classifier(mixture):
         truth = truth[:, np.newaxis] == mixture.classes_
@@ -311,23 +487,68 @@ def _error_correlation(mixture, X, y, weights):
 # -----------
 
 
-def _gain(diagnosis, scoring):
-    """Return the sentence about the gain over the best expert alone."""
-    name = scoring if isinstance(scoring, str) else "score"
-    baseline = diagnosis.baseline
-    scores, baseline_scores = diagnosis.scores, diagnosis.baseline_scores[baseline]
+def _worth(points, density):
+    """The verdict in short: one score decides, unless the other says the opposite."""
+    outcomes = {points.outcome, density.outcome} - {"no clear difference"}
+    if outcomes == {"better"}:
+        return "worth it"
+    return "not worth it" if outcomes == {"worse"} else "no clear difference"
+
+
+def _sentences_of_worth(diagnosis, scoring):
+    """Yield the verdict, with what either score says."""
+    score = scoring if isinstance(scoring, str) else "score"
+    compared = [(diagnosis.points, score), (diagnosis.density, "log-likelihood")]
+    if diagnosis.points.outcome == "no clear difference" != diagnosis.density.outcome:
+        # What decides comes first.
+        compared.reverse()
+    (first, name), (second, other) = compared
+    verdict = f"{diagnosis.worth.capitalize()}: {name} {_facts(first)}"
+    if diagnosis.worth == "not worth it":
+        verdict += f" Use {first.baseline} alone."
+    yield " ".join([verdict, *_decision(first)])
+    said = {
+        "better": "it is better",
+        "no clear difference": "there is no clear difference",
+        "worse": "it is worse",
+    }[second.outcome]
+    if second.outcome == first.outcome:
+        said += " either" if second.outcome == "no clear difference" else " as well"
+    second_facts = f"By the {other} {said}: {_facts(second)}"
+    yield " ".join([second_facts, *_decision(second)])
+    if {first.outcome, second.outcome} == {"better", "worse"}:
+        yield f"The {name} and the {other} contradict each other: choose what counts."
+    elif diagnosis.worth == "no clear difference":
+        yield f"{first.baseline} alone is simpler."
+
+
+def _facts(comparison):
+    scores = comparison.scores
+    baseline_scores = comparison.baseline_scores[comparison.baseline]
     n_better = np.count_nonzero(scores > baseline_scores)
-    facts = (
-        f"{name} {scores.mean():.3g} by cross-validation, {baseline_scores.mean():.3g} "
-        f"of {baseline} alone; the difference is {diagnosis.gain:.2g} with a standard "
-        f"error of {diagnosis.gain_std_error:.2g}, and the mixture is better in "
-        f"{n_better} of {len(scores)} folds."
+    return (
+        f"{scores.mean():.3g} by cross-validation, {baseline_scores.mean():.3g} of "
+        f"{comparison.baseline} alone; the difference is {comparison.gain:.2g} with a "
+        f"standard error of {comparison.gain_std_error:.2g}, and the mixture is better "
+        f"in {n_better} of {len(scores)} folds."
     )
-    if diagnosis.gain > CLEAR_DIFFERENCE * diagnosis.gain_std_error:
-        return f"Worth it: {facts}"
-    if diagnosis.gain > 0:
-        return f"No clear gain: {facts} {baseline} alone is simpler."
-    return f"Not worth it: {facts} Use {baseline} alone."
+
+
+def _decision(comparison):
+    """Yield a sentence about the fold that decides, if there is one."""
+    fold = comparison.deciding_fold
+    if fold is None:
+        return
+    gains = comparison.scores - comparison.baseline_scores[comparison.baseline]
+    said = {
+        "better": "and the mixture clearly better",
+        "no clear difference": "and not clear",
+        "worse": "and the mixture clearly worse",
+    }[comparison.outcome_without]
+    yield (
+        f"Fold {fold + 1} decides, with {gains[fold]:.2g}: without it the difference "
+        f"would be {np.delete(gains, fold).mean():.2g}, {said}."
+    )
 
 
 def _use_of_experts(diagnosis, names, listed):

@@ -171,7 +171,7 @@ class ExpertDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : fitted estimator
-            A mixture, a pipeline that ends in one, or a search over such.
+            A mixture, or a model around one: see :func:`fitted_mixture`.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             Rows that give the range of a numeric feature. A sparse X is made dense.
         feature : int or str
@@ -206,15 +206,18 @@ class ExpertDisplay(MixtureDisplay):
         table = FeatureTable(X)
         column = table.column(feature)
         [grid], X_grid = table.grid([feature], grid_resolution)
-        mixture, X_grid = cls._find_mixture(estimator, X_grid)
+        seen = cls._seen(estimator, X_grid, y)
+        mixture, X_grid = seen.mixture, seen.X
         n_values, names = len(grid), list(mixture.named_experts_)
         # The last axis is that of the classes or outputs.
         predictions = np.asarray(mixture.transform(X_grid))
         predictions = predictions.reshape(n_values, len(names), -1)
         target_name = getattr(y, "name", None) or "target"
+        if seen.transformed:
+            target_name = f"{target_name} (transformed)"
         if y is not None:
             check_consistent_length(X, y)
-            y = np.asarray(y).reshape(len(column.values), -1)
+            y = np.asarray(seen.y).reshape(len(column.values), -1)
         if is_classifier(mixture):
             targets = mixture.classes_.tolist()
             chosen = _position(target, targets, n_by_default=2)

@@ -125,7 +125,7 @@ class GateDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : fitted estimator
-            A mixture, a pipeline that ends in one, or a search over such.
+            A mixture, or a model around one: see :func:`fitted_mixture`.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             Rows that give the range of a numeric feature. A sparse X is made dense.
         features : int, str, or pair of such
@@ -156,13 +156,13 @@ class GateDisplay(MixtureDisplay):
                 f"'features' must be one feature, or two different ones; got {names}."
             )
         grid, X_grid = table.grid(features, grid_resolution)
-        mixture, X_grid = cls._find_mixture(estimator, X_grid)
-        weights = mixture.predict_gate(X_grid)
+        seen = cls._seen(estimator, X_grid)
+        weights = seen.mixture.predict_gate(seen.X)
         display = cls(
             grid=grid,
             gate_weights=weights.reshape(*map(len, grid), -1),
             feature_names=names,
-            expert_names=list(mixture.named_experts_),
+            expert_names=list(seen.mixture.named_experts_),
         )
         return display.plot(
             ax, kind=kind, area_kw=area_kw, line_kw=line_kw, mesh_kw=mesh_kw

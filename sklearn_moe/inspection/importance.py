@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 from sklearn.inspection import permutation_importance
 
-from sklearn_moe._base import check_fitted_mixture
 from sklearn_moe._frames import (
+    as_array,
     columns_of,
     frame_of,
     is_frame,
@@ -16,11 +16,12 @@ from sklearn_moe._frames import (
     native,
     rows_in_words,
 )
+from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
 
 
 def gate_importance(
-    mixture,
+    model,
     X,
     sample_weight=None,
     *,
@@ -44,9 +45,12 @@ def gate_importance(
 
     Parameters
     ----------
-    mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted mixture.
+    model : fitted estimator
+        A mixture, or a model around one, such as a pipeline that ends in it or a
+        search: see :func:`fitted_mixture`.
     X : {array-like, frame} of shape (n_samples, n_features)
+        Rows as they are given to the model: its columns are shuffled, not those that
+        the steps of a pipeline make of them.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     n_repeats : int, default=5
@@ -68,9 +72,9 @@ def gate_importance(
     Raises
     ------
     NotFittedError
-        If the mixture is not fitted.
+        If the model is not fitted.
     TypeError
-        If `mixture` is not a mixture.
+        If there is no mixture in the model.
 
     See Also
     --------
@@ -91,22 +95,24 @@ def gate_importance(
     >>> gate_importance(moe, X, random_state=0).importances_mean.round(1)
     array([0.5, 0. ])
     """
-    check_fitted_mixture(mixture, "gate_importance")
     X = native(X)
     if not is_table(X):
         raise ValueError(
             f"gate_importance shuffles the columns of a table, and X is "
             f"{rows_in_words(X)}, which has none."
         )
-    scoring, rows = _unmoved_weight, X
+    gate_weights = _gate_weights(model, X)
+    scoring = _unmoved_weight
     if is_frame(X):
         # The numbers of the rows are shuffled, so that a column stays what it is.
         scoring = partial(_unmoved_weight, frame=X)
         rows = np.tile(np.arange(X.shape[0])[:, np.newaxis], X.shape[1])
+    else:
+        rows = as_array(X, accept_sparse=False)
     return permutation_importance(
-        mixture,
+        model,
         rows,
-        mixture.predict_gate(X),
+        gate_weights,
         scoring=scoring,
         n_repeats=n_repeats,
         random_state=random_state,
@@ -116,7 +122,12 @@ def gate_importance(
     )
 
 
-def _unmoved_weight(mixture, X, gate_weights, sample_weight=None, *, frame=None):
+def _gate_weights(model, X):
+    seen = seen_by_mixture(model, X, caller="gate_importance")
+    return seen.mixture.predict_gate(seen.X)
+
+
+def _unmoved_weight(model, X, gate_weights, sample_weight=None, *, frame=None):
     """Return the mean gate weight that stays with its expert.
 
     Where a frame is given, X has the number of a row for each entry.
@@ -127,5 +138,5 @@ def _unmoved_weight(mixture, X, gate_weights, sample_weight=None, *, frame=None)
             names_of(frame),
             library_of(frame),
         )
-    distance = np.abs(mixture.predict_gate(X) - gate_weights).sum(axis=1) / 2
+    distance = np.abs(_gate_weights(model, X) - gate_weights).sum(axis=1) / 2
     return 1 - np.average(distance, weights=sample_weight)

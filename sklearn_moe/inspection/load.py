@@ -124,7 +124,7 @@ class ExpertLoadDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : fitted estimator
-            A mixture, a pipeline that ends in one, or a search over such.
+            A mixture, or a model around one: see :func:`fitted_mixture`.
         ax : matplotlib Axes or array-like of two, default=None
             See `plot`.
         bar_kw : dict, default=None
@@ -136,7 +136,7 @@ class ExpertLoadDisplay(MixtureDisplay):
         -------
         display : ExpertLoadDisplay
         """
-        mixture, _ = cls._find_mixture(estimator)
+        mixture = cls._seen(estimator).mixture
         names = list(mixture.named_experts_)
         factor = mixture.capacity_factor
         if factor is None and mixture.assignment == "expert_choice":

@@ -127,7 +127,7 @@ class ResponsibilityDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : fitted estimator
-            A mixture, a pipeline that ends in one, or a search over such.
+            A mixture, or a model around one: see :func:`fitted_mixture`.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -148,9 +148,10 @@ class ResponsibilityDisplay(MixtureDisplay):
         -------
         display : ResponsibilityDisplay
         """
-        mixture, X = cls._find_mixture(estimator, X)
+        seen = cls._seen(estimator, X, y)
+        mixture = seen.mixture
         responsibilities = mixture.responsibilities(
-            X, y, subjects=subjects, sample_weight=sample_weight
+            seen.X, seen.y, subjects=subjects, sample_weight=sample_weight
         )
         if sample_weight is not None:
             sample_weight = check_sample_weight(

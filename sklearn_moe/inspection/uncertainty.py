@@ -19,7 +19,7 @@ COVARIANCES = ("observed", "sandwich", "opg")
 
 
 def summary(
-    mixture,
+    model,
     X,
     y,
     sample_weight=None,
@@ -36,16 +36,17 @@ def summary(
 
     Parameters
     ----------
-    mixture : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted mixture. Its experts are linear models, or pipelines that end in one:
-        with gaussian noise any with `coef_` and `intercept_`
+    model : fitted estimator
+        A mixture, or a model around one, such as a pipeline that ends in it or a
+        search: see :func:`fitted_mixture`. Its experts are linear models, or pipelines
+        that end in one: with gaussian noise any with `coef_` and `intercept_`
         (:class:`~sklearn.linear_model.LinearRegression`), with Poisson noise models of
         the logarithm of the mean (:class:`~sklearn.linear_model.PoissonRegressor`), for
         classification :class:`~sklearn.linear_model.LogisticRegression`. Its gate is a
         :class:`SoftmaxGate`, a pipeline that ends in one, or
         ``DummyClassifier(strategy="prior")``, a constant gate.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        Rows that the mixture was fitted to.
+        Rows that the model was fitted to.
     y : array-like of shape (n_samples,)
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -76,10 +77,11 @@ def summary(
         One row for each parameter, with the columns `estimate`, `std_error`, `z` and
         `p_value` (two-sided). The index has two levels: `part`, the name of an expert
         or ``"gate: <expert>"``, and `parameter`, ``"(intercept)"``, the name of a
-        column or ``"(scale)"``. The gate's coefficients are those against the first
-        expert, in the units of the gate's input. With more than two classes, those of
-        an expert are against the first class. A scale is not tested, since it cannot be
-        zero. NaN means that there is no finite standard error.
+        column that the expert or the gate sees, or ``"(scale)"``. The gate's
+        coefficients are those against the first expert, in the units of the gate's
+        input. With more than two classes, those of an expert are against the first
+        class. A scale is not tested, since it cannot be zero. NaN means that there is
+        no finite standard error.
 
     Raises
     ------
@@ -164,11 +166,11 @@ def summary(
         raise ValueError(
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
-    X, weights = check_data(
-        mixture, X, y, sample_weight, "summary", takes_exposure=True
+    seen, weights = check_data(
+        model, X, y, sample_weight, "summary", takes_exposure=True
     )
-    targets = mixture._targets_
-    y = targets.encode(y)
+    mixture, X, targets = seen.mixture, seen.X, seen.mixture._targets_
+    y = targets.encode(seen.y)
     weights = weigh_classes(targets.class_weight, targets.decode(y), weights)
     mixture._check_subjects_given(subjects)
     responsibilities = mixture.responsibilities(
@@ -180,8 +182,8 @@ def summary(
     ).astype(np.float64)
     if subjects is not None:
         subjects = check_subjects(subjects, X).weighted(weights)
-    experts = expert_derivatives(mixture, X, y, weights, exposure)
-    gate = gate_derivatives(mixture, X, weights, subjects)
+    experts = expert_derivatives(mixture, X, y, weights, seen.names, exposure)
+    gate = gate_derivatives(mixture, X, weights, seen.names, subjects)
     predictors = [p for part in [*experts, gate] for p in part.predictors]
     if subjects is None:
         information, products = observed_information(

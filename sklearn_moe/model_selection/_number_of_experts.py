@@ -4,14 +4,17 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_moe._estimators import WeightedFit, last_step
+from sklearn_moe._estimators import WeightedFit
 from sklearn_moe._folds import shuffled_splits
 from sklearn_moe._frames import native
-from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._inner_mixture import (
+    seen_by_mixture,
+    unfitted_mixture,
+    with_mixture,
+)
 from sklearn_moe._metadata import check_groups, groups_routed
 from sklearn_moe._number_of_experts import Trials, double, most_experts
 from sklearn_moe._parameters import CannotCountError
@@ -46,8 +49,10 @@ def select_n_experts(
     Parameters
     ----------
     estimator : estimator
-        A mixture whose `experts` is one estimator, or a pipeline that ends in such a
-        mixture. It is cloned for each fit.
+        A mixture whose `experts` is one estimator, or a model around such a mixture, as
+        :func:`~sklearn_moe.inspection.fitted_mixture` knows them. It is cloned for each
+        fit, with all steps in front of the mixture; of a search, which must be fitted,
+        the best estimator is.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
@@ -98,7 +103,7 @@ def select_n_experts(
     ValueError
         If `cv` is None where rows have to be held out.
     TypeError
-        If the estimator is not a mixture.
+        If there is no mixture in the estimator.
 
     See Also
     --------
@@ -137,12 +142,13 @@ def select_n_experts(
             "cv=None holds none out. Set 'cv' to a number of folds."
         )
     numbers = [1] if doubles else list(n_experts)
-    parameter = _check_choice(estimator, numbers)
+    unfitted = _check_choice(estimator, numbers)
     parallel = Parallel(n_jobs=n_jobs)
 
     def candidate(number):
-        mixture = clone(estimator).set_params(**{parameter: number})
-        return WeightedFit(mixture, np.random.RandomState(seed))
+        mixture = clone(unfitted).set_params(n_experts=number)
+        model = with_mixture(estimator, mixture)
+        return WeightedFit(model, np.random.RandomState(seed))
 
     def log_densities(numbers):
         candidates = [candidate(number) for number in numbers]
@@ -417,13 +423,8 @@ class NumberOfExpertsDisplay:
 
 
 def _check_choice(estimator, n_experts):
-    """Return the name of the parameter that takes the number of experts."""
-    mixture = last_step(estimator)
-    if not hasattr(mixture, "predict_gate"):
-        raise TypeError(
-            "select_n_experts needs a mixture of experts, or a pipeline that ends in "
-            f"one; got {estimator!r}."
-        )
+    """Return the mixture that is to have several numbers of experts."""
+    mixture = unfitted_mixture(estimator, caller="select_n_experts")
     if isinstance(mixture.experts, list):
         raise ValueError(
             "The number of experts is that of the list given as 'experts', "
@@ -432,16 +433,14 @@ def _check_choice(estimator, n_experts):
         )
     if not n_experts:
         raise ValueError("'n_experts' is empty; give one number at least.")
-    if isinstance(estimator, Pipeline):
-        return f"{estimator.steps[-1][0]}__n_experts"
-    return "n_experts"
+    return mixture
 
 
 def _fit_all(candidate, X, y, weights, groups):
     """Fit to all rows; return a row of the results, and why criteria are missing."""
     with groups_routed(candidate.estimator, groups) as own:
         fitted = candidate.fit(X, y, weights, fit_params=own)
-    mixture, X = inner_mixture(fitted, X)
+    mixture, X, y = _seen(fitted, X, y)
     row = {"log_likelihood": float(weights @ mixture.score_samples(X, y))}
     try:
         row["n_parameters"] = mixture.n_parameters()
@@ -457,5 +456,10 @@ def _fit_fold(candidate, X, y, weights, groups, train, test):
     """Return log densities of the test rows after a fit to the training rows."""
     with groups_routed(candidate.estimator, groups) as own:
         fitted = candidate.fit(X, y, weights, rows=train, fit_params=own)
-    mixture, X = inner_mixture(fitted, safe_indexing(X, test))
-    return mixture.score_samples(X, y[test])
+    mixture, X, y = _seen(fitted, safe_indexing(X, test), y[test])
+    return mixture.score_samples(X, y)
+
+
+def _seen(model, X, y):
+    seen = seen_by_mixture(model, X, y, caller="select_n_experts")
+    return seen.mixture, seen.X, seen.y

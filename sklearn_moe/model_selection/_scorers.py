@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sklearn_moe._inner_mixture import inner_mixture
+from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
 
 
@@ -13,10 +13,15 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None)
     This is the logarithmic score; greater is better. Unlike R2 or accuracy it judges
     the whole predicted distribution, with its uncertainty.
 
+    It is that of the mixture: of targets as a transformer of targets hands them on, and
+    of probabilities before they are calibrated. Scores of models that transform the
+    target in different ways do not compare.
+
     Parameters
     ----------
     estimator : fitted estimator
-        A mixture, a pipeline that ends in one, or a search over such.
+        A mixture, or a model around one: see
+        :func:`~sklearn_moe.inspection.fitted_mixture`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
@@ -33,7 +38,7 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None)
     Raises
     ------
     TypeError
-        If the estimator is not a mixture.
+        If there is no mixture in the estimator.
 
     See Also
     --------
@@ -55,9 +60,9 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None)
     >>> round(float(search.fit(X, y).best_score_), 1)
     -5.4
     """
-    mixture, X = inner_mixture(estimator, X)
-    weights, _ = count_rows(sample_weight, X)
-    log_density = mixture.score_samples(X, y, exposure=exposure)
+    seen = seen_by_mixture(estimator, X, y, caller="log_likelihood_scorer")
+    weights, _ = count_rows(sample_weight, seen.X)
+    log_density = seen.mixture.score_samples(seen.X, seen.y, exposure=exposure)
     return float(np.average(log_density, weights=weights))
 
 
@@ -67,10 +72,15 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
     The CRPS is in the units of the target. For a prediction without uncertainty it is
     the mean absolute error. Its sign is changed here, so that greater is better.
 
+    It is that of the mixture. Behind a transformer of targets it is in the units of the
+    transformed targets: scores of models that transform the target in different ways do
+    not compare.
+
     Parameters
     ----------
     estimator : fitted estimator
-        A mixture of regressors, a pipeline that ends in one, or a search over such.
+        A mixture of regressors, or a model around one: see
+        :func:`~sklearn_moe.inspection.fitted_mixture`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
@@ -87,7 +97,7 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
     Raises
     ------
     TypeError
-        If the estimator is not a mixture of regressors.
+        If there is no mixture of regressors in the estimator.
 
     See Also
     --------
@@ -104,7 +114,8 @@ def neg_crps_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
     >>> cross_val_score(moe, X, y, scoring=neg_crps_scorer, cv=3).round()
     array([-31., -33., -31.])
     """
-    mixture, X = inner_mixture(estimator, X)
+    seen = seen_by_mixture(estimator, X, y, caller="neg_crps_scorer")
+    mixture, X, y = seen.mixture, seen.X, seen.y
     if not hasattr(mixture, "predict_distribution"):
         raise TypeError(
             "The CRPS is a score of numbers, but the estimator is a "
