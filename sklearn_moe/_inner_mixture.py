@@ -161,7 +161,7 @@ def seen_by_mixture(model, X=None, y=None, *, caller):
 
 
 def unfitted_mixture(model, caller):
-    """Return the mixture that a model has as a parameter, whether it is fitted or not.
+    """Return the mixture that a model has as a parameter, to be fitted in memory.
 
     Of a search, which must be fitted, it is that of its best estimator.
     """
@@ -169,6 +169,12 @@ def unfitted_mixture(model, caller):
     while (inner := _part(mixture, caller)) is not None:
         mixture = inner
     _check_mixture(mixture, model, caller)
+    if hasattr(mixture, "to_local"):
+        raise TypeError(
+            f"{caller} fits a mixture again to rows in memory, which one over Dask "
+            "collections is not made for. Give it a mixture of sklearn_moe, such as "
+            "the result of to_local()."
+        )
     return mixture
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import t
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
@@ -15,7 +16,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import (
     GaussianGate,
@@ -25,6 +26,8 @@ from sklearn_moe import (
     SoftmaxGate,
 )
 from sklearn_moe.inspection import describe, diagnose, gate_importance, summary
+from sklearn_moe.inspection.diagnosis import _worth, compare
+from sklearn_moe.model_selection import log_likelihood_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -223,6 +226,151 @@ def test_the_best_of_unlike_experts_is_the_rival():
     found = diagnose(mixture, X, X[:, 0])
     assert set(found.baseline_scores) == {"flat", "line"}
     assert found.baseline == "line"
+
+
+def verdict_of(gains, ratio=0.25):
+    """What is said of a mixture that has these gains over an expert in the folds."""
+    gains = np.asarray(gains, float)
+    return compare(gains, {"line": np.zeros(len(gains))}, ratio)
+
+
+def test_the_test_of_the_gain_is_that_of_nadeau_and_bengio():
+    gains = np.array([0.03, 0.05, 0.01, 0.04, 0.02])
+    found = verdict_of(gains)
+    statistic = gains.mean() / np.sqrt((1 / 5 + 1 / 4) * gains.var(ddof=1))
+    assert found.p_value == pytest.approx(2 * t.sf(statistic, df=4))
+    assert found.outcome == "better"
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+@pytest.mark.parametrize(
+    "gains",
+    [
+        [0.03, 0.05, 0.01, 0.04, 0.02],
+        [0.03, 0.05, -0.02, 0.04, 0.02],
+        [0.05, 0.06, 0.04, 0.05, -0.25],
+        [0.01, 0.01, 0.01, 0.01, 0.01],
+        [0, 0, 0, 0, 0],
+    ],
+)
+def test_the_mixture_and_the_expert_are_judged_alike(gains, scale):
+    opposite = {"better": "worse", "worse": "better", None: None}
+    opposite["no clear difference"] = "no clear difference"
+    found, other = verdict_of(gains), verdict_of(-scale * np.array(gains))
+    assert found.p_value == pytest.approx(other.p_value)
+    assert found.outcome == opposite[other.outcome]
+    assert found.deciding_fold == other.deciding_fold
+    assert found.outcome_without == opposite[other.outcome_without]
+
+
+def test_one_bad_fold_makes_nothing_clear_and_is_found():
+    found = verdict_of([0.05, 0.06, 0.04, 0.05, -0.25])
+    assert found.gain < 0
+    assert found.outcome == "no clear difference"
+    assert (found.deciding_fold, found.outcome_without) == (4, "better")
+    # Nor does a good one make a mixture better.
+    assert verdict_of([0, 0.01, -0.01, 0, 0.9]).outcome == "no clear difference"
+
+
+def test_no_fold_decides_where_any_might():
+    borderline = verdict_of([0.02, 0.03, 0.05, 0.06, 0.02])
+    assert borderline.outcome == "better"
+    assert borderline.deciding_fold is None
+    assert verdict_of([0.01, -0.02, 0.01, 0.0, -0.01]).deciding_fold is None
+
+
+def test_one_fold_tells_no_difference():
+    found = verdict_of([0.3])
+    assert np.isnan(found.p_value)
+    assert found.outcome == "no clear difference"
+
+
+def test_the_fold_that_decides_is_named():
+    # Where x is beyond all training rows lines go astray, and in one fold it is.
+    rows = np.linspace(0, 1, 200)[:, np.newaxis]
+    y = np.abs(rows[:, 0] - 0.5) + 0.02 * np.random.default_rng(1).normal(size=200)
+    rows[160:] += 3
+    folds = [*KFold(4, shuffle=True, random_state=0).split(rows[:160])]
+    folds.append((np.arange(160), np.arange(160, 200)))
+    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(rows, y)
+    found = diagnose(mixture, rows, y, cv=folds, scoring="neg_mean_absolute_error")
+    points = found.points
+    assert points.outcome == "no clear difference"
+    assert (points.deciding_fold, points.outcome_without) == (4, "better")
+    gains = points.scores - points.baseline_scores["Ridge"]
+    [said] = [each for each in found.verdict if "neg_mean_absolute" in each]
+    assert f"Fold 5 decides, with {gains[4]:.2g}: without it the difference would be" in said
+    assert said.endswith("and the mixture clearly better.")
+
+
+def test_the_density_counts_as_well():
+    # One line, around which the noise is small here and large there.
+    noise = np.where(X[:, 0] > 0, 1.5, 0.1) * np.random.default_rng(0).normal(size=240)
+    y = X[:, 1] + noise
+    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    found = diagnose(mixture, X, y)
+    assert found.points.outcome == "no clear difference"
+    assert found.density.outcome == "better"
+    assert found.worth == "worth it"
+    assert found.verdict[0].startswith("Worth it: log-likelihood ")
+    assert found.verdict[1].startswith("By the score there is no clear difference: ")
+
+
+def test_the_density_is_that_of_score_samples(regressor, classifier):
+    cv = KFold(2, shuffle=True, random_state=0)
+    one = {"n_experts": 1, "specialize": False}
+    for mixture, y in ((regressor, Y), (classifier, LABELS)):
+        found = diagnose(mixture, X, y, cv=cv).density
+        alone = clone(mixture).set_params(**one)
+        [baseline] = found.baseline_scores.values()
+        for model, expected in ((mixture, found.scores), (alone, baseline)):
+            scores = cross_val_score(model, X, y, cv=cv, scoring=log_likelihood_scorer)
+            np.testing.assert_allclose(scores, expected)
+
+
+def test_experts_that_know_their_own_rows_are_judged_by_others():
+    y = np.random.default_rng(0).standard_normal(240)
+    trees = [("tree", DecisionTreeRegressor(random_state=0)), ("line", Ridge())]
+    mixture = MixtureOfExpertsRegressor(trees, random_state=0).fit(X, y)
+    alone = diagnose(mixture, X, y, cv=2).density.baseline_scores
+    # Two normal targets that differ by more than one has deviations.
+    assert alone["tree"].mean() > -2.5
+
+
+def test_scores_that_contradict_each_other_leave_the_choice():
+    better, worse = verdict_of(np.arange(5) + 9), verdict_of(-np.arange(5) - 9)
+    assert _worth(better, worse) == _worth(worse, better) == "no clear difference"
+    unclear = verdict_of([1, -1, 0])
+    assert _worth(better, better) == _worth(unclear, better) == "worth it"
+    assert _worth(worse, worse) == _worth(worse, unclear) == "not worth it"
+    assert _worth(unclear, unclear) == "no clear difference"
+
+
+def test_a_score_that_is_not_finite_is_refused(regressor):
+    folds = [
+        (np.arange(239), np.arange(239, 240)),
+        (np.arange(120), np.arange(120, 240)),
+    ]
+    with (
+        pytest.warns(UserWarning, match="R.* score is not well-defined"),
+        pytest.raises(
+            ValueError, match=r"score of fold 1 of 2 is not finite; got \[nan"
+        ),
+    ):
+        diagnose(regressor, X, Y, cv=folds)
+
+
+def test_a_fold_without_weight_is_refused(regressor):
+    weights = np.where(np.arange(240) < 120, 1.0, 0.0)
+    with pytest.raises(ValueError, match="holds out no row with a positive weight"):
+        diagnose(regressor, X, Y, weights, cv=KFold(2))
+
+
+def test_a_class_that_is_held_out_altogether_is_no_hindrance():
+    labels = np.where(np.arange(240) == 0, "rare", LABELS)
+    mixture = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, labels)
+    found = diagnose(mixture, X, labels, cv=KFold(3))
+    assert np.isfinite(found.density.scores).all()
 
 
 def test_a_mixture_that_helps_is_worth_it(regressor):
