@@ -1,10 +1,12 @@
 """The documents: complete, found, and their code executed."""
 
 import ast
+import doctest
 import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
@@ -80,6 +82,21 @@ def test_python_in_a_document_is_a_doctest(path):
         if "python" in block["classes"] or is_python(block.astext())
     ]
     assert unexecuted == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_guide_is_right_about_shapley_values():
+    # The package is no dependency: with it the examples that pytest skips are run.
+    pytest.importorskip("shap")
+    guide = read(ROOT / "doc" / "user_guide.rst")
+    section = guide.partition("\nShapley values\n")[2].partition("\nLooking at")[0]
+    rows = np.random.default_rng(0).uniform(-3, 3, (60, 2))
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    known = {"np": np, "X": rows, "moe": moe.fit(rows, np.abs(rows[:, 0]))}
+    code = section.replace("# doctest: +SKIP", "")
+    examples = doctest.DocTestParser().get_doctest(code, known, "shap", None, 0)
+    assert doctest.DocTestRunner().run(examples, out=print).failed == 0
+    assert len(examples.examples) > 5
 
 
 @each_document

@@ -299,7 +299,10 @@ def test_the_fold_that_decides_is_named():
     assert (points.deciding_fold, points.outcome_without) == (4, "better")
     gains = points.scores - points.baseline_scores["Ridge"]
     [said] = [each for each in found.verdict if "neg_mean_absolute" in each]
-    assert f"Fold 5 decides, with {gains[4]:.2g}: without it the difference would be" in said
+    assert (
+        f"Fold 5 decides, with {gains[4]:.2g}: without it the difference would be"
+        in said
+    )
     assert said.endswith("and the mixture clearly better.")
 
 
