@@ -92,7 +92,8 @@ class Diagnosis:
     worth : {"worth it", "no clear difference", "not worth it"}
         The verdict in short.
     points : Comparison
-        Comparison by the score of predictions.
+        Comparison by the score of predictions. Its `scores`, `baseline_scores`,
+        `baseline`, `gain` and `gain_std_error` are attributes of the diagnosis, too.
     density : Comparison
         Comparison by the log-likelihood, the mean log density of the targets, which
         judges the whole distribution that is predicted.
@@ -111,8 +112,6 @@ class Diagnosis:
         Correlation of the errors of the experts on all rows.
     collapsed : list of str
         Names of the experts that are retired or have next to no rows.
-    scores, baseline_scores, baseline, gain, gain_std_error
-        Those of `points`.
 
     See Also
     --------
