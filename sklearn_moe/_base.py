@@ -28,6 +28,7 @@ from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._callbacks import CallbackSupportMixin
 from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
+from sklearn_moe._documentation import Documented
 from sklearn_moe._estimators import (
     WeightedFit,
     check_validation_rows,
@@ -101,6 +102,7 @@ from sklearn_moe.experts import (
 
 
 class BaseMixtureOfExperts(
+    Documented,
     CallbackSupportMixin,
     TransformerMixin,
     SavedAsDicts,
@@ -1054,6 +1056,7 @@ class BaseMixtureOfExperts(
                 (f"{name}: {share:.0%} of the rows{self._noise_in_words(k)}", expert)
                 for k, ((name, expert), share) in enumerate(shares)
             ]
+            named_parts.append(("EM", self._convergence_in_words()))
         names, parts = [list(column) for column in zip(*named_parts)] or ([], [])
         return VisualBlock("parallel", parts, names=names)
 
@@ -1064,6 +1067,12 @@ class BaseMixtureOfExperts(
         tried = ", ".join(map(str, self.n_experts_path_["n_experts"]))
         experts = "expert" if self.n_experts_ == 1 else "experts"
         return f": {self.n_experts_} {experts}, chosen among {tried}"
+
+    def _convergence_in_words(self):
+        """What is said of the iterations of EM."""
+        how = "converged" if self.converged_ else "stopped before it converged"
+        iterations = "iteration" if self.n_iter_ == 1 else "iterations"
+        return f"{how}, after {self.n_iter_} {iterations}"
 
     def _noise_in_words(self, k):
         """What is said of the noise of an expert where the mixture is shown."""

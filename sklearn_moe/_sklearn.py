@@ -3,6 +3,7 @@
 A new release of scikit-learn that moves one of them breaks this module only.
 """
 
+import re
 from functools import lru_cache
 from inspect import signature
 
@@ -39,10 +40,21 @@ try:
 except ModuleNotFoundError:  # scikit-learn before 1.8
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
+try:
+    from sklearn.utils._repr_html.fitted_attributes import AttrsDict
+    from sklearn.utils._repr_html.params import ParamsDict
+
+    SHOWS_HELP = True
+except ModuleNotFoundError:  # scikit-learn before 1.9
+    AttrsDict = ParamsDict = dict
+    SHOWS_HELP = False
+
 __all__ = [
+    "AttributesWithHelp",
     "BaseComposition",
     "HasMethods",
     "Interval",
+    "ParametersWithHelp",
     "RoutingNotSupportedMixin",
     "StrOptions",
     "VisualBlock",
@@ -142,3 +154,38 @@ def nodes_of_boosting(fitted):
     """Return the nodes of all trees of HistGradientBoosting."""
     predictors = [each for of_round in fitted._predictors for each in of_round]
     return np.concatenate([each.nodes for each in predictors])
+
+
+class _WithHelp:
+    """What an estimator shows in notebooks, with help where it has no page as well.
+
+    Scikit-learn shows the description of a parameter where its name is a link, and
+    only there. Without an address the name is a link that leads nowhere.
+    """
+
+    _NOWHERE = "nowhere"
+
+    @classmethod
+    def of(cls, shown):
+        """The same with help, where scikit-learn shows any."""
+        if SHOWS_HELP:
+            shown.__class__ = cls
+        return shown
+
+    def _repr_html_inner(self):
+        if self.doc_link:
+            return super()._repr_html_inner()
+        self.doc_link = self._NOWHERE
+        html = super()._repr_html_inner()
+        self.doc_link = ""
+        return re.sub(
+            rf'\s+rel="[^"]*" target="[^"]*" href="{self._NOWHERE}[^"]*"', "", html
+        )
+
+
+class ParametersWithHelp(_WithHelp, ParamsDict):
+    """The table of the parameters of an estimator."""
+
+
+class AttributesWithHelp(_WithHelp, AttrsDict):
+    """The table of the fitted attributes of an estimator."""

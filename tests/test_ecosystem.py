@@ -26,6 +26,8 @@ from sklearn_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     SoftmaxGate,
+    StudentTNoise,
+    _documentation,
 )
 from sklearn_moe.inspection import describe
 
@@ -333,6 +335,50 @@ def test_the_html_shows_the_parts_that_are_there_by_default(Mixture):
         f"<div><div>{type(Mixture()._targets().default_expert()).__name__}</div>"
         in html
     )
+
+
+@both
+def test_the_html_of_a_fitted_mixture_tells_whether_em_converged(Mixture):
+    X, y = PROBLEMS[Mixture]()
+    mixture = two_experts(Mixture).fit(X, y)
+    iterations = f"after {mixture.n_iter_} iterations"
+    assert f"converged, {iterations}" in mixture._repr_html_()
+    mixture.converged_ = False
+    assert f"stopped before it converged, {iterations}" in mixture._repr_html_()
+
+
+ALL = [
+    MixtureOfExpertsRegressor,
+    MixtureOfExpertsClassifier,
+    SoftmaxGate,
+    GaussianGate,
+    StudentTNoise,
+]
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_the_html_shows_help_for_parameters(cls):
+    html = cls()._repr_html_()
+    assert html.count("param-doc-description") > len(cls().get_params(deep=False))
+    # There is no page to link to.
+    assert "nowhere" not in html
+    assert f"Documentation for {cls.__name__}" not in html
+
+
+def test_the_html_shows_help_for_fitted_attributes():
+    html = MixtureOfExpertsRegressor(n_experts=2).fit(*regression())._repr_html_()
+    assert "Mean responsibility of each expert for the training rows" in html
+    assert "nowhere" not in html
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_the_html_links_to_the_page_of_the_class_where_there_is_one(cls, monkeypatch):
+    monkeypatch.setattr(_documentation, "ADDRESS", "https://example.org/")
+    page = f"https://example.org/api/generated/sklearn_moe.{cls.__name__}.html"
+    html = cls()._repr_html_()
+    assert f'href="{page}"' in html
+    name = next(iter(cls().get_params()))
+    assert f'href="{page}#:~:text={name}' in html
 
 
 # Inspection

@@ -15,7 +15,8 @@ PACKAGE = Path(sklearn_moe.__file__).resolve().parent
 # its own package.
 LAYERS = [
     {"__init__"},
-    {"dask", "inspection", "model_selection", "onnx"},
+    {"dask", "inspection"},
+    {"model_selection", "onnx"},
     {"_inner_mixture"},
     {"classifier", "regressor"},
     {"_base"},
@@ -45,7 +46,7 @@ LAYERS = [
         "_weights",
     },
     {"kernels"},
-    {"_missing_values"},
+    {"_documentation", "_missing_values"},
     {"_atomic", "_callbacks", "_frames", "_parallel", "_persistence", "_sklearn"},
     {"_fit_warnings", "_in_memory", "_version"},
 ]

@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sklearn_moe._atomic import all_or_nothing
+from sklearn_moe._documentation import Documented
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._persistence import SavedAsDicts
 from sklearn_moe._rows import Block
@@ -15,7 +16,7 @@ from sklearn_moe._weights import count_rows
 from sklearn_moe.gates._features import gate_features
 
 
-class BaseGate(ClassifierMixin, SavedAsDicts, BaseEstimator):
+class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
     """Base of the gates: classifiers that are fitted to soft targets as well.
 
     A gate has `_fit_block` and `_log_weights_of`, and the attribute `_accept_sparse`.

@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import Ridge
 
+from sklearn_moe._documentation import Documented
+
 # Smallest noise scale, relative to the spread of the target. Without a floor an expert
 # that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
 RELATIVE_SCALE_FLOOR = 1e-2
@@ -67,7 +69,7 @@ class Target:
         return cls(X, y, mean, spread, floor)
 
 
-class Noise(BaseEstimator, metaclass=ABCMeta):
+class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     """Base of the noise models: the density of the target around a prediction.
 
     Its parameters are those of the user; `fit` learns the others, one value for each
