@@ -2,6 +2,7 @@
 
 import sys
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -735,3 +736,140 @@ def test_five_experts_have_panels_in_two_rows():
 def test_a_number_of_bars_that_is_none_is_refused(bins):
     with pytest.raises(ValueError, match="'bins' must be a positive integer"):
         ResponsibilityDisplay.from_estimator(fitted(), X, Y, bins=bins)
+
+
+# Many categories, long names, dark backgrounds
+
+
+TOWNS = [f"Kingdom of {name} and all that" for name in "ABCDEFGHIJKLMNOPQRSTUVWXYZab"]
+
+
+def frame_of_towns(n_towns):
+    rng = np.random.default_rng(2)
+    # The first are rare.
+    shares = np.arange(1, n_towns + 1) / np.arange(1, n_towns + 1).sum()
+    towns = rng.choice(TOWNS[:n_towns], 300, p=shares)
+    towns[:n_towns] = TOWNS[:n_towns]
+    return pd.DataFrame({"town": towns, "x": rng.uniform(-1, 1, 300)})
+
+
+def of_towns(frame):
+    line = make_pipeline(make_column_transformer(("passthrough", ["x"])), Ridge())
+    code = frame["town"].map(TOWNS.index)
+    y = np.where(code % 2, 3, -3) * frame["x"] + code / 5
+    return fitted(rows=frame, y=y, experts=line, tol=0.1)
+
+
+def overlaps(labels):
+    """Whether the boxes of texts, turned as these are, overlap along the axis."""
+    renderer = labels[0].figure.canvas.get_renderer()
+    turned = np.deg2rad(labels[0].get_rotation())
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    starts = np.array([box.x1 for box in boxes])
+    height = labels[0].get_fontsize() * labels[0].figure.dpi / 72
+    if turned == 0:
+        return any(a.x1 > b.x0 for a, b in pairwise(boxes))
+    return bool((np.diff(starts) * np.sin(turned) < 0.8 * height).any())
+
+
+@pytest.mark.parametrize("size", [(4, 3), (6.4, 4.8), (12, 6)])
+@pytest.mark.parametrize("n_towns", [2, 9, 28])
+@pytest.mark.parametrize("Display", [GateDisplay, ExpertDisplay])
+def test_names_of_categories_do_not_overlap(Display, n_towns, size):
+    frame = frame_of_towns(n_towns)
+    with plt.rc_context({"figure.figsize": size}):
+        display = Display.from_estimator(of_towns(frame), frame, "town")
+        display.figure_.canvas.draw()
+    labels = display.ax_.get_xticklabels()
+    assert len(labels) == min(n_towns, 16)
+    assert not overlaps(labels)
+    assert max(len(label.get_text()) for label in labels) <= 20
+
+
+def test_short_names_stay_upright():
+    frame = frame_of_towns(3)
+    frame["town"] = frame["town"].str[11]
+    line = make_pipeline(make_column_transformer(("passthrough", ["x"])), Ridge())
+    moe = fitted(rows=frame, y=frame["x"], experts=line, tol=0.1)
+    display = GateDisplay.from_estimator(moe, frame, "town")
+    labels = display.ax_.get_xticklabels()
+    assert [label.get_text() for label in labels] == ["A", "B", "C"]
+    assert [label.get_rotation() for label in labels] == [0, 0, 0]
+
+
+def test_rare_categories_are_drawn_together_as_their_mean():
+    frame = frame_of_towns(28)
+    moe = of_towns(frame)
+    display = GateDisplay.from_estimator(moe, frame, "town")
+    [grid] = display.grid
+    counts = frame["town"].value_counts()
+    assert grid[-1] == "13 others"
+    assert counts[grid[:-1]].min() >= counts.drop(grid[:-1]).max()
+    held = frame.assign(x=lower_median(frame["x"]))
+    weights = pd.DataFrame(moe.predict_gate(held)).groupby(frame["town"]).first()
+    np.testing.assert_allclose(display.gate_weights[:-1], weights.loc[grid[:-1]])
+    others = counts.drop(grid[:-1])
+    expected = np.average(weights.loc[others.index], axis=0, weights=others)
+    np.testing.assert_allclose(display.gate_weights[-1], expected)
+
+
+def test_experts_and_points_of_rare_categories_are_drawn_there():
+    frame = frame_of_towns(28)
+    moe = of_towns(frame)
+    y = np.arange(300.0)
+    display = ExpertDisplay.from_estimator(moe, frame, "town", y=y)
+    rare = ~frame["town"].isin(display.grid)
+    at = display.points_.get_offsets()[:, 0]
+    np.testing.assert_array_equal(at == 15, rare)
+    held = frame.assign(x=lower_median(frame["x"]))[rare]
+    np.testing.assert_allclose(display.prediction[-1], moe.predict(held).mean())
+    expected = moe.predict_interval(held).mean(axis=0)
+    np.testing.assert_allclose(display.interval[-1], expected)
+
+
+def test_regions_over_many_categories_have_rare_ones_together():
+    frame = frame_of_towns(28)
+    moe = of_towns(frame)
+    display = GateDisplay.from_estimator(moe, frame, ("x", "town"), grid_resolution=5)
+    assert display.gate_weights.shape == (5, 16, 2)
+    along_towns = GateDisplay.from_estimator(
+        moe, frame.assign(x=frame["x"].min()), "town"
+    )
+    np.testing.assert_allclose(display.gate_weights[0], along_towns.gate_weights)
+
+
+def test_the_legend_of_many_experts_has_columns():
+    display = GateDisplay(
+        grid=[np.arange(3.0)],
+        gate_weights=np.full((3, 40), 1 / 40),
+        feature_names=["x0"],
+        expert_names=[f"e{k}" for k in range(40)],
+    )
+    assert display.plot().ax_.get_legend()._ncols == 3
+
+
+def colours(display):
+    """Colours of the artists and texts of a display, with what these lie on."""
+    for ax in display.axes_ if hasattr(display, "axes_") else [display.ax_]:
+        for line in ax.get_lines():
+            yield to_rgb(line.get_color())
+        for text in (*ax.texts, ax.title, ax.xaxis.label, ax.yaxis.label):
+            yield to_rgb(text.get_color())
+
+
+@each_display
+def test_nothing_is_drawn_in_the_colour_of_a_dark_background(name):
+    with plt.style.context("dark_background"):
+        display = DRAWN[name](fitted(assignment="hard", capacity_factor=1.5))
+        display.figure_.canvas.draw()
+        assert (0, 0, 0) not in [*colours(display)]
+
+
+def test_the_mixture_has_the_colour_of_text():
+    for style, ink in (("default", "black"), ("dark_background", "white")):
+        with plt.style.context(style):
+            display = ExpertDisplay.from_estimator(fitted(), X, 0, y=Y)
+            assert to_rgb(display.line_.get_color()) == to_rgb(ink)
+            band = to_rgb(display.band_.get_facecolor()[0])
+            grey = 0.88 if ink == "black" else 0.12
+            np.testing.assert_allclose(band, grey)

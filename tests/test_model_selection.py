@@ -46,8 +46,8 @@ from sklearn_moe import (
     StudentTNoise,
     count_parameters,
 )
+from sklearn_moe.inspection import NumberOfExpertsDisplay
 from sklearn_moe.model_selection import (
-    NumberOfExpertsDisplay,
     log_likelihood_scorer,
     neg_crps_scorer,
     select_n_experts,

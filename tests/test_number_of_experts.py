@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from sklearn_moe._number_of_experts import Trials, double
-from sklearn_moe.inspection import describe
-from sklearn_moe.model_selection import NumberOfExpertsDisplay, select_n_experts
+from sklearn_moe.inspection import NumberOfExpertsDisplay, describe
+from sklearn_moe.model_selection import select_n_experts
 
 
 def two_lines(n_samples=100, seed=0):

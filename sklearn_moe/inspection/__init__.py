@@ -8,6 +8,7 @@ from sklearn_moe.inspection.experts import ExpertDisplay
 from sklearn_moe.inspection.gate import GateDisplay
 from sklearn_moe.inspection.importance import gate_importance
 from sklearn_moe.inspection.load import ExpertLoadDisplay
+from sklearn_moe.inspection.number_of_experts import NumberOfExpertsDisplay
 from sklearn_moe.inspection.responsibilities import ResponsibilityDisplay
 from sklearn_moe.inspection.uncertainty import summary
 
@@ -18,6 +19,7 @@ __all__ = [
     "ExpertDisplay",
     "ExpertLoadDisplay",
     "GateDisplay",
+    "NumberOfExpertsDisplay",
     "ResponsibilityDisplay",
     "describe",
     "diagnose",

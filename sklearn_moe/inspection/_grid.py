@@ -27,9 +27,13 @@ from sklearn_moe._frames import (
     rows_in_words,
     times_in,
 )
+from sklearn_moe.inspection._plotting import name_ticks
 
 # Half the width of the bar of a category. Neighbouring bars are 1 apart.
 HALF_BAR_WIDTH = 0.4
+
+# Largest number of categories that are drawn each by itself: the most frequent ones.
+MAX_CATEGORIES = 15
 
 
 class FeatureTable:
@@ -63,10 +67,12 @@ class FeatureTable:
         )
 
     def grid(self, features, grid_resolution):
-        """Return a list of values of each feature, and rows of all combinations.
+        """Return values of each feature, rows of all combinations, and a function.
 
         The other features are held. The last feature varies fastest in the rows, which
-        are an array or a frame like X.
+        are an array or a frame like X. The function has what is predicted for the rows,
+        and returns it in the shape of the values: of the categories that are drawn
+        together it is the mean over the rows of X.
         """
         if not isinstance(grid_resolution, Integral) or grid_resolution < 2:
             raise ValueError(
@@ -75,15 +81,25 @@ class FeatureTable:
             )
         varied = [self.column(feature) for feature in features]
         grids = [column.grid(grid_resolution) for column in varied]
-        points = np.indices([len(values) for values, _ in grids])
+        shape = [len(entries) for _, entries, _ in grids]
+        points = np.indices(shape)
         points = points.reshape(len(grids), -1)
         zeros = np.zeros(points.shape[1], dtype=int)
         columns = [
             column.entries[zeros + column.typical_row()] for column in self.columns
         ]
-        for column, (_, entries), index in zip(varied, grids, points):
+        for column, (_, entries, _), index in zip(varied, grids, points):
             columns[self.columns.index(column)] = entries[index]
-        return [values for values, _ in grids], self._join(columns)
+
+        def at_values(predictions):
+            predictions = predictions.reshape(*shape, *predictions.shape[1:])
+            for axis, (_values, _entries, means) in enumerate(grids):
+                if means is not None:
+                    moved = np.tensordot(means, predictions, (1, axis))
+                    predictions = np.moveaxis(moved, 0, axis)
+            return predictions
+
+        return [values for values, _, _ in grids], self._join(columns), at_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +131,23 @@ class Column:
         return by_value[(len(by_value) - 1) // 2]
 
     def grid(self, resolution):
-        """Return values along the column, and the entries that they stand for."""
-        values = self.values
+        """Return values along the column, the entries that they stand for, and means.
+
+        The means are None, or a matrix (n_values, n_entries) that turns what is
+        predicted for the entries to what is drawn at the values.
+        """
+        values, means = self.values, None
         if is_categorical(values):
-            grid, first = np.unique(values, return_index=True)
+            grid, first, counts = np.unique(
+                values, return_index=True, return_counts=True
+            )
             order = category_names(self.entries)
             if order:
                 rank = [order.index(n) if n in order else len(order) for n in grid]
-                grid, first = grid[np.argsort(rank)], first[np.argsort(rank)]
+                order = np.argsort(rank, kind="stable")
+                grid, first, counts = grid[order], first[order], counts[order]
             entries = self.entries[first]
+            grid, means = _most_frequent(grid, counts)
         else:
             known = values[np.isfinite(values)]
             low, high = (known.min(), known.max()) if len(known) else (0, 0)
@@ -134,7 +158,23 @@ class Column:
                 f"All rows of X have the same value of feature {self.name!r}, or none: "
                 "there is nothing to draw along it."
             )
-        return grid, entries
+        return grid, entries, means
+
+
+def _most_frequent(categories, counts):
+    """Return the most frequent categories and "others", and means over the others.
+
+    Where no category is among others, there are no means: they are None.
+    """
+    n_categories = len(categories)
+    if n_categories <= MAX_CATEGORIES + 1:
+        return categories, None
+    chosen = np.sort(np.argsort(-counts, kind="stable")[:MAX_CATEGORIES])
+    others = np.setdiff1d(np.arange(n_categories), chosen)
+    means = np.zeros((MAX_CATEGORIES + 1, n_categories))
+    means[np.arange(MAX_CATEGORIES), chosen] = 1
+    means[-1, others] = counts[others] / counts[others].sum()
+    return np.array([*categories[chosen], f"{len(others)} others"]), means
 
 
 @dataclass(frozen=True)
@@ -153,7 +193,9 @@ class FeatureAxis:
         if not is_categorical(self.values):
             return values
         positions = {value: position for position, value in enumerate(self.values)}
-        return np.array([positions[value] for value in values])
+        # A category that is not drawn by itself is among the others, which are last.
+        last = len(self.values) - 1
+        return np.array([positions.get(value, last) for value in values])
 
     def curve(self, heights):
         """Return positions and heights of a curve, given a height for each value.
@@ -178,7 +220,7 @@ class FeatureAxis:
         """Label a matplotlib axis with the feature, and its ticks with categories."""
         axis.set_label_text(self.name)
         if is_categorical(self.values):
-            axis.set_ticks(self.positions(self.values), self.values)
+            name_ticks(axis, self.positions(self.values), self.values)
 
 
 def is_categorical(values):

@@ -27,6 +27,19 @@ EXPERT_STYLES = {
 # Largest number of axes beside each other in a new figure.
 MAX_COLUMNS = 4
 
+# Largest number of names below each other in a legend.
+MAX_NAMES = 16
+
+# Width and height of a character, in parts of the size of its font.
+CHARACTER_WIDTH = 0.6
+LINE_HEIGHT = 1.1
+
+# What is left of width and height beside a legend and below names.
+LEFT_FOR_AXES = 0.75
+
+# Longest name at a tick; of a longer one the middle is left out.
+MAX_LENGTH = 20
+
 
 class MixtureDisplay:
     """Base of the displays of a fitted mixture."""
@@ -38,8 +51,11 @@ class MixtureDisplay:
         check_matplotlib_support(caller)
         return seen_by_mixture(estimator, X, y, caller=caller)
 
-    def _find_axes(self, ax, n_axes=1):
-        """Return an array of the axes to draw on, new ones for None, and the figure."""
+    def _find_axes(self, ax, n_axes=1, *, widening=1, least_height=0):
+        """Return an array of the axes to draw on, new ones for None, and the figure.
+
+        New ones may be wider than usual, and of a height, in inches, that they need.
+        """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
         from matplotlib.axes import Axes
@@ -48,9 +64,14 @@ class MixtureDisplay:
             n_columns = min(n_axes, MAX_COLUMNS)
             n_rows = -(-n_axes // n_columns)
             width, height = plt.rcParams["figure.figsize"]
-            size = (width * (0.5 + 0.5 * n_columns), height * (0.4 + 0.6 * n_rows))
+            width *= widening * (0.5 + 0.5 * n_columns)
+            height = max(height * (0.4 + 0.6 * n_rows), n_rows * least_height)
             figure, axes = plt.subplots(
-                n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
+                n_rows,
+                n_columns,
+                figsize=(width, height),
+                layout="constrained",
+                squeeze=False,
             )
             for unused in axes.flat[n_axes:]:
                 unused.remove()
@@ -74,4 +95,61 @@ def restyled(style, given):
 
 def put_legend_outside(ax, handles=None):
     """Put a legend, of all artists with a label by default, to the right of axes."""
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    n_names = len(ax.get_legend_handles_labels()[0] if handles is None else handles)
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+        ncols=-(-n_names // MAX_NAMES),
+    )
+
+
+def paper_of(ax):
+    """Return the colour of what axes are drawn on."""
+    from matplotlib.colors import to_rgb, to_rgba
+
+    for color in (ax.get_facecolor(), ax.figure.get_facecolor()):
+        if to_rgba(color)[3] > 0:
+            return to_rgb(color)
+    return to_rgb("white")
+
+
+def ink_on(ax, strength=1.0):
+    """Return the colour of text, or a tone of it on what axes are drawn on."""
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import to_rgb
+
+    ink, paper = to_rgb(plt.rcParams["text.color"]), paper_of(ax)
+    return tuple(strength * i + (1 - strength) * p for i, p in zip(ink, paper))
+
+
+def name_ticks(axis, positions, names, max_length=MAX_LENGTH):
+    """Put names at ticks of a matplotlib axis, such that they can be read."""
+    names = [abbreviated(name, max_length) for name in names]
+    axis.set_ticks(positions, names)
+    if not names:
+        return
+    labels, extent = axis.get_ticklabels(), axis.axes.get_window_extent()
+    size, across = labels[0].get_fontsize(), axis.axis_name == "x"
+    # In points, for each name.
+    room = (extent.width if across else extent.height) * 72 / axis.axes.figure.dpi
+    room *= LEFT_FOR_AXES / len(names)
+    style = {}
+    if across:
+        longest = max(map(len, names)) + 1
+        if longest * size * CHARACTER_WIDTH <= room:
+            return
+        slanted = size * LINE_HEIGHT <= room * np.sin(np.pi / 4)
+        style = {"rotation": 45 if slanted else 90, "rotation_mode": "anchor"}
+        style |= {"ha": "right", "va": "top" if slanted else "center"}
+    for label in labels:
+        label.set(fontsize=min(size, room / LINE_HEIGHT), **style)
+
+
+def abbreviated(name, max_length):
+    """Return a name, without its middle if it is long."""
+    name, half = str(name), max_length // 2
+    if len(name) <= max_length:
+        return name
+    return f"{name[:half]}…{name[1 - half :]}"

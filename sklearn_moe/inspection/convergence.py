@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from sklearn_moe.inspection._plotting import MixtureDisplay, expert_style, restyled
+from sklearn_moe.inspection._plotting import (
+    MixtureDisplay,
+    expert_style,
+    ink_on,
+    paper_of,
+    restyled,
+)
 
 
 class ConvergenceDisplay(MixtureDisplay):
@@ -80,12 +86,14 @@ class ConvergenceDisplay(MixtureDisplay):
         unit = self.n_samples or 1
         self.lines_ = []
         for start, path in enumerate(self.objective_paths):
-            style = {"color": "0.6", "linewidth": 1, "label": f"start {start + 1}"}
+            grey = ink_on(self.ax_, 0.4)
+            style = {"color": grey, "linewidth": 1, "label": f"start {start + 1}"}
             if start == best:
                 style |= {"linewidth": 2.5, "zorder": 3, **expert_style(0, "color")}
             x, style = np.arange(1, len(path) + 1), restyled(style, line_kw)
             self.lines_ += self.ax_.plot(x, path / unit, **style)
-        style = {"color": "black", "markersize": 15, "markeredgecolor": "white"}
+        style = {"color": ink_on(self.ax_), "markersize": 15}
+        style["markeredgecolor"] = paper_of(self.ax_)
         x, y = self.lines_[best].get_xydata()[kept]
         [self.star_] = self.ax_.plot(x, y, "*", zorder=4, **style)
         of_a_row = "" if self.n_samples is None else " of a row"

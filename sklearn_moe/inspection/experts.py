@@ -8,6 +8,7 @@ from sklearn_moe.inspection._grid import FeatureAxis, FeatureTable
 from sklearn_moe.inspection._plotting import (
     MixtureDisplay,
     expert_style,
+    ink_on,
     put_legend_outside,
     restyled,
 )
@@ -26,8 +27,9 @@ class ExpertDisplay(MixtureDisplay):
     """Plot of the predictions of each expert and of the mixture along a feature.
 
     Each expert has a thin line on a band, which is the wider and darker, the larger its
-    gate weight is there. The prediction of the mixture is black. An expert may leave
-    the plot where its gate weight is small. Create it with `from_estimator`.
+    gate weight is there. The prediction of the mixture is black, or white on a dark
+    background. An expert may leave the plot where its gate weight is small. Create it
+    with `from_estimator`.
 
     Parameters
     ----------
@@ -130,15 +132,17 @@ class ExpertDisplay(MixtureDisplay):
         self.ax_.set_ylabel(self.target_name)
         self.points_ = self.band_ = None
         if self.interval is not None:
-            style = {"color": "0.88", "linewidth": 0, "zorder": 1}
+            style = {"color": ink_on(self.ax_, 0.12), "linewidth": 0, "zorder": 1}
             style["label"] = f"{self.coverage:.0%} interval"
             x, ends = x_axis.curve(self.interval)
             self.band_ = self.ax_.fill_between(x, *ends.T, **restyled(style, band_kw))
         if self.points is not None:
-            style = {"color": "0.45", "s": 8, "linewidth": 0, "zorder": 1.5}
+            color = ink_on(self.ax_, 0.55)
+            style = {"color": color, "s": 8, "linewidth": 0, "zorder": 1.5}
             x, y = x_axis.positions(self.points[0]), self.points[1]
             self.points_ = self.ax_.scatter(x, y, **restyled(style, points_kw))
-        style = {"color": "black", "linewidth": 1.5, "zorder": 3, "label": "mixture"}
+        style = {"color": ink_on(self.ax_), "linewidth": 1.5, "zorder": 3}
+        style["label"] = "mixture"
         x, y = x_axis.curve(self.prediction)
         [self.line_] = self.ax_.plot(x, y, **restyled(style, line_kw))
         self._draw_experts(x_axis, expert_kw)
@@ -205,13 +209,14 @@ class ExpertDisplay(MixtureDisplay):
         """
         table = FeatureTable(X)
         column = table.column(feature)
-        [grid], X_grid = table.grid([feature], grid_resolution)
+        [grid], X_grid, at_values = table.grid([feature], grid_resolution)
         seen = cls._seen(estimator, X_grid, y)
         mixture, X_grid = seen.mixture, seen.X
-        n_values, names = len(grid), list(mixture.named_experts_)
+        names = list(mixture.named_experts_)
         # The last axis is that of the classes or outputs.
         predictions = np.asarray(mixture.transform(X_grid))
-        predictions = predictions.reshape(n_values, len(names), -1)
+        n_rows = len(predictions)
+        predictions = predictions.reshape(n_rows, len(names), -1)
         target_name = getattr(y, "name", None) or "target"
         if seen.transformed:
             target_name = f"{target_name} (transformed)"
@@ -230,15 +235,15 @@ class ExpertDisplay(MixtureDisplay):
             chosen = _position(target, targets, n_by_default=1)
             if len(targets) > 1:
                 target_name = f"output {chosen}"
-            prediction = mixture.predict(X_grid).reshape(n_values, -1)
+            prediction = mixture.predict(X_grid).reshape(n_rows, -1)
             interval = mixture.predict_interval(X_grid, coverage)
-            interval = interval.reshape(n_values, -1, 2)[:, chosen]
+            interval = at_values(interval.reshape(n_rows, -1, 2)[:, chosen])
             heights = None if y is None else y[:, chosen]
         display = cls(
             grid=grid,
-            gate_weights=mixture.predict_gate(X_grid),
-            expert_predictions=predictions[:, :, chosen],
-            prediction=prediction[:, chosen],
+            gate_weights=at_values(mixture.predict_gate(X_grid)),
+            expert_predictions=at_values(predictions[:, :, chosen]),
+            prediction=at_values(prediction[:, chosen]),
             interval=interval,
             coverage=coverage,
             points=None if y is None else (column.values, heights),

@@ -6,6 +6,8 @@ from sklearn_moe.inspection._grid import FeatureAxis, FeatureTable
 from sklearn_moe.inspection._plotting import (
     MixtureDisplay,
     expert_style,
+    ink_on,
+    paper_of,
     put_legend_outside,
     restyled,
 )
@@ -155,12 +157,11 @@ class GateDisplay(MixtureDisplay):
             raise ValueError(
                 f"'features' must be one feature, or two different ones; got {names}."
             )
-        grid, X_grid = table.grid(features, grid_resolution)
+        grid, X_grid, at_values = table.grid(features, grid_resolution)
         seen = cls._seen(estimator, X_grid)
-        weights = seen.mixture.predict_gate(seen.X)
         display = cls(
             grid=grid,
-            gate_weights=weights.reshape(*map(len, grid), -1),
+            gate_weights=at_values(seen.mixture.predict_gate(seen.X)),
             feature_names=names,
             expert_names=list(seen.mixture.named_experts_),
         )
@@ -173,8 +174,9 @@ class GateDisplay(MixtureDisplay):
         tops = weights.cumsum(axis=1)
         self.areas_ = []
         for k, name in enumerate(self.expert_names):
-            style = {"label": name, "linewidth": 0, "edgecolor": "white"}
-            style = restyled(style | _face_style(k), area_kw)
+            style = {"label": name, "linewidth": 0}
+            style |= {"edgecolor": paper_of(self.ax_), **_face_style(k)}
+            style = restyled(style, area_kw)
             bottom = tops[:, k] - weights[:, k]
             self.areas_.append(self.ax_.fill_between(x, bottom, tops[:, k], **style))
         # From top to bottom, as the areas are stacked.
@@ -208,13 +210,15 @@ class GateDisplay(MixtureDisplay):
         y = self.ax_.convert_yunits(np.repeat(y, 2)[1:-1])
         owner = owner.repeat(2, axis=0).repeat(2, axis=1)
         self.hatches_ = []
+        ink = ink_on(self.ax_)
         for k in np.unique(owner):
             hatch = {"levels": [0.5, 1.5], "hatches": [faces[k]["hatch"]]}
-            self.hatches_.append(
-                self.ax_.contourf(x, y, owner == k, colors="none", **hatch)
-            )
+            hatches = self.ax_.contourf(x, y, owner == k, colors="none", **hatch)
+            hatches.set_edgecolor(ink)
+            hatches.set_linewidth(0)
+            self.hatches_.append(hatches)
         patches = [
-            Patch(label=name, edgecolor="black", linewidth=0, **face)
+            Patch(label=name, edgecolor=ink, linewidth=0, **face)
             for name, face in zip(self.expert_names, faces)
         ]
         put_legend_outside(self.ax_, patches)

@@ -2,10 +2,19 @@
 
 import numpy as np
 
-from sklearn_moe.inspection._plotting import MixtureDisplay, restyled
+from sklearn_moe.inspection._plotting import (
+    MixtureDisplay,
+    ink_on,
+    name_ticks,
+    paper_of,
+    restyled,
+)
 
 # Height of one of the two horizontal bars of an expert; experts are 1 apart.
 BAR_HEIGHT = 0.38
+
+# Least height of an expert in a new figure, in inches.
+EXPERT_HEIGHT = 0.25
 
 
 class ExpertLoadDisplay(MixtureDisplay):
@@ -84,24 +93,25 @@ class ExpertLoadDisplay(MixtureDisplay):
         display : ExpertLoadDisplay
         """
         n_axes = 1 if self.overflow is None else 2
-        self.axes_, self.figure_ = self._find_axes(ax, n_axes)
+        height = EXPERT_HEIGHT * len(self.expert_names)
+        self.axes_, self.figure_ = self._find_axes(ax, n_axes, least_height=height)
         bars_ax = self.axes_[0]
         positions = np.arange(len(self.expert_names))
         # Shades of grey, since in the other displays colours stand for experts.
-        share = {"label": "share", "color": "0.45"}
-        load = {"label": "load", "color": "0.75", "hatch": "//"}
+        share = {"label": "share", "color": ink_on(bars_ax, 0.55)}
+        load = {"label": "load", "color": ink_on(bars_ax, 0.25), "hatch": "//"}
         series = [(-0.5, self.share, share), (0.5, self.load, load)]
         self.bars_ = []
         for side, widths, style in series:
-            style |= {"height": BAR_HEIGHT, "edgecolor": "white"}
+            style |= {"height": BAR_HEIGHT, "edgecolor": paper_of(bars_ax)}
             heights = positions + side * BAR_HEIGHT
             self.bars_.append(bars_ax.barh(heights, widths, **restyled(style, bar_kw)))
-        line = restyled({"color": "black"}, line_kw)
+        line = restyled({"color": ink_on(bars_ax)}, line_kw)
         self.capacity_line_ = self.overflow_line_ = None
         if self.capacity is not None:
             style = {"linestyle": "--", "label": "capacity"}
             self.capacity_line_ = bars_ax.axvline(self.capacity, **(style | line))
-        bars_ax.set_yticks(positions, self.expert_names)
+        name_ticks(bars_ax.yaxis, positions, self.expert_names)
         # The first expert is on top.
         bars_ax.set(xlabel="Fraction of the rows", ylim=(len(positions) - 0.5, -0.5))
         bars_ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)

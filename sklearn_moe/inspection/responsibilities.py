@@ -5,7 +5,12 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_moe._sklearn import check_sample_weight
-from sklearn_moe.inspection._plotting import MixtureDisplay, expert_style, restyled
+from sklearn_moe.inspection._plotting import (
+    MixtureDisplay,
+    expert_style,
+    paper_of,
+    restyled,
+)
 
 
 class ResponsibilityDisplay(MixtureDisplay):
@@ -97,7 +102,7 @@ class ResponsibilityDisplay(MixtureDisplay):
             # In single precision a responsibility may exceed one by rounding.
             r = np.minimum(self.responsibilities[:, k], 1)
             heights, _ = np.histogram(r[r > eps], edges, weights=weights[r > eps])
-            style = {"align": "edge", "width": 1 / bins, "edgecolor": "white"}
+            style = {"align": "edge", "width": 1 / bins, "edgecolor": paper_of(ax)}
             style = restyled(style | expert_style(k, "color", "hatch"), bar_kw)
             self.bars_.append(ax.bar(edges[:-1], heights, **style))
             ax.set(title=name, xlabel="Responsibility", xlim=(0, 1), xticks=(0, 0.5, 1))
