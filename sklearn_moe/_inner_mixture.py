@@ -23,6 +23,7 @@ from sklearn_moe._estimators import (
     names_of_last_step,
     nested_estimators,
     rows_of_last_step,
+    transformers_before,
 )
 from sklearn_moe._frames import is_frame, names_known, names_of, native
 
@@ -44,6 +45,10 @@ class Seen:
         Names of the columns of X, if the steps tell them.
     transformed : bool
         Whether the targets of the mixture are not those of the model.
+    calibrated : bool
+        Whether its probabilities are not those of the model.
+    steps : tuple of fitted transformers
+        Those in front of the mixture.
     """
 
     mixture: Any
@@ -51,6 +56,8 @@ class Seen:
     y: Any = None
     steps_names: list | None = None
     transformed: bool = False
+    calibrated: bool = False
+    steps: tuple = ()
 
     @property
     def names(self):
@@ -274,9 +281,15 @@ def _handed_on(model, seen):
     if isinstance(model, TransformedTargetRegressor):
         y = None if seen.y is None else _transformed(model, seen.y)
         return replace(seen, y=y, transformed=True)
+    if isinstance(model, CalibratedClassifierCV):
+        return replace(seen, calibrated=True)
     if isinstance(model, Pipeline) and seen.X is not None:
-        names = names_of_last_step(model, seen.steps_names)
-        return replace(seen, X=rows_of_last_step(model, seen.X), steps_names=names)
+        return replace(
+            seen,
+            X=rows_of_last_step(model, seen.X),
+            steps_names=names_of_last_step(model, seen.steps_names),
+            steps=(*seen.steps, *transformers_before(model)),
+        )
     return seen
 
 

@@ -135,10 +135,7 @@ class FittedMixture:
         own = [has_density(expert) for expert in self.named_experts.values()]
         own = np.reshape(own, (-1, *[1] * (values.ndim - 2)))
         held = hold(values, least, largest, answering)
-        values = np.where(out[:, np.newaxis] & ~own, held, values)
-        if isinstance(outputs, Outputs):
-            return outputs._replace(values=values)
-        return values
+        return _with_values(outputs, np.where(out[:, np.newaxis] & ~own, held, values))
 
     def expectations(self, X):
         """What each expert expects, shape (n_samples, n_experts, ...)."""
@@ -150,15 +147,8 @@ class FittedMixture:
         Where that is beyond the targets, it is held to their range.
         """
         pooled = self._pool_as_answered(X)
-        if self.extrapolation == "free":
-            return pooled
-        # Some noise expects more than it is around.
-        edges = np.array(believed(self.target_range))[:, np.newaxis]
-        edges = edges.repeat(len(self.active), axis=1)
-        least, largest = self.likelihood.predictive(edges)
-        out = beyond(pooled, least.max(axis=0), largest.min(axis=0))
-        if out.any():
-            rows = np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
+        rows = self._rows_to_hold(pooled)
+        if len(rows):
             whole, X = X, safe_indexing(X, rows)
             if self.subjects is None:
                 weights = self.pooling_weights(X)
@@ -168,6 +158,44 @@ class FittedMixture:
             outputs = self.held(self.outputs(X), weights)
             pooled[rows] = _pooled(weights, self.likelihood.predictive(outputs))
         return pooled
+
+    def answers(self, X):
+        """What `pool` combines, and how.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_experts)
+        outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
+            What the experts predict.
+        answers : ndarray of shape (n_samples, n_experts, ...)
+            What they are taken to expect.
+        moves : ndarray of shape (n_samples, n_experts, ...)
+            Derivatives of the answers by the predictions.
+        """
+        weights, outputs = self.pooling_weights(X), self.outputs(X)
+        answers = np.array(self.likelihood.predictive(outputs))
+        values = values_of(outputs).astype(np.float64)
+        # The mean of any noise is a line in the location, or a constant.
+        step = 1e-4 * np.maximum(np.abs(values), 1)
+        moved = self.likelihood.predictive(_with_values(outputs, values + step))
+        moves = np.where(answers == values, 1.0, (moved - answers) / step)
+        rows = self._rows_to_hold(_pooled(weights, answers))
+        if len(rows):
+            held = self.held(outputs, weights)
+            answers[rows] = self.likelihood.predictive(held)[rows]
+            moves[rows] *= (values_of(held) == values_of(outputs))[rows]
+        return weights, outputs, answers, moves
+
+    def _rows_to_hold(self, pooled):
+        """Numbers of the rows of predictions that are beyond the targets."""
+        if self.extrapolation == "free":
+            return np.empty(0, dtype=int)
+        # Some noise expects more than it is around.
+        edges = np.array(believed(self.target_range))[:, np.newaxis]
+        edges = edges.repeat(len(self.active), axis=1)
+        least, largest = self.likelihood.predictive(edges)
+        out = beyond(pooled, least.max(axis=0), largest.min(axis=0))
+        return np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
 
     def _pool_as_answered(self, X):
         """The same, whatever the experts answer.
@@ -216,6 +244,10 @@ class FittedMixture:
             return self.subjects.posterior(log_gate, log_prob)[:2]
         weights = np.ones(len(encoded_y))
         return kernels.responsibilities(log_gate, log_prob, weights)[:2]
+
+
+def _with_values(outputs, values):
+    return outputs._replace(values=values) if isinstance(outputs, Outputs) else values
 
 
 def _pooled(weights, expectations):

@@ -23,6 +23,7 @@ from sklearn_moe._estimators.nested import (
     nested_estimators,
     rows_of_last_step,
     seeded_clone,
+    transformers_before,
     unwrap_frozen,
 )
 from sklearn_moe._estimators.predictions import (
@@ -85,6 +86,7 @@ __all__ = [
     "substantial_weights",
     "supports_batches",
     "systematic_resample",
+    "transformers_before",
     "unwrap_frozen",
     "with_all_classes",
 ]

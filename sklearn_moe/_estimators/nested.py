@@ -48,6 +48,11 @@ def names_of_last_step(pipeline, names):
     return None
 
 
+def transformers_before(pipeline):
+    """Return the steps of a pipeline that rows go through before the last."""
+    return [step for _, step in pipeline.steps[:-1] if not is_sampler(step)]
+
+
 def _transformers(pipeline):
     """Return the steps before the last as a pipeline, or None if there are none."""
     steps = [named for named in pipeline.steps[:-1] if not is_sampler(named[1])]

@@ -113,15 +113,28 @@ class _AnyGate(BaseEstimator):
 
 
 def numbers_of(X, names):
-    """The rows as a gate sees them, shape (n_samples, n_columns), and their names.
+    """The rows as a gate sees them, what these columns are called, and made of.
 
-    The names given are those of the columns of X.
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+    names : list of str
+        Names of its columns.
+
+    Returns
+    -------
+    numbers : {ndarray, CSR} of shape (n_samples, n_columns)
+    names : list of str
+        Names of the columns of numbers.
+    places : ndarray of shape (n_columns,), int
+        Places of the columns of X that they are made of.
     """
     gate = _AnyGate()
     numbers = gate_features(gate, X, reset=True)
     if gate.encoder_ is None:
-        return numbers, names
-    return numbers, gate.encoder_.get_feature_names_out().tolist()
+        return numbers, names, np.arange(len(names))
+    places, _ = gate.encoder_.sources()
+    return numbers, gate.encoder_.get_feature_names_out().tolist(), places
 
 
 @saved_as_dict
@@ -191,6 +204,24 @@ class FrameEncoder:
             own = [self._names[j] for j in self._places(CATEGORIES)]
             names.extend(self._one_hot.get_feature_names_out(own))
         return np.array(names, dtype=object)
+
+    def sources(self):
+        """Places of the columns that those of `transform` are made of.
+
+        Returns
+        -------
+        places : ndarray of shape (n_columns,)
+        numbers : ndarray of shape (n_columns,), bool
+            Whether the column is one of numbers, and as it was.
+        """
+        places = list(self._numeric)
+        if self._one_hot is not None:
+            own = self._places(CATEGORIES)
+            marks = [f"{place}/" for place in own]
+            names = self._one_hot.get_feature_names_out(marks)
+            places.extend(int(name.partition("/")[0]) for name in names)
+        kinds = np.array(self._kinds, dtype=object)[places]
+        return np.array(places, dtype=int), np.isin(kinds, [NUMBERS, NOTHING])
 
     @property
     def kinds(self):

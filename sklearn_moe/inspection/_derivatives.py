@@ -76,7 +76,7 @@ class LinearModel:
         frozen = isinstance(last, FrozenEstimator)
         if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
             return None
-        columns = _as_array(seen)
+        columns = dense(seen)
         coef = np.atleast_2d(np.asarray(last.coef_, np.float64))
         if coef.shape[1] != columns.shape[1]:
             return None
@@ -175,7 +175,7 @@ def expert_derivatives(mixture, X, y, weights, column_names, exposure=None):
 
 def _gaussian_expert(model, name, expert, X, y, scale):
     [mean] = model.values.T
-    if not _agree(mean, expert.predict(X)):
+    if not agree(mean, expert.predict(X)):
         return None
     error = (y - mean) / scale
     # The logarithm of a scale is closer to normal in small samples than the scale.
@@ -198,7 +198,7 @@ def _gaussian_expert(model, name, expert, X, y, scale):
 
 def _poisson_expert(model, name, expert, X, y, exposure):
     mean = np.exp(model.values)
-    if not _agree(mean[:, 0], expert.predict(X)):
+    if not agree(mean[:, 0], expert.predict(X)):
         return None
     mean = mean * exposure.reshape(-1, 1)
     predictors = model.predictors([(name, "")], np.average(y, weights=model.weights))
@@ -214,7 +214,7 @@ def _logistic_expert(model, name, expert, X, y, classes):
     probability = softmax(logits, axis=1)
     if not (
         hasattr(expert, "predict_proba")
-        and _agree(probability, expert.predict_proba(X))
+        and agree(probability, expert.predict_proba(X))
         and np.array_equal(expert.classes_, classes)
     ):
         return None
@@ -225,7 +225,7 @@ def _logistic_expert(model, name, expert, X, y, classes):
     )
 
 
-def _agree(computed, predicted):
+def agree(computed, predicted):
     """Return whether an expert predicts what its coefficients tell."""
     tolerance = 1e-4 * np.abs(computed).max()
     return computed.shape == predicted.shape and np.allclose(
@@ -257,7 +257,7 @@ def _gate_model(gate, X, weights, gate_weights, names, subjects):
         features = last._features(X)
         if subjects is not None:
             features = subjects.means(features)[subjects.codes]
-        columns = _as_array(softmax_columns(last, features))
+        columns = dense(softmax_columns(last, features))
         return LinearModel(names, columns, weights, last.coef_, last.intercept_)
     if isinstance(last, DummyClassifier) and last.strategy == "prior":
         # All rows have the same weights. The weight of a retired expert is zero.
@@ -286,7 +286,7 @@ def last_step_and_input(estimator, X, names):
     return estimator, X, names_known(X, names)
 
 
-def _as_array(columns):
+def dense(columns):
     """Return columns as a dense array of float64."""
     columns = as_array(columns)
     columns = columns.toarray() if issparse(columns) else columns

@@ -12,6 +12,7 @@ from sklearn_moe.experts import is_uniform
 from sklearn_moe.gates import numbers_of
 from sklearn_moe.inspection._derivatives import last_step_and_input
 from sklearn_moe.inspection._validation import check_data
+from sklearn_moe.inspection.rules import as_rows, rules_of
 
 # Largest number of features that describe the rows of an expert, and the smallest
 # difference, in standard deviations, that is named.
@@ -51,9 +52,11 @@ def describe(model, X, y, sample_weight=None):
         - `trusted_where`: features in which the rows of the expert, weighted by its
           gate weight, differ most from all rows, and the difference of the means in
           standard deviations. Categories are columns of zeros and ones. Of rows that
-          are no table, the features are those that the gate's own pipeline makes.
+          are no table, the features are those that the gate's own pipeline makes;
+        - `rules`: conditions under which the gate trusts the expert most, those of
+          :func:`gate_rules`, on the columns that were given. Empty if there are none.
 
-        The columns are those that the mixture sees, by the names that the steps in
+        Other columns are those that the mixture sees, by the names that the steps in
         front of it give them. Behind a transformer of targets, scores and noise are
         those of the transformed targets.
 
@@ -70,6 +73,7 @@ def describe(model, X, y, sample_weight=None):
     --------
     diagnose : Comparison of the mixture with a single expert.
     gate_importance : Importance of features for the gate.
+    gate_rules : The rules, and how faithful they are.
 
     Examples
     --------
@@ -83,12 +87,18 @@ def describe(model, X, y, sample_weight=None):
     'x0 +0.7'
     """
     pd = check_pandas_support("describe")
-    seen, weights = check_data(model, X, y, sample_weight, "describe")
+    rows = as_rows(X)
+    seen, weights = check_data(model, rows, y, sample_weight, "describe")
     mixture, X, y = seen.mixture, seen.X, seen.y
     gate_weights = mixture.predict_gate(X)
-    own = mixture.apply(X)[:, np.newaxis] == np.arange(gate_weights.shape[1])
+    chosen, names = mixture.apply(X), list(mixture.named_experts_)
+    own = chosen[:, np.newaxis] == np.arange(gate_weights.shape[1])
     # `set_output` may have asked for a frame.
     predictions = np.asarray(mixture.transform(X)).reshape(*own.shape, -1)
+    rules = [""] * len(names)
+    if is_table(rows):
+        found = rules_of(rows, weights, gate_weights, chosen, names)
+        rules = list(map(found.of, names))
     table = {
         "estimator": [type(last_step(e)).__name__ for e in mixture.experts_],
         "gate_weight": np.average(gate_weights, axis=0, weights=weights),
@@ -99,8 +109,9 @@ def describe(model, X, y, sample_weight=None):
         "trusted_where": _differences(
             *_columns(mixture.gate_, X, seen.names), weights, gate_weights
         ),
+        "rules": rules,
     }
-    return pd.DataFrame(table, index=pd.Index(mixture.named_experts_, name="expert"))
+    return pd.DataFrame(table, index=pd.Index(names, name="expert"))
 
 
 def _scores(mixture, predictions, y, weights, masks):
@@ -145,7 +156,8 @@ def _columns(gate, X, names):
         _, X, names = last_step_and_input(gate, X, names)
         if not is_table(X):
             return np.empty((len(X), 0)), []
-    return numbers_of(X, names)
+    columns, names, _ = numbers_of(X, names)
+    return columns, names
 
 
 def _differences(columns, names, weights, gate_weights):

@@ -1,0 +1,731 @@
+"""Why a mixture predicts what it predicts, row by row."""
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from sklearn_moe._frames import is_missing, names_of
+from sklearn_moe._inner_mixture import seen_by_mixture
+from sklearn_moe._sklearn import check_pandas_support
+from sklearn_moe.inspection._attribution import break_down
+from sklearn_moe.inspection._grid import FeatureTable
+from sklearn_moe.inspection._origins import Origins, UntraceableError, trace
+from sklearn_moe.inspection.rules import as_table
+
+# What the parts of a prediction are called that belong to no column.
+INTERCEPT, UNDIVIDED, HELD = "(intercept)", "(undivided)", "(held)"
+
+# Numbers of rows, and of the parts of each, that are shown where an explanation is.
+MAX_ROWS = 3
+MAX_PARTS = 8
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Result of :func:`explain`. Print it to read it.
+
+    Attributes
+    ----------
+    of : str
+        What is explained: "prediction", the probability of a class, or an output.
+    columns : list of str
+        Names of the columns.
+    note : str
+        Where the columns are not those that were given, or the prediction is not that
+        of the model, how that is.
+    expert_names : list of str
+        Names of the experts.
+    parts : list of str
+        Names of the parts of a prediction: ``"(intercept)"``, the columns, and where
+        there are such, ``"(undivided)"``, the answer of an expert of which no more is
+        known, and ``"(held)"``, an answer that is held to a range.
+    index : list
+        Names of the rows: those of a pandas frame, else their numbers.
+    values : list of list
+        Values of the columns, for each row.
+    prediction : ndarray of shape (n_samples,)
+        What is explained.
+    interval : ndarray of shape (n_samples, 2) or None
+        Prediction interval of a regressor.
+    coverage : float
+        Its probability.
+    gate_weights : ndarray of shape (n_samples, n_experts)
+        How far the gate trusts each expert.
+    weights : ndarray of shape (n_samples, n_experts)
+        Weights of the experts in the prediction. They are those of the gate, unless
+        ``combination="argmax"`` or `top_k` leaves some experts out.
+    expert_predictions : ndarray of shape (n_samples, n_experts)
+        What each expert answers.
+    contributions : ndarray of shape (n_samples, n_experts, n_parts)
+        What each part adds to the prediction through each expert. They sum to the
+        prediction; NaN where an expert does not have the part.
+    terms : ndarray of shape (n_samples, n_experts, n_parts)
+        Intercept and terms, values times coefficients, of the linear predictor of each
+        expert; NaN where there is none.
+    coefficients : ndarray of shape (n_experts, n_columns)
+        In the units of the columns; NaN for columns that have none, such as categories.
+    scales : list of str or None
+        What the terms of each expert sum to: "prediction", "logarithm" (of the
+        prediction), "log odds" or, of several classes, the score against their mean.
+        None for an expert that is not linear.
+    gate_terms : ndarray of shape (n_samples, n_experts, n_columns) or None
+        Terms of the logits of the gate, against their mean over the experts: how much
+        the value of the column speaks for the expert. None where the gate is not
+        linear.
+    gate_intercept : ndarray of shape (n_experts,) or None
+        Logits of the gate at the mean of the columns.
+
+    See Also
+    --------
+    explain : Function that returns an explanation.
+    """
+
+    of: str
+    columns: list
+    note: str
+    expert_names: list
+    parts: list
+    index: list
+    values: list
+    prediction: np.ndarray
+    interval: np.ndarray | None
+    coverage: float
+    gate_weights: np.ndarray
+    weights: np.ndarray
+    expert_predictions: np.ndarray
+    contributions: np.ndarray
+    terms: np.ndarray
+    coefficients: np.ndarray
+    scales: list
+    gate_terms: np.ndarray | None
+    gate_intercept: np.ndarray | None
+
+    @property
+    def frame(self):
+        """What each part of a prediction is, a pandas frame.
+
+        The index has three levels: `row`, `expert` and `part`. The columns are `value`,
+        that of the user's column; `gate_term`; `coefficient`, `term` and
+        `contribution`. The contributions of a row sum to its prediction.
+        """
+        pd = check_pandas_support("Explanation.frame")
+        n_samples, n_experts, n_parts = self.contributions.shape
+        after = n_parts - len(self.columns) - 1
+
+        def padded(array):
+            """An array (..., n_columns) with places for the other parts."""
+            width = [(0, 0)] * (array.ndim - 1) + [(1, after)]
+            return np.pad(array.astype(np.float64), width, constant_values=np.nan)
+
+        values = np.empty((n_samples, 1, n_parts), dtype=object)
+        values[:, 0, 1 : -after or None] = _objects(self.values, len(self.columns))
+        gate_term = np.full(self.contributions.shape, np.nan)
+        if self.gate_terms is not None:
+            gate_term = padded(self.gate_terms)
+            gate_term[:, :, 0] = self.gate_intercept
+        index = pd.MultiIndex.from_product(
+            [self.index, self.expert_names, self.parts],
+            names=["row", "expert", "part"],
+        )
+        shape = self.contributions.shape
+        table = {
+            "value": np.broadcast_to(values, shape).ravel(),
+            "gate_term": gate_term.ravel(),
+            "coefficient": np.broadcast_to(padded(self.coefficients), shape).ravel(),
+            "term": self.terms.ravel(),
+            "contribution": self.contributions.ravel(),
+        }
+        frame = pd.DataFrame(table, index=index)
+        # Most experts have no parts of some names.
+        kept = frame.drop(columns="value").notna().any(axis=1)
+        return frame[kept | np.tile(self._is_column, n_samples * n_experts)]
+
+    @property
+    def experts(self):
+        """What each expert has to do with a prediction, a pandas frame.
+
+        The index has the levels `row` and `expert`. The columns are `gate_weight`,
+        `weight`, `prediction` (what the expert answers) and `contribution`, their
+        product, which sums to the prediction of the row.
+        """
+        pd = check_pandas_support("Explanation.experts")
+        index = pd.MultiIndex.from_product(
+            [self.index, self.expert_names], names=["row", "expert"]
+        )
+        table = {
+            "gate_weight": self.gate_weights.ravel(),
+            "weight": self.weights.ravel(),
+            "prediction": self.expert_predictions.ravel(),
+            "contribution": (self.weights * self.expert_predictions).ravel(),
+        }
+        return pd.DataFrame(table, index=index)
+
+    @property
+    def _is_column(self):
+        places = np.arange(len(self.parts))
+        return (places > 0) & (places <= len(self.columns))
+
+    def label(self, row, part):
+        """Name of a part and, of a column, the value in a row.
+
+        Parameters
+        ----------
+        row : int
+            Number of the row.
+        part : int
+            Number of the part, in `parts`.
+
+        Returns
+        -------
+        label : str
+        """
+        if not self._is_column[part]:
+            return self.parts[part]
+        return f"{self.parts[part]} = {_in_words(self.values[row][part - 1])}"
+
+    def headline(self, row):
+        """What is predicted for a row, in words.
+
+        Parameters
+        ----------
+        row : int
+            Number of the row.
+
+        Returns
+        -------
+        text : str
+        """
+        text = f"{self.of} {self.prediction[row]:.4g}"
+        if self.interval is not None:
+            low, high = self.interval[row]
+            text += f", {self.coverage:.0%} interval {low:.4g} to {high:.4g}"
+        return text
+
+    @property
+    def has_parts(self):
+        """Whether more is known of some expert than its answer."""
+        return not np.isnan(self.contributions[:, :, self._is_column]).all()
+
+    @property
+    def has_gate_terms(self):
+        """Whether there are experts to choose from, and terms that tell why."""
+        return self.gate_terms is not None and len(self.expert_names) > 1
+
+    def parts_of(self, row):
+        """Numbers of the parts that some expert has in a row.
+
+        Parameters
+        ----------
+        row : int
+            Number of the row.
+
+        Returns
+        -------
+        parts : ndarray of int
+        """
+        return np.flatnonzero(~np.isnan(self.contributions[row]).all(axis=0))
+
+    def __repr__(self):
+        n_rows = len(self.prediction)
+        texts = ["\n".join(_text_of(self, row)) for row in range(min(n_rows, MAX_ROWS))]
+        if n_rows > MAX_ROWS:
+            texts.append(f"... and {n_rows - MAX_ROWS} rows more; see `frame`.")
+        if self.note:
+            texts.append(self.note)
+        return "\n\n".join(texts)
+
+    def _repr_html_(self):
+        n_rows = len(self.prediction)
+        parts = [_html_of(self, row) for row in range(min(n_rows, MAX_ROWS))]
+        if n_rows > MAX_ROWS:
+            parts.append(
+                f"<p>... and {n_rows - MAX_ROWS} rows more; see <code>frame</code>.</p>"
+            )
+        if self.note:
+            parts.append(f"<p>{escape(self.note)}</p>")
+        return "\n".join(parts)
+
+
+def explain(model, X, *, target=None, coverage=0.9, background=None):
+    r"""Explain predictions of a mixture: whom it trusts and why, and who says what.
+
+    A prediction of a mixture is a sum, :math:`\sum_k g_k(x) f_k(x)`. Each of its terms
+    is what an expert adds. Where experts are linear, what they say is a sum as well, of
+    values times coefficients, so that each column adds something to the prediction
+    through each expert; together they add up to it. Why an expert is trusted, the terms
+    of the gate's logits tell.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A mixture, or a model around one: see :func:`fitted_mixture`.
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        Rows whose predictions are explained.
+    target : int, str or class label, default=None
+        Class whose probability is explained, or number of the output. It may be None if
+        there are two classes, of which the second is explained, or if there is one
+        output.
+    coverage : float, default=0.9
+        Probability of the prediction interval of a regressor.
+    background : {array-like, sparse matrix, frame} of shape (n_rows, n_features), \
+            default=None
+        Rows with whose mean the values are compared: a term is then the coefficient
+        times what the value differs from it, and the intercept what is said of that
+        mean. None means that experts tell values times coefficients, and that the
+        gate's terms are those against the mean of its training rows.
+
+    Returns
+    -------
+    explanation : Explanation
+        Print it for the largest parts in words; `frame` and `experts` have all.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If there is no mixture in `model`.
+    ValueError
+        If there are several classes or outputs, and `target` is none of them.
+
+    See Also
+    --------
+    ExplanationDisplay : Picture of an explanation.
+    local_slopes : What a small change of a value would change.
+    gate_rules : Rules for where each expert is trusted.
+
+    Notes
+    -----
+    Steps in front of the mixture, and in front of an expert or the gate, that scale,
+    encode, impute or choose columns are seen through: coefficients are in the units of
+    the columns given, and the dummies of a category are summed. Where a step makes one
+    column of several, such as principal components, the explanation is in the columns
+    that the mixture sees, and says so.
+
+    An expert may predict a function of its linear predictor: the exponential, or the
+    probability of a class. Its terms are then those of the logarithm or the log odds,
+    and what a column adds to the prediction is its term times the mean slope of the
+    function on the straight way from the intercept to the row [1]_. A mixture that is
+    an expert tells what its experts tell. Of other experts no more is known than what
+    they answer: their part is called ``"(undivided)"``.
+
+    Where an answer is held to the range of the targets (`extrapolation`) or of the
+    noise, it does not depend on the columns any more: it is the part ``"(held)"``.
+
+    As `predict` does without these arguments, it takes each row for a new subject, and
+    an exposure for one: of counts per exposure, rates are explained. A "uniform" expert
+    has no part in them.
+
+    References
+    ----------
+    .. [1] M. Sundararajan, A. Taly and Q. Yan (2017). Axiomatic attribution for deep
+       networks. Proceedings of the 34th International Conference on Machine Learning,
+       3319-3328.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.inspection import explain
+    >>> X = np.random.default_rng(0).uniform(-3, 3, size=(300, 2))
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 1], 5 - X[:, 1])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
+    >>> explain(moe.fit(X, y), [[2.0, 1.5]])
+    Row 0: prediction 2.994, 90% interval 2.933 to 3.054
+    <BLANKLINE>
+    expert   trust  answers   adds
+    expert0   100%    2.994  2.994
+    expert1     0%    3.503  0.000
+    <BLANKLINE>
+    What adds to the prediction:
+    x1 = 1.5     +2.994
+    x0 = 2       -0.001
+    (intercept)  +0.000
+    <BLANKLINE>
+    What speaks for expert0 (terms of the gate's logit):
+    x0 = 2       +28.46
+    (intercept)   +3.61
+    x1 = 1.5      -0.02
+    """
+    found = _Found.of(model, X, "explain")
+    mixture, seen = found.mixture, found.seen
+    of, position = _target(mixture, target)
+    if background is not None:
+        background = _Found.of(model, background, "explain").seen
+    breakdown = break_down(
+        mixture, seen, found.origins, len(found.columns), position, background
+    )
+    interval = None
+    if not is_classifier(mixture):
+        interval = mixture.predict_interval(seen, coverage)
+        interval = interval.reshape(len(interval), -1, 2)[:, position]
+    parts, contributions, terms = _parts(breakdown, found.columns)
+    gate = breakdown.gate
+    return Explanation(
+        of=of,
+        columns=found.columns,
+        note=found.note,
+        expert_names=list(mixture.named_experts_),
+        parts=parts,
+        index=found.index,
+        values=found.values,
+        prediction=np.sum(breakdown.weights * breakdown.answers, axis=1),
+        interval=interval,
+        coverage=coverage,
+        gate_weights=breakdown.gate_weights,
+        weights=breakdown.weights,
+        expert_predictions=breakdown.answers,
+        contributions=contributions,
+        terms=terms,
+        coefficients=np.array([expert.coefficients for expert in breakdown.experts]),
+        scales=[expert.scale for expert in breakdown.experts],
+        gate_terms=None if gate is None else gate.terms,
+        gate_intercept=None if gate is None else gate.intercept,
+    )
+
+
+def local_slopes(model, X, *, target=None):
+    r"""Return how much a prediction changes with each value: its partial derivatives.
+
+    With :math:`g_k` the weights of the gate, :math:`\ell_k` its logits and :math:`f_k`
+    the experts,
+
+    .. math::
+        \frac{\partial}{\partial x_j} \sum_k g_k f_k = \sum_k g_k
+        \Big( \frac{\partial f_k}{\partial x_j} + f_k \Big( \frac{\partial \ell_k}
+        {\partial x_j} - \sum_m g_m \frac{\partial \ell_m}{\partial x_j} \Big) \Big):
+
+    the slopes of the experts, and what moves because trust moves. They are exact, and
+    hold for small changes.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A mixture of linear experts with a linear gate, or a model around one: see
+        :func:`fitted_mixture`.
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+    target : int, str or class label, default=None
+        Class whose probability is meant, or number of the output. It may be None if
+        there are two classes, of which the second is meant, or if there is one output.
+
+    Returns
+    -------
+    slopes : pandas.DataFrame of shape (n_samples, n_features)
+        In the units of the columns. NaN where there is no slope: for categories and
+        dates, missing values, and columns that go through a step that is no line.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If there is no mixture in `model`, or an expert or the gate is not linear.
+    ValueError
+        If there are several classes or outputs, and `target` is none of them.
+
+    See Also
+    --------
+    explain : What each value adds to a prediction.
+    sklearn.inspection.partial_dependence : The mean prediction along a feature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.inspection import local_slopes
+    >>> X = np.random.default_rng(0).uniform(-3, 3, size=(300, 2))
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 1], 5 - X[:, 1])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
+    >>> local_slopes(moe.fit(X, y), [[2.0, 1.5], [-2.0, 1.5]]).round(1) + 0.0
+        x0   x1
+    0  0.0  2.0
+    1  0.0 -1.0
+    """
+    pd = check_pandas_support("local_slopes")
+    found = _Found.of(model, X, "local_slopes")
+    mixture = found.mixture
+    _, position = _target(mixture, target)
+    breakdown = break_down(
+        mixture, found.seen, found.origins, len(found.columns), position
+    )
+    if breakdown.gate is None:
+        raise TypeError(
+            "local_slopes needs a gate whose logits are linear in the columns, such as "
+            f"SoftmaxGate; the gate is {mixture.gate_!r}."
+        )
+    for k, (name, expert) in enumerate(mixture.named_experts_.items()):
+        if not breakdown.experts[k].smooth:
+            raise TypeError(
+                "local_slopes needs linear experts, or pipelines that end in one; "
+                f"expert {name!r} is {expert!r}."
+            )
+    missing = [[is_missing(value) for value in row] for row in found.values]
+    slopes = np.where(missing, np.nan, breakdown.slopes)
+    return pd.DataFrame(slopes, index=found.index, columns=found.columns)
+
+
+# The mixture and its columns
+# ---------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A mixture within a model, and rows as the user and as the mixture sees them."""
+
+    mixture: object
+    seen: object
+    columns: list
+    origins: Origins
+    values: list
+    index: list
+    note: str
+
+    @classmethod
+    def of(cls, model, X, caller):
+        X = as_table(X, caller)
+        seen = seen_by_mixture(model, X, caller=caller)
+        columns, shown, notes = list(map(str, names_of(X))), X, []
+        try:
+            origins = Origins.of_table(columns)
+            for step in seen.steps:
+                origins = trace(step, origins)
+        except UntraceableError as error:
+            # There are no others.
+            as_table(seen.X, caller)
+            columns, shown = list(map(str, seen.names)), seen.X
+            origins = Origins.of_table(columns)
+            notes.append(
+                "The columns are those that the mixture sees, since "
+                f"{type(error.args[0]).__name__} makes columns of several."
+            )
+        if seen.transformed:
+            notes.append("The target is transformed, and all is on that scale.")
+        if seen.mixture._targets_.exposed:
+            notes.append("The predictions are rates: those for an exposure of one.")
+        if seen.calibrated:
+            notes.append("The probabilities are those before calibration.")
+        table = FeatureTable(shown)
+        values = zip(*(_entries(column.entries) for column in table.columns))
+        index = list(getattr(X, "index", range(X.shape[0])))
+        note = " ".join(notes)
+        return cls(
+            seen.mixture,
+            seen.X,
+            columns,
+            origins,
+            list(map(list, values)),
+            index,
+            note,
+        )
+
+
+def _entries(column):
+    return column.to_list() if hasattr(column, "to_list") else column.tolist()
+
+
+def _target(mixture, target):
+    """What is explained, in words, and its position."""
+    if is_classifier(mixture):
+        targets, n_by_default = mixture.classes_.tolist(), 2
+    else:
+        labels = mixture._targets_.column_labels
+        targets, n_by_default = list(labels[0]) if labels else [0], 1
+    if target is None and len(targets) == n_by_default:
+        target = targets[-1]
+    if target not in targets:
+        raise ValueError(f"'target' must be one of {targets}; got {target!r}.")
+    position = targets.index(target)
+    if is_classifier(mixture):
+        return f"probability of {target}", position
+    return "prediction" if len(targets) == 1 else f"output {target}", position
+
+
+def _parts(breakdown, columns):
+    """Names of the parts of predictions, what they contribute, and linear terms."""
+    by_columns = breakdown.column_contributions
+    answered = breakdown.weights * breakdown.answers
+    rest = answered - np.where(np.isnan(by_columns), 0, by_columns).sum(axis=2)
+    rest[breakdown.held] = 0
+    linear = np.array([expert.scale is not None for expert in breakdown.experts])
+    known = linear | ~np.isnan(by_columns).all(axis=(0, 2))
+    names, nothing = [INTERCEPT, *columns], np.full_like(rest, np.nan)
+    contributions = [np.where(known, rest, np.nan)[:, :, np.newaxis], by_columns]
+    terms = [
+        np.stack([expert.intercept for expert in breakdown.experts], axis=1)[..., None],
+        np.stack([expert.terms for expert in breakdown.experts], axis=1),
+    ]
+    others = []
+    if not known.all():
+        others.append((UNDIVIDED, np.where(known, np.nan, rest)))
+    if breakdown.held.any():
+        others.append((HELD, np.where(breakdown.held, answered, np.nan)))
+    for name, values in others:
+        names.append(name)
+        contributions.append(values[:, :, np.newaxis])
+        terms.append(nothing[:, :, np.newaxis])
+    return names, np.concatenate(contributions, axis=2), np.concatenate(terms, axis=2)
+
+
+def _objects(values, n_columns):
+    """Values of any kind as an array of shape (n_samples, n_columns)."""
+    array = np.empty((len(values), n_columns), dtype=object)
+    for row, of_row in enumerate(values):
+        for column, value in enumerate(of_row):
+            array[row, column] = value
+    return array
+
+
+# In words
+# --------
+
+
+def _in_words(value):
+    """A value of a column, or a number, in few digits."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.number)
+    ):
+        return str(value)
+    return f"{value:.4g}"
+
+
+def _aligned(numbers, sign):
+    """Numbers as texts, of as many decimals as the largest needs for four digits."""
+    size = np.max(np.abs(numbers), initial=0)
+    if not 1e-3 <= size < 1e6:
+        return [f"{number:{sign}.4g}" for number in numbers]
+    decimals = max(3 - int(np.floor(np.log10(size))), 0)
+    # No zero is negative.
+    rounded = np.round(numbers, decimals) + 0.0
+    return [f"{number:{sign}.{decimals}f}" for number in rounded]
+
+
+def largest(sizes, n_largest):
+    """Numbers of the largest of some values, and of the others, in their order.
+
+    One that would be the only other one is no other.
+    """
+    sizes = np.abs(np.nan_to_num(sizes))
+    order = np.argsort(-sizes, kind="stable")
+    if len(sizes) <= n_largest + 1:
+        return order, order[:0]
+    return order[:n_largest], order[n_largest:]
+
+
+def _expert_rows(explanation, row):
+    """Name, trust, answer and contribution of the experts, the most trusted first."""
+    weights, answers = explanation.weights[row], explanation.expert_predictions[row]
+    shown, others = largest(weights, MAX_PARTS)
+    groups = [np.array([k]) for k in shown]
+    names = [explanation.expert_names[k] for k in shown]
+    if len(others):
+        groups.append(others)
+        names.append(f"{len(others)} others")
+    trust = [f"{weights[group].sum():.0%}" for group in groups]
+    answered = [*_aligned(answers[shown], ""), ""]
+    adds = _aligned([np.sum(weights[group] * answers[group]) for group in groups], "")
+    return list(zip(names, trust, answered, adds))
+
+
+def named_parts(explanation, row, parts, numbers, n_largest):
+    """The largest of some parts, and the others together.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    row : int
+    parts : ndarray of int
+        Numbers of the parts.
+    numbers : ndarray
+        That of each part.
+    n_largest : int
+
+    Returns
+    -------
+    named : list of (str, ndarray of int)
+        A name, and the numbers of the parts that have it.
+    """
+    shown, others = largest(numbers[parts], n_largest)
+    named = [(explanation.label(row, parts[i]), parts[[i]]) for i in shown]
+    if len(others):
+        named.append((f"{len(others)} others", parts[others]))
+    return named
+
+
+def _part_rows(explanation, row):
+    """Names of the largest parts and what they add."""
+    adds = np.nansum(explanation.contributions[row], axis=0)
+    return _number_rows(explanation, row, explanation.parts_of(row), adds)
+
+
+def _gate_rows(explanation, row):
+    """Names of the columns that speak most for or against the most trusted expert."""
+    k = explanation.weights[row].argmax()
+    terms = np.append(explanation.gate_intercept[k], explanation.gate_terms[row, k])
+    return _number_rows(explanation, row, np.arange(len(terms)), terms)
+
+
+def _number_rows(explanation, row, parts, numbers):
+    named = named_parts(explanation, row, parts, numbers, MAX_PARTS)
+    sums = [numbers[own].sum() for _, own in named]
+    return list(zip([name for name, _ in named], _aligned(sums, "+")))
+
+
+def _tables(explanation, row):
+    """Captions, headers and rows of the tables that show an explanation."""
+    header = ("expert", "trust", "answers", "adds")
+    tables = [("", header, _expert_rows(explanation, row))]
+    if (
+        any(scale is not None for scale in explanation.scales)
+        or len(explanation.parts) > len(explanation.columns) + 1
+    ):
+        tables.append(
+            (
+                f"What adds to the {explanation.of}",
+                ("", ""),
+                _part_rows(explanation, row),
+            )
+        )
+    if explanation.has_gate_terms:
+        name = explanation.expert_names[explanation.weights[row].argmax()]
+        caption = f"What speaks for {name} (terms of the gate's logit)"
+        tables.append((caption, ("", ""), _gate_rows(explanation, row)))
+    return tables
+
+
+def _text_of(explanation, row):
+    """Lines about one row."""
+    yield _title_of(explanation, row)
+    for caption, header, rows in _tables(explanation, row):
+        rows = [header, *rows] if any(header) else rows
+        yield ""
+        if caption:
+            yield f"{caption}:"
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        for first, *others in rows:
+            numbers = [text.rjust(w) for text, w in zip(others, widths[1:])]
+            yield "  ".join([first.ljust(widths[0]), *numbers]).rstrip()
+
+
+def _title_of(explanation, row):
+    return f"Row {explanation.index[row]}: {explanation.headline(row)}"
+
+
+def _html_of(explanation, row):
+    """One row as HTML."""
+    parts = [f"<p><b>{escape(_title_of(explanation, row))}</b></p>"]
+    for caption, header, rows in _tables(explanation, row):
+        caption = f"<caption>{escape(caption)}</caption>" if caption else ""
+        head = "".join(f"<th>{escape(text)}</th>" for text in header)
+        head = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
+        body = "".join(
+            f"<tr><th>{escape(first)}</th>"
+            + "".join(f"<td>{escape(text)}</td>" for text in others)
+            + "</tr>"
+            for first, *others in rows
+        )
+        parts.append(f"<table>{caption}{head}<tbody>{body}</tbody></table>")
+    return "\n".join(parts)

@@ -1,0 +1,386 @@
+"""Rules in words for where each expert is trusted."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.model_selection import KFold
+from sklearn.tree import DecisionTreeRegressor
+
+from sklearn_moe._frames import (
+    AWARE_DATES,
+    CATEGORIES,
+    DATES,
+    NUMBERS,
+    TIMES,
+    columns_of,
+    holds_flags,
+    is_table,
+    kind_of,
+    names_of,
+    native,
+    rows_in_words,
+)
+from sklearn_moe._inner_mixture import seen_by_mixture
+from sklearn_moe._weights import count_rows
+from sklearn_moe.gates import numbers_of
+
+# Of fewer rows none are held out to judge the rules by.
+MIN_ROWS = 50
+N_FOLDS = 5
+
+# Least fraction of the rows that a rule is about.
+MIN_FRACTION = 0.01
+
+
+@dataclass(frozen=True, repr=False)
+class GateRules:
+    """Result of :func:`gate_rules`. Print it to read it.
+
+    Attributes
+    ----------
+    conditions : list of str
+        Where each rule holds. Just one rule holds in a row.
+    experts : list of str
+        Name of the expert that the gate trusts most where the rule holds, in the mean.
+    trust : ndarray of shape (n_rules,)
+        Mean weight of that expert there.
+    rows : ndarray of shape (n_rules,)
+        Fraction of the rows in which the rule holds.
+    fidelity : float
+        Fraction of the rows in which the expert of the rule is the one that the gate
+        trusts most.
+    held_out : bool
+        Whether the fidelity is one of rows that the rules had not seen, by
+        cross-validation. Of few rows it is that of the same rows.
+
+    See Also
+    --------
+    gate_rules : Function that returns rules.
+    """
+
+    conditions: list
+    experts: list
+    trust: np.ndarray
+    rows: np.ndarray
+    fidelity: float
+    held_out: bool
+
+    def of(self, expert):
+        """Where an expert is trusted most, in words.
+
+        Parameters
+        ----------
+        expert : str
+            Name of the expert.
+
+        Returns
+        -------
+        text : str
+            Conditions, the one of the most rows first; empty if there are none.
+        """
+        own = [c for c, name in zip(self.conditions, self.experts) if name == expert]
+        return "; ".join(own)
+
+    def __repr__(self):
+        lines = [
+            f"{condition}: {expert}, {trust:.0%} ({rows:.0%} of the rows)"
+            for condition, expert, trust, rows in zip(
+                self.conditions, self.experts, self.trust, self.rows
+            )
+        ]
+        rows = "rows held out" if self.held_out else "the same rows"
+        lines.append(
+            f"The rules name the gate's choice in {self.fidelity:.0%} of {rows}."
+        )
+        return "\n".join(lines)
+
+
+def gate_rules(model, X, sample_weight=None, *, max_rules=8, random_state=0):
+    """Return rules in words for where each expert is trusted.
+
+    They are the leaves of a small regression tree, which learns the gate's weights from
+    the columns, a surrogate of the gate [1]_. Whatever the gate is, it can be put into
+    rules, and how well, their fidelity tells.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A mixture, or a model around one: see :func:`fitted_mixture`.
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        Rows that the mixture was fitted to, or others. The rules are about their
+        columns, whatever steps there are in front of the mixture.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. None means equal weights.
+    max_rules : int, default=8
+        Largest number of rules.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the folds, and of the tree, which has to choose between equal columns.
+
+    Returns
+    -------
+    rules : GateRules
+        Those of most rows first.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If there is no mixture in `model`.
+
+    See Also
+    --------
+    describe : Table of the experts, with these rules.
+    gate_importance : Importance of features for the gate.
+    explain : Why an expert is trusted in a row.
+
+    References
+    ----------
+    .. [1] M. W. Craven and J. W. Shavlik (1996). Extracting tree-structured
+       representations of trained networks. Advances in Neural Information Processing
+       Systems 8, 24-30.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_moe import MixtureOfExpertsRegressor
+    >>> from sklearn_moe.inspection import gate_rules
+    >>> X = np.random.default_rng(0).uniform(-3, 3, size=(300, 2))
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 1], 5 - X[:, 1])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
+    >>> gate_rules(moe.fit(X, y), X)
+    x0 > 0.003: expert0, 99% (57% of the rows)
+    x0 <= 0.003: expert1, 99% (43% of the rows)
+    The rules name the gate's choice in 100% of rows held out.
+    """
+    if not isinstance(max_rules, Integral) or max_rules < 1:
+        raise ValueError(f"'max_rules' must be a positive integer; got {max_rules!r}.")
+    X = as_table(X, "gate_rules")
+    seen = seen_by_mixture(model, X, caller="gate_rules")
+    mixture = seen.mixture
+    return rules_of(
+        X,
+        count_rows(sample_weight, X)[0],
+        mixture.predict_gate(seen.X),
+        mixture.apply(seen.X),
+        list(mixture.named_experts_),
+        max_rules=max_rules,
+        random_state=random_state,
+    )
+
+
+def as_table(X, caller):
+    """Return rows that have a shape, and columns, which the caller is about."""
+    X = as_rows(X)
+    if not is_table(X):
+        raise ValueError(
+            f"{caller} is about the columns of a table, and X is {rows_in_words(X)}, "
+            "which has none."
+        )
+    return X
+
+
+def as_rows(X):
+    """Return rows of a table that have a shape, or of any other kind as they are."""
+    X = native(X)
+    return X if hasattr(X, "shape") or not is_table(X) else np.asarray(X)
+
+
+def rules_of(X, weights, gate_weights, chosen, names, *, max_rules=8, random_state=0):
+    """Return rules for weights of a gate; see `gate_rules`.
+
+    Parameters
+    ----------
+    X : array or frame of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,)
+        What each row counts.
+    gate_weights : ndarray of shape (n_samples, n_experts)
+    chosen : ndarray of shape (n_samples,)
+        Number of the expert that the gate trusts most.
+    names : list of str
+        Names of the experts.
+    max_rules : int, default=8
+    random_state : int, RandomState instance or None, default=0
+
+    Returns
+    -------
+    rules : GateRules
+    """
+    columns, tests = _columns_and_tests(X)
+    counted = np.flatnonzero(weights > 0)
+    columns, weights = columns[counted], weights[counted]
+    gate_weights, chosen = gate_weights[counted], chosen[counted]
+
+    def fitted(rows):
+        surrogate = DecisionTreeRegressor(
+            max_leaf_nodes=max(max_rules, 2),
+            max_depth=None if max_rules > 1 else 1,
+            min_samples_leaf=max(int(MIN_FRACTION * len(rows)), 1),
+            random_state=random_state,
+        )
+        targets = gate_weights[rows]
+        if max_rules == 1:
+            targets = np.broadcast_to(targets.mean(axis=0), targets.shape)
+        return surrogate.fit(columns[rows], targets, weights[rows])
+
+    n_rows = len(columns)
+    held_out = n_rows >= MIN_ROWS
+    named = np.empty(n_rows, dtype=int)
+    everything = np.arange(n_rows)
+    splits = [(everything, everything)]
+    if held_out:
+        splits = KFold(N_FOLDS, shuffle=True, random_state=random_state).split(columns)
+    for train, test in splits:
+        predicted = fitted(train).predict(columns[test])
+        named[test] = predicted.reshape(len(test), -1).argmax(axis=1)
+    leaves = _leaves(fitted(everything).tree_)
+    leaves.sort(key=lambda leaf: -leaf.weight)
+    return GateRules(
+        conditions=[_in_words(leaf.path, columns, tests) for leaf in leaves],
+        experts=[names[leaf.expert] for leaf in leaves],
+        trust=np.array([leaf.means[leaf.expert] for leaf in leaves]),
+        rows=np.array([leaf.weight for leaf in leaves]) / weights.sum(),
+        fidelity=float(np.average(named == chosen, weights=weights)),
+        held_out=held_out,
+    )
+
+
+# The tree
+# --------
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A leaf of the tree, or several that name the same expert.
+
+    A step of the path is a column, a threshold, whether the values are not above it,
+    and whether missing values are on this side.
+    """
+
+    path: tuple
+    means: np.ndarray
+    weight: float
+
+    @property
+    def expert(self):
+        return int(self.means.argmax())
+
+
+def _leaves(tree, node=0, path=()):
+    """The leaves below a node; two beside each other that name one expert are one."""
+    left, right = tree.children_left[node], tree.children_right[node]
+    means, weight = tree.value[node, :, 0], tree.weighted_n_node_samples[node]
+    if left < 0:
+        return [_Leaf(path, means, weight)]
+    step = int(tree.feature[node]), float(tree.threshold[node])
+    missing_left = bool(tree.missing_go_to_left[node])
+    leaves = [
+        *_leaves(tree, left, (*path, (*step, True, missing_left))),
+        *_leaves(tree, right, (*path, (*step, False, not missing_left))),
+    ]
+    if len({leaf.expert for leaf in leaves}) == 1:
+        return [_Leaf(path, means, weight)]
+    return leaves
+
+
+# In words
+# --------
+
+
+@dataclass(frozen=True)
+class _Test:
+    """What a column of numbers says about a column of the user's."""
+
+    name: str
+    kind: str
+    value: str | None = None
+
+
+FLAGS = "flags"
+
+
+def _columns_and_tests(X):
+    """The rows as numbers, and for each column what it is about."""
+    own = list(map(str, names_of(X)))
+    numbers, names, places = numbers_of(X, own)
+    numbers = numbers.toarray() if issparse(numbers) else numbers
+    entries = columns_of(X)
+    tests = []
+    for name, place in zip(names, places):
+        kind = kind_of(entries[place], own[place])
+        if kind == CATEGORIES:
+            value = name.removeprefix(f"{own[place]}_")
+            tests.append(_Test(own[place], kind, value))
+        elif kind == NUMBERS and holds_flags(entries[place]):
+            tests.append(_Test(own[place], FLAGS))
+        else:
+            tests.append(_Test(own[place], kind))
+    return numbers, tests
+
+
+def _in_words(path, columns, tests):
+    """Where the steps of a path lead, in words."""
+    if not path:
+        return "everywhere"
+    steps = {}
+    for column, *step in path:
+        steps.setdefault(tests[column].name, []).append((column, *step))
+    return " and ".join(
+        _condition(name, own, columns, tests) for name, own in steps.items()
+    )
+
+
+def _condition(name, steps, columns, tests):
+    """The condition on one column of the user's."""
+    test = tests[steps[0][0]]
+    if test.kind == CATEGORIES:
+        is_one = [tests[column].value for column, _, below, _ in steps if not below]
+        if is_one:
+            return f"{name} is {_category(is_one[0])}"
+        others = [_category(tests[column].value) for column, *_ in steps]
+        return f"{name} is not {' or '.join(others)}"
+    if test.kind == FLAGS:
+        return f"{name} is {not steps[-1][2]}"
+    low = [(threshold, column) for column, threshold, below, _ in steps if not below]
+    high = [(threshold, column) for column, threshold, below, _ in steps if below]
+    text = name
+    if low:
+        threshold, column = max(low)
+        bound = _bound(columns[:, column], threshold, test.kind)
+        text = f"{name} > {bound}" if not high else f"{bound} < {name}"
+    if high:
+        threshold, column = min(high)
+        text += f" <= {_bound(columns[:, column], threshold, test.kind)}"
+    missing = np.isnan(columns[:, steps[0][0]]).any()
+    if missing and all(step[3] for step in steps):
+        text = f"({text} or missing)"
+    return text
+
+
+def _category(value):
+    return {"nan": "missing", "infrequent_sklearn": "rare"}.get(value, value)
+
+
+def _bound(values, threshold, kind):
+    """The shortest number, or point in time, that parts values as a threshold does."""
+    low = values[values <= threshold].max(initial=-np.inf)
+    high = values[values > threshold].min(initial=np.inf)
+    if kind in TIMES:
+        return _time_between(low, high, threshold, kind)
+    for digits in range(1, 17):
+        bound = float(f"{threshold:.{digits}g}")
+        if low <= bound < high:
+            return f"{bound:.12g}"
+    return repr(threshold)
+
+
+def _time_between(low, high, threshold, kind):
+    """A time, in days, minutes or seconds after the beginning of 1970, in words."""
+    cls = np.datetime64 if kind in (DATES, AWARE_DATES) else np.timedelta64
+    for unit, seconds in (("D", 86400), ("m", 60)):
+        count = int(threshold // seconds)
+        if low <= count * seconds < high:
+            return str(cls(count, unit))
+    return str(cls(int(threshold), "s"))
