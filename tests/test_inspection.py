@@ -25,7 +25,13 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.inspection import describe, diagnose, gate_importance, summary
+from sklearn_moe.inspection import (
+    describe,
+    diagnose,
+    gate_importance,
+    gate_rules,
+    summary,
+)
 from sklearn_moe.inspection.diagnosis import _worth, compare
 from sklearn_moe.model_selection import log_likelihood_scorer
 
@@ -524,3 +530,18 @@ def test_columns_of_frames_are_shuffled_too(classifier):
     found = gate_importance(mixture.fit(frame, labels), frame, random_state=0)
     expected = gate_importance(clone(mixture).fit(rows, labels), rows, random_state=0)
     np.testing.assert_allclose(found.importances, expected.importances)
+
+
+# Rules
+# -----
+
+
+def test_experts_are_described_by_rules_on_the_columns_of_the_user(regressor):
+    table = describe(regressor, X, Y)
+    rules = gate_rules(regressor, X)
+    assert table["rules"].to_dict() == {name: rules.of(name) for name in table.index}
+    pipe = make_pipeline(StandardScaler(), clone(regressor)).fit(X, Y)
+    named = describe(pipe, X, Y)["rules"]
+    assert named.to_dict() == {
+        name: gate_rules(pipe, X).of(name) for name in named.index
+    }

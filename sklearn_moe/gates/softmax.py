@@ -69,7 +69,7 @@ class SoftmaxGate(BaseGate):
         .. math::
             \lambda K \sum_k f_k P_k,
 
-        where f is the fraction of the rows whose largest target is class k, and P the
+        where f is the fraction of rows whose largest target is class k, and P the
         mean weight that the gate gives to it: the gate is pushed away from classes that
         have many rows.
     max_iter : int, default=100

@@ -584,11 +584,13 @@ def _objects(values, n_columns):
 
 
 def _in_words(value):
-    """A value of a column, or a number, in few digits."""
+    """A value of a column in few characters."""
+    if is_missing(value):
+        return "missing"
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.number)
     ):
-        return str(value)
+        return str(value).removesuffix(" 00:00:00")
     return f"{value:.4g}"
 
 
@@ -646,8 +648,11 @@ def named_parts(explanation, row, parts, numbers, n_largest):
     Returns
     -------
     named : list of (str, ndarray of int)
-        A name, and the numbers of the parts that have it.
+        A name, and the numbers of the parts that have it. Parts of which the number is
+        zero are left out, unless there are no others.
     """
+    if numbers[parts].any():
+        parts = parts[numbers[parts] != 0]
     shown, others = largest(numbers[parts], n_largest)
     named = [(explanation.label(row, parts[i]), parts[[i]]) for i in shown]
     if len(others):
