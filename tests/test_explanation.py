@@ -7,9 +7,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.frozen import FrozenEstimator
@@ -110,6 +112,9 @@ MODELS = {
     "scaled target": lambda: regressor(
         TransformedTargetRegressor(Ridge(), transformer=StandardScaler())
     ),
+    "noise and one dropped": lambda: regressor(
+        [("a", Ridge()), ("out", "uniform"), ("b", Ridge()), ("none", "drop")]
+    ),
 }
 
 
@@ -134,6 +139,41 @@ def test_they_do_so_with_any_noise(noise):
     np.testing.assert_allclose(
         totals(explain(moe, rows)), moe.predict(rows), atol=1e-10
     )
+
+
+def test_shares_are_explained_on_the_log_odds():
+    moe = regressor(noise="beta").fit(X, expit(Y))
+    explanation = explain(moe, X)
+    np.testing.assert_allclose(totals(explanation), moe.predict(X))
+    assert explanation.scales == ["log odds", "log odds"]
+    np.testing.assert_allclose(
+        expit(explanation.terms.sum(axis=2)), explanation.expert_predictions
+    )
+
+
+def test_a_component_of_noise_has_trust_and_no_part_in_the_prediction():
+    moe = MODELS["noise and one dropped"]().fit(X, Y)
+    explanation = explain(moe, X)
+    noise = explanation.expert_names.index("out")
+    assert (explanation.gate_weights[:, noise] > 0).all()
+    assert not explanation.weights[:, noise].any()
+    assert not np.nansum(explanation.contributions[:, noise])
+    assert "(undivided)" not in explanation.parts
+
+
+def test_without_subjects_each_row_is_a_new_one_as_predict_has_it():
+    moe = regressor().fit(X, Y, subjects=np.arange(N) // 2)
+    np.testing.assert_allclose(explain(moe, X).prediction, moe.predict(X))
+
+
+def test_counts_per_exposure_are_explained_by_their_rates():
+    counts, exposure = RNG.poisson(np.exp(Y / 2) * 3), np.full(N, 3.0)
+    moe = regressor(noise="poisson").fit(X, counts, exposure=exposure)
+    explanation = explain(moe, X)
+    np.testing.assert_allclose(
+        3 * explanation.prediction, moe.predict(X, exposure=exposure)
+    )
+    assert "rates" in explanation.note
 
 
 @pytest.mark.parametrize("labels", [CLASSES, CLASSES == "high"])
@@ -590,6 +630,9 @@ SMOOTH = {
         gate=make_pipeline(StandardScaler(), SoftmaxGate())
     ),
     "pipeline": lambda: make_pipeline(RobustScaler(), regressor()),
+    "noise and a constant": lambda: regressor(
+        [("a", Ridge()), ("out", "uniform"), ("constant", DummyRegressor())]
+    ),
     "scaled target": lambda: regressor(
         TransformedTargetRegressor(Ridge(), transformer=StandardScaler())
     ),

@@ -24,8 +24,8 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     count_parameters,
 )
-from sklearn_moe.inspection import diagnose
-from sklearn_moe.model_selection import NumberOfExpertsDisplay, select_n_experts
+from sklearn_moe.inspection import NumberOfExpertsDisplay, diagnose
+from sklearn_moe.model_selection import select_n_experts
 
 RNG = np.random.default_rng(0)
 N = 80

@@ -198,7 +198,7 @@ def test_the_html_of_a_fitted_mixture_tells_the_share_of_each_expert(name, reque
     noise = f", scale {mixture.noise_.scale_[0]:.3g}" if name == "regressor" else ""
     share = mixture.expert_share_[0]
     assert f"expert0: {share:.0%} of the rows{noise}<" in html
-    assert "of the rows" not in clone(mixture)._repr_html_()
+    assert "% of the rows" not in clone(mixture)._repr_html_()
 
 
 # Whether it was worth it

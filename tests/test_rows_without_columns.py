@@ -30,7 +30,10 @@ from sklearn_moe.inspection import (
     GateDisplay,
     describe,
     diagnose,
+    explain,
     gate_importance,
+    gate_rules,
+    local_slopes,
     summary,
 )
 
@@ -339,16 +342,29 @@ FEW_WORDS = [
 
 
 def test_criteria_tables_and_diagnoses_know_texts():
-    fitted = of_texts(LinearRegression(), sharing=0).fit(FEW_WORDS, STARS)
+    fitted = of_texts(LinearRegression(), sharing=0, n_init=4)
+    fitted.fit(FEW_WORDS, STARS)
     assert np.isfinite(fitted.bic(FEW_WORDS, STARS))
-    with pytest.warns(UserWarning, match="standard error"):
-        assert "film" in summary(fitted, FEW_WORDS, STARS).to_string()
-    assert "Worth it" in str(diagnose(fitted, FEW_WORDS, STARS, cv=2))
+    assert "film" in summary(fitted, FEW_WORDS, STARS).to_string()
+    assert "Worth it" in str(diagnose(fitted, FEW_WORDS, STARS, cv=4))
+
+
+def test_texts_are_described_by_the_words_that_a_pipeline_makes_of_them():
+    moe = MixtureOfExpertsRegressor(LinearRegression(), n_experts=2, random_state=0)
+    model = make_pipeline(CountVectorizer(), moe).fit(TEXTS, STARS)
+    table = describe(model, TEXTS, STARS)
+    assert "long +" in table["trusted_where"].sum()
+    # There is no column that was given.
+    assert set(table["rules"]) == {""}
 
 
 def test_what_goes_along_columns_is_refused():
     fitted = of_texts().fit(TEXTS, STARS)
     with pytest.raises(ValueError, match=r"gate_importance .* is a list of str"):
         gate_importance(fitted, TEXTS)
+    for function in (explain, local_slopes, gate_rules):
+        message = rf"{function.__name__} is about the columns .* X is a list of str"
+        with pytest.raises(ValueError, match=message):
+            function(fitted, TEXTS)
     with pytest.raises(ValueError, match=r"columns of a table .* is a list of str"):
         GateDisplay.from_estimator(fitted, TEXTS, 0)

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.pipeline import Pipeline
 
 from sklearn_moe._estimators import last_step, rows_of_last_step, unwrap_frozen
@@ -201,7 +201,7 @@ def _attribute(expert, mixture, X, predicted, origins, n_columns, target, backgr
     """Return the attribution of what an expert predicts of a class or an output."""
     unknown = Attribution.unknown(len(predicted), n_columns)
     expert = unwrap_frozen(expert)
-    if is_uniform(expert):
+    if is_uniform(expert) or isinstance(last_step(expert), DummyRegressor):
         # Its answer depends on no column.
         nothing = np.zeros_like(unknown.adds)
         return replace(unknown, adds=nothing, slopes=nothing, smooth=True)
@@ -237,6 +237,7 @@ LINKS = (
     (PREDICTION, lambda values: values),
     (LOGARITHM, np.exp),
     (LOGARITHM, np.expm1),
+    (LOG_ODDS, expit),
 )
 
 

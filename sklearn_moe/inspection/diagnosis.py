@@ -8,6 +8,7 @@ from textwrap import fill
 import numpy as np
 from scipy.stats import entropy, t
 from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import check_scoring
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
@@ -157,8 +158,8 @@ def diagnose(
     the same weights of rows and classes, and two things are compared: the score of
     their predictions, and the log-likelihood of the targets held out, which judges the
     whole distribution. A mixture is worth it if it is clearly better by one of them,
-    and not clearly worse by the other. All else is
-    about the fitted mixture on the given rows.
+    and not clearly worse by the other. All else is about the fitted mixture on the
+    given rows.
 
     Parameters
     ----------
@@ -337,13 +338,13 @@ def _alone(model):
     mixture = unfitted_mixture(model, caller="diagnose")
     of_one = clone(mixture).set_params(
         n_experts=1,
-        gate=None,
+        gate=DummyClassifier(),
         top_k=None,
         assignment="soft",
         capacity_factor=None,
         specialize=False,
         cv="auto" if mixture.cv is None else mixture.cv,
-        init="random",
+        init=_all_of_the_only_one,
         n_init=1,
     )
     for name, expert in mixture._composition().expert_parts():
@@ -353,6 +354,11 @@ def _alone(model):
             with_mixture(model, expert),
             with_mixture(model, clone(of_one).set_params(experts=expert)),
         )
+
+
+def _all_of_the_only_one(X):
+    """The start of a mixture of one expert, whatever the rows are."""
+    return np.zeros(num_samples(X), dtype=int)
 
 
 def _with_start_of(model, weights, rows):

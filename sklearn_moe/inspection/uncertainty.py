@@ -51,6 +51,10 @@ def summary(
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to, as in `fit`. Each subject is one observation,
+        whose gradient is the sum of those of its rows, by their weights: "sandwich" is
+        the covariance clustered by subject.
     exposure : array-like of shape (n_samples,), default=None
         Of counts, as in the fit.
     covariance : {"observed", "sandwich", "opg"}, default="observed"
@@ -66,10 +70,6 @@ def summary(
           matter.
         - "opg": :math:`(\sum_i w_i s_i s_i^T)^{-1}`, the inverse of the outer products
           of gradients. A row of weight 2 equals two rows.
-    subjects : array-like of shape (n_samples,), default=None
-        Labels of what rows belong to, as in `fit`. Each subject is one observation,
-        whose gradient is the sum of those of its rows, by their weights: "sandwich" is
-        the covariance clustered by subject.
 
     Returns
     -------
