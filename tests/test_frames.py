@@ -43,7 +43,10 @@ from sklearn_moe.inspection import (
     ResponsibilityDisplay,
     describe,
     diagnose,
+    explain,
     gate_importance,
+    gate_rules,
+    local_slopes,
     summary,
 )
 from sklearn_moe.model_selection import (
@@ -286,6 +289,12 @@ def test_inspection_and_selection_take_every_frame_that_fit_takes(to):
         ExpertDisplay.from_estimator(mixture, X, feature, y=TARGET)
         plt.close("all")
     ResponsibilityDisplay.from_estimator(mixture, X, TARGET)
+    explanation = explain(mixture, X)
+    total = np.nansum(explanation.contributions, axis=(1, 2))
+    np.testing.assert_allclose(total, mixture.predict(X), atol=1e-10)
+    assert "a = " in repr(explanation)
+    assert np.isfinite(local_slopes(mixture, X)["a"]).all()
+    assert gate_rules(mixture, X).fidelity > 0.8
 
 
 @pytest.mark.parametrize("to", [to_polars, to_pyarrow, lambda X: X.astype(object)])
