@@ -49,6 +49,8 @@ class Seen:
         Whether its probabilities are not those of the model.
     steps : tuple of fitted transformers
         Those in front of the mixture.
+    target_steps : tuple of fitted transformers
+        Those that targets go through.
     """
 
     mixture: Any
@@ -58,6 +60,7 @@ class Seen:
     transformed: bool = False
     calibrated: bool = False
     steps: tuple = ()
+    target_steps: tuple = ()
 
     @property
     def names(self):
@@ -280,7 +283,8 @@ def _handed_on(model, seen):
     """What the estimator in a fitted model sees of what the model is given."""
     if isinstance(model, TransformedTargetRegressor):
         y = None if seen.y is None else _transformed(model, seen.y)
-        return replace(seen, y=y, transformed=True)
+        target_steps = (*seen.target_steps, model.transformer_)
+        return replace(seen, y=y, transformed=True, target_steps=target_steps)
     if isinstance(model, CalibratedClassifierCV):
         return replace(seen, calibrated=True)
     if isinstance(model, Pipeline) and seen.X is not None:

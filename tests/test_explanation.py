@@ -472,6 +472,31 @@ def test_behind_a_transformer_of_targets_all_is_on_its_scale():
     assert "The target is transformed" in repr(explanation)
 
 
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler(), None])
+def test_targets_that_are_scaled_are_explained_in_their_own_units(scaler):
+    model = TransformedTargetRegressor(in_front(), transformer=scaler)
+    y = 100 + 7 * Y
+    explanation = explain(model.fit(FRAME, y), FRAME)
+    np.testing.assert_allclose(totals(explanation), model.predict(FRAME), atol=1e-10)
+    assert explanation.note == ""
+    answers = explanation.terms.sum(axis=2)
+    np.testing.assert_allclose(answers, explanation.expert_predictions)
+    covered = (explanation.interval[:, 0] < y) & (y < explanation.interval[:, 1])
+    assert 0.8 < covered.mean() < 1
+    slopes = local_slopes(model, FRAME)[["age", "dose"]]
+    expected = differences(model.predict, FRAME)
+    pd.testing.assert_frame_equal(slopes, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_of_several_scaled_targets_each_has_its_own_units():
+    model = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
+    model.fit(X, np.column_stack([Y, 100 - 50 * X[:, 0]]))
+    for output in (0, 1):
+        explanation = explain(model, X, target=output)
+        expected = model.predict(X)[:, output]
+        np.testing.assert_allclose(totals(explanation), expected, atol=1e-10)
+
+
 def test_of_a_calibrated_classifier_the_mixture_is_explained():
     frozen = FrozenEstimator(classifier().fit(X, CLASSES == "high"))
     model = CalibratedClassifierCV(frozen, ensemble=False).fit(X, CLASSES == "high")

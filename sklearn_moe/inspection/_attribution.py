@@ -67,6 +67,18 @@ class Attribution:
         nothing = np.full((n_samples, n_columns), np.nan)
         return cls(None, nothing[:, 0], nothing, nothing[0], nothing, nothing, False)
 
+    def before(self, slope, offset):
+        """The same of answers that were put on a line to be learnt."""
+        units = replace(self, adds=self.adds / slope, slopes=self.slopes / slope)
+        if self.scale != PREDICTION:
+            return units
+        return replace(
+            units,
+            intercept=(self.intercept - offset) / slope,
+            terms=self.terms / slope,
+            coefficients=self.coefficients / slope,
+        )
+
 
 @dataclass(frozen=True)
 class GateTerms:
@@ -112,6 +124,26 @@ class Breakdown:
     predicted: np.ndarray
     moves: np.ndarray
     gate: GateTerms | None
+
+    def before(self, slope, offset):
+        """The same of predictions that were put on a line to be learnt.
+
+        Parameters
+        ----------
+        slope, offset : float
+            Of the line.
+
+        Returns
+        -------
+        breakdown : Breakdown
+        """
+        experts = [expert.before(slope, offset) for expert in self.experts]
+        return replace(
+            self,
+            answers=(self.answers - offset) / slope,
+            predicted=(self.predicted - offset) / slope,
+            experts=experts,
+        )
 
     @property
     def held(self):

@@ -5,10 +5,10 @@ import numpy as np
 from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._sklearn import check_matplotlib_support, validate_style_kwargs
 
-# Colours that colour-blind people tell apart (Okabe and Ito, 2008); black is left for
-# the mixture. In print without colours, hatches, line styles and markers differ. The
-# lengths of the lists have no common divisor, so that the eighth expert does not look
-# like the first.
+# Colours that colour-blind people tell apart (Okabe and Ito, 2008); that of text is
+# left for the mixture. In print without colours, hatches, line styles and markers
+# differ. The lengths of the lists have no common divisor, so that the eighth expert
+# does not look like the first.
 EXPERT_STYLES = {
     "color": [
         "#0072B2",

@@ -11,7 +11,12 @@ from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._sklearn import check_pandas_support
 from sklearn_moe.inspection._attribution import break_down
 from sklearn_moe.inspection._grid import FeatureTable
-from sklearn_moe.inspection._origins import Origins, UntraceableError, trace
+from sklearn_moe.inspection._origins import (
+    Origins,
+    UntraceableError,
+    line_of,
+    trace,
+)
 from sklearn_moe.inspection.rules import as_table
 
 # What the parts of a prediction are called that belong to no column.
@@ -302,7 +307,9 @@ def explain(model, X, *, target=None, coverage=0.9, background=None):
     encode, impute or choose columns are seen through: coefficients are in the units of
     the columns given, and the dummies of a category are summed. Where a step makes one
     column of several, such as principal components, the explanation is in the columns
-    that the mixture sees, and says so.
+    that the mixture sees, and says so. Behind a
+    :class:`~sklearn.compose.TransformedTargetRegressor` that scales the target it is in
+    the units of the target, and else on the transformed scale, which it says as well.
 
     An expert may predict a function of its linear predictor: the exponential, or the
     probability of a class. Its terms are then those of the logarithm or the log odds,
@@ -354,13 +361,13 @@ def explain(model, X, *, target=None, coverage=0.9, background=None):
     of, position = _target(mixture, target)
     if background is not None:
         background = _Found.of(model, background, "explain").seen
-    breakdown = break_down(
-        mixture, seen, found.origins, len(found.columns), position, background
-    )
+    breakdown = found.break_down(position, background)
     interval = None
     if not is_classifier(mixture):
         interval = mixture.predict_interval(seen, coverage)
+        slope, offset = found.line(position)
         interval = interval.reshape(len(interval), -1, 2)[:, position]
+        interval = (interval - offset) / slope
     parts, contributions, terms = _parts(breakdown, found.columns)
     gate = breakdown.gate
     return Explanation(
@@ -449,9 +456,7 @@ def local_slopes(model, X, *, target=None):
     found = _Found.of(model, X, "local_slopes")
     mixture = found.mixture
     _, position = _target(mixture, target)
-    breakdown = break_down(
-        mixture, found.seen, found.origins, len(found.columns), position
-    )
+    breakdown = found.break_down(position)
     if breakdown.gate is None:
         raise TypeError(
             "local_slopes needs a gate whose logits are linear in the columns, such as "
@@ -483,6 +488,7 @@ class _Found:
     values: list
     index: list
     note: str
+    lines: list
 
     @classmethod
     def of(cls, model, X, caller):
@@ -502,8 +508,10 @@ class _Found:
                 "The columns are those that the mixture sees, since "
                 f"{type(error.args[0]).__name__} makes columns of several."
             )
-        if seen.transformed:
+        lines = list(map(line_of, seen.target_steps))
+        if None in lines:
             notes.append("The target is transformed, and all is on that scale.")
+            lines = []
         if seen.mixture._targets_.exposed:
             notes.append("The predictions are rates: those for an exposure of one.")
         if seen.calibrated:
@@ -520,7 +528,31 @@ class _Found:
             list(map(list, values)),
             index,
             note,
+            lines,
         )
+
+    def line(self, position):
+        """Slope and offset of the line that a target is put on to be learnt."""
+        slope, offset = 1.0, 0.0
+        for step in self.lines:
+            own_slope, own_offset = (
+                values.item() if values.size == 1 else values[position]
+                for values in map(np.ravel, step)
+            )
+            slope, offset = own_slope * slope, own_slope * offset + own_offset
+        return slope, offset
+
+    def break_down(self, position, background=None):
+        """The breakdown of a class or an output, in the units of the target."""
+        breakdown = break_down(
+            self.mixture,
+            self.seen,
+            self.origins,
+            len(self.columns),
+            position,
+            background,
+        )
+        return breakdown.before(*self.line(position)) if self.lines else breakdown
 
 
 def _entries(column):
