@@ -574,7 +574,9 @@ class BaseMixtureOfExperts(
         if responsibilities is None:
             fitted = replace(self._fitted(block.subjects), known=None)
             outputs = fitted.outputs(block.X, block.y)
-            responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
+            responsibilities, _ = fitted.posterior(
+                block.X, block.encoded_y, outputs, block.exposure
+            )
         known = KnownSubjects.of(block.subjects, responsibilities)
         before = self._known_subjects_
         self._known_subjects_ = known if before is None else before + known

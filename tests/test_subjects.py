@@ -886,6 +886,21 @@ def test_a_stream_has_whole_subjects_in_each_batch(gate):
         moe.partial_fit(X[batch], y[batch])
 
 
+def test_a_stream_knows_subjects_by_counts_of_their_exposure():
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(40), 5)
+    X, exposure = rng.normal(size=(200, 1)), rng.uniform(0.2, 5, 200)
+    y = rng.poisson(exposure * np.exp(np.where(subjects % 2, X[:, 0], -X[:, 0])))
+    moe = MixtureOfExpertsRegressor(
+        SGDRegressor(), 2, noise="poisson", cv=None, random_state=0
+    )
+    moe.partial_fit(X, y, subjects=subjects, exposure=exposure)
+    np.testing.assert_allclose(
+        moe.predict_gate(X, subjects=subjects),
+        moe.responsibilities(X, y, subjects=subjects, exposure=exposure),
+    )
+
+
 def test_a_stream_that_began_without_subjects_goes_on_without():
     X, y, subjects, _ = by_level()
     moe = MixtureOfExpertsRegressor(SGDRegressor(), 2, random_state=0)
