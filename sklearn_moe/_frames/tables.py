@@ -17,7 +17,8 @@ def is_table(X):
     if is_frame(X) or issparse(X):
         return True
     if not isinstance(X, Sequence):
-        return np.ndim(X) in (0, 2)
+        # No function of NumPy is called on what only turns into an array.
+        return (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) in (0, 2)
     try:
         shapes = {np.shape(row) for row in X}
     except ValueError:
