@@ -101,8 +101,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         weight, and leaves the sum of all weights as it is. Predictions, `score` and
         criteria know of them only by the fit: they weigh rows by the `sample_weight`
         that they are given, and no other. `partial_fit` takes a dict only.
-    init : {"tree", "kmeans", "random"}, str, callable, array-like or clusterer, \
-            default="tree"
+    init : str, callable, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,

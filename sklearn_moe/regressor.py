@@ -136,8 +136,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         the best density, and the mean has other weights. Only for gaussian noise.
         "auto" means True where it costs nothing, since the experts are cross-fitted by
         `cv` already.
-    init : {"tree", "kmeans", "random"}, str, callable, array-like or clusterer, \
-            default="tree"
+    init : str, callable, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,

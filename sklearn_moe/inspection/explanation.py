@@ -274,8 +274,7 @@ def explain(model, X, *, target=None, coverage=0.9, background=None):
         output.
     coverage : float, default=0.9
         Probability of the prediction interval of a regressor.
-    background : {array-like, sparse matrix, frame} of shape (n_rows, n_features), \
-            default=None
+    background : {array-like, frame} of shape (n_rows, n_features), default=None
         Rows with whose mean the values are compared: a term is then the coefficient
         times what the value differs from it, and the intercept what is said of that
         mean. None means that experts tell values times coefficients, and that the
