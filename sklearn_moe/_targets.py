@@ -101,6 +101,12 @@ class NumberTargets:
                 "proportion to an exposure fit the rates, y / exposure."
             )
         for name, expert in named_experts:
+            if is_uniform(expert):
+                raise ValueError(
+                    f"'exposure' does not go with expert {name!r}, which is 'uniform': "
+                    "there is no range of counts of unequal exposure. Leave this "
+                    "expert out; noise='negative_binomial' has room for outliers."
+                )
             if has_density(expert):
                 raise ValueError(
                     f"'exposure' does not reach expert {name!r}, which is a mixture "

@@ -387,6 +387,14 @@ def test_a_mixture_within_is_not_reached():
         outer.fit(X, y, exposure=exposure)
 
 
+def test_a_component_of_noise_is_not_reached():
+    X, y, exposure = claims()
+    experts = [("rate", poisson_expert()), ("outliers", "uniform")]
+    mixture = MixtureOfExpertsRegressor(experts, noise="poisson")
+    with pytest.raises(ValueError, match="expert 'outliers', which is 'uniform'"):
+        mixture.fit(X, y, exposure=exposure)
+
+
 @pytest.mark.parametrize("look", [describe, diagnose])
 def test_what_knows_no_exposure_refuses_the_mixture(look, fitted):
     X, y, _ = claims()
