@@ -6,6 +6,7 @@ nothing else, which are marked by `saved_as_dict`, are saved as dicts.
 """
 
 import warnings
+from dataclasses import fields, is_dataclass
 
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -68,7 +69,11 @@ def _to_dicts(value):
     # A subclass may be a user's.
     if type(value) is not _classes.get(name):
         return value
-    return {CLASS: name} | {key: _to_dicts(own) for key, own in vars(value).items()}
+    own = vars(value)
+    if is_dataclass(value):
+        # What is kept of it to be at hand follows from its fields.
+        own = {each.name: own[each.name] for each in fields(value)}
+    return {CLASS: name} | {key: _to_dicts(part) for key, part in own.items()}
 
 
 def _from_dicts(value):

@@ -235,15 +235,19 @@ class KnownSubjects:
 
     Attributes
     ----------
-    number : dict of {hashable: int}
-        By label.
+    labels : list of hashable
     log_weights : ndarray of shape (n_subjects, n_experts)
         Logarithm of the posterior probability of each expert, given all rows of the
         subject.
     """
 
-    number: dict
+    labels: list
     log_weights: np.ndarray
+
+    @cached_property
+    def number(self):
+        """The number of each subject, by its label."""
+        return {label: number for number, label in enumerate(self.labels)}
 
     @classmethod
     def of(cls, subjects, responsibilities):
@@ -251,13 +255,12 @@ class KnownSubjects:
         own = responsibilities[subjects.first].astype(np.float64)
         with np.errstate(divide="ignore"):
             log_weights = np.log(own)
-        return cls({k: n for n, k in enumerate(subjects.labels)}, log_weights)
+        return cls(subjects.labels, log_weights)
 
     def __add__(self, other):
         """Those of both, none of which are the same."""
-        labels = [*self.number, *other.number]
         return KnownSubjects(
-            {label: number for number, label in enumerate(labels)},
+            self.labels + other.labels,
             np.concatenate([self.log_weights, other.log_weights]),
         )
 
@@ -284,9 +287,9 @@ class KnownSubjects:
         places = [self.number.get(label, -1) for label in subjects.labels]
         new = {_kind(k) for k, place in zip(subjects.labels, places) if place < 0}
         # Most fits have labels of one kind.
-        strange = new - {_kind(label) for label in self.number} if new else new
+        strange = new - {_kind(label) for label in self.labels} if new else new
         if strange:
-            kinds = " and ".join(sorted({_kind(label) for label in self.number}))
+            kinds = " and ".join(sorted({_kind(label) for label in self.labels}))
             raise ValueError(
                 f"'subjects' has labels that are {' and '.join(sorted(strange))}, but "
                 f"those of fit are {kinds}. Give labels of the same kind, so that the "

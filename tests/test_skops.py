@@ -392,12 +392,18 @@ def test_an_unfitted_mixture_is_loaded():
 
 @pytest.mark.parametrize(
     "labels",
-    [np.arange(40), np.array([f"s{k}" for k in range(40)], object)],
-    ids=["numbers", "strings"],
+    [
+        np.arange(40),
+        np.array([f"s{k}" for k in range(40)], object),
+        pd.MultiIndex.from_product([["north", "south"], range(20)]).to_numpy(),
+    ],
+    ids=["numbers", "strings", "pairs"],
 )
 def test_subjects_are_known_after_loading(labels):
     subjects = np.repeat(labels, 4)
     original = regressor().fit(X, Y, subjects=subjects)
+    # What is looked up is not saved.
+    original.predict(X, subjects=subjects)
     loaded, asked = through_skops(original)
     assert asked <= names_of(PUBLIC)
     answers = (each.predict(X, subjects=subjects) for each in (loaded, original))
