@@ -6,6 +6,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
+from sklearn_moe._weights import check_weights, count_rows
+
 
 def weigh_classes(class_weight, y, weights, classes=None):
     """Multiply the weights of rows by those of their classes.
@@ -49,6 +51,34 @@ def weigh_classes(class_weight, y, weights, classes=None):
     weights = weights.copy()
     weights[kept] *= of_classes[codes]
     return weights
+
+
+def count_rows_by_class(class_weight, y, sample_weight, X, classes=None):
+    """Turn weights of rows, and of their classes, into numbers of rows.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    y : ndarray of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,) or None
+    X : array-like or frame of shape (n_samples, n_features)
+    classes : ndarray, default=None
+        See `weigh_classes`.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+    unit : float
+        See `count_rows`.
+    """
+    if class_weight is None:
+        return count_rows(sample_weight, X)
+    if class_weight == "balanced":
+        # It divides the rows among the classes, however many they count.
+        weights, unit = count_rows(sample_weight, X)
+        return weigh_classes(class_weight, y, weights), unit
+    weights = check_weights(sample_weight, X)
+    return count_rows(weigh_classes(class_weight, y, weights, classes), X)
 
 
 def _check_weights_of_classes(class_weight):

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from sklearn_moe._class_weights import weigh_classes
+from sklearn_moe._class_weights import count_rows_by_class, weigh_classes
 from sklearn_moe._estimators import last_step
 from sklearn_moe._fit_warnings import summaries
 from sklearn_moe._folds import out_of_fold_splits
@@ -18,7 +18,7 @@ from sklearn_moe._parameters import CannotCountError, count_parameters
 from sklearn_moe._rows import Block
 from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe._subjects import check_subjects
-from sklearn_moe._weights import check_weights, count_rows, count_rows_of_batch
+from sklearn_moe._weights import check_weights, count_rows_of_batch
 from sklearn_moe.em import Iteration, RowsSeen, starting_points
 
 
@@ -135,7 +135,7 @@ def check_training_set(
     learns = stream is None
     y = targets.check(y)
     check_consistent_length(X, y)
-    class_weight, balanced = targets.class_weight, targets.class_weight == "balanced"
+    class_weight, classes = targets.class_weight, targets.classes
     weighted = sample_weight is not None or class_weight is not None
     y, sample_weight, exposure, exposed = targets.with_exposure(
         X, y, sample_weight, exposure, named_experts
@@ -144,17 +144,15 @@ def check_training_set(
         targets = replace(targets, exposed=exposed)
     targets.check_exposure_known(exposure)
     learnt = targets.learnt_from(y, named_experts) if learns else targets
-    if weighted and not balanced:
-        sample_weight = check_weights(sample_weight, X)
-        sample_weight = weigh_classes(class_weight, y, sample_weight, targets.classes)
     if stream is None:
-        sample_weight, unit = count_rows(sample_weight, X)
+        sample_weight, unit = count_rows_by_class(
+            class_weight, y, sample_weight, X, classes
+        )
     else:
         unit, _ = stream
+        sample_weight = check_weights(sample_weight, X)
+        sample_weight = weigh_classes(class_weight, y, sample_weight, classes)
         sample_weight = count_rows_of_batch(sample_weight, X, *stream)
-    if balanced:
-        # It divides the rows among the classes, however many they count.
-        sample_weight = weigh_classes(class_weight, y, sample_weight)
     kept, n_given = np.flatnonzero(sample_weight), len(y)
     if subjects is not None:
         subjects = check_subjects(subjects, X).weighted(sample_weight).take(kept)

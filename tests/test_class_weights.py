@@ -181,6 +181,17 @@ def test_standard_errors_are_those_of_the_weighted_rows():
     pd.testing.assert_frame_equal(summary(weighted, X, Y), summary(by_rows, X, Y, rows))
 
 
+def test_the_unit_of_the_weights_of_classes_does_not_change_standard_errors():
+    expert = LogisticRegression(C=np.inf, tol=1e-8)
+    in_hundredths = {"no": 0.01, "yes": 0.05}
+    weighted = classifier(experts=expert, n_experts=1, class_weight=in_hundredths)
+    rows = compute_sample_weight(in_hundredths, Y)
+    by_rows = classifier(experts=expert, n_experts=1).fit(X, Y, sample_weight=rows)
+    pd.testing.assert_frame_equal(
+        summary(weighted.fit(X, Y), X, Y), summary(by_rows, X, Y, rows)
+    )
+
+
 def test_a_diagnosis_gives_experts_alone_the_same_weights():
     mixture = classifier(class_weight=BY_HAND).fit(X, Y)
     diagnosis = diagnose(mixture, X, Y, cv=2)

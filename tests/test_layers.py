@@ -34,11 +34,10 @@ LAYERS = [
     {"_targets"},
     {"_extrapolation", "_pooling", "em"},
     {"_distribution", "experts", "gates", "likelihoods"},
-    {"_exposure", "_folds", "_rows"},
+    {"_class_weights", "_exposure", "_folds", "_rows"},
     {"_contracts"},
     {"_parameters"},
     {
-        "_class_weights",
         "_curvature",
         "_estimators",
         "_statistics",

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy.stats import norm
 
-from sklearn_moe._class_weights import weigh_classes
+from sklearn_moe._class_weights import count_rows_by_class
 from sklearn_moe._subjects import check_subjects
 from sklearn_moe.inspection._derivatives import expert_derivatives, gate_derivatives
 from sklearn_moe.inspection._information import (
@@ -166,12 +166,12 @@ def summary(
         raise ValueError(
             f"'covariance' must be one of {list(COVARIANCES)}; got {covariance!r}."
         )
-    seen, weights = check_data(
-        model, X, y, sample_weight, "summary", takes_exposure=True
-    )
+    seen, _ = check_data(model, X, y, sample_weight, "summary", takes_exposure=True)
     mixture, X, targets = seen.mixture, seen.X, seen.mixture._targets_
     y = targets.encode(seen.y)
-    weights = weigh_classes(targets.class_weight, targets.decode(y), weights)
+    weights, _ = count_rows_by_class(
+        targets.class_weight, targets.decode(y), sample_weight, X, targets.classes
+    )
     mixture._check_subjects_given(subjects)
     responsibilities = mixture.responsibilities(
         X,
