@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_moe import gates, kernels
 from sklearn_moe._atomic import all_or_nothing
 from sklearn_moe._callbacks import CallbackSupportMixin
+from sklearn_moe._class_weights import count_rows_by_class
 from sklearn_moe._composition import Composition, expert_params, replace_experts
 from sklearn_moe._criteria import count_mixture, deviance
 from sklearn_moe._documentation import Documented
@@ -81,7 +82,6 @@ from sklearn_moe._sklearn import (
 )
 from sklearn_moe._subjects import KnownSubjects, check_subjects
 from sklearn_moe._warm_start import Reached, begin_warm, model_to_go_on_from
-from sklearn_moe._weights import count_rows
 from sklearn_moe.em import (
     Learners,
     LearntSharing,
@@ -761,18 +761,28 @@ class BaseMixtureOfExperts(
     def _posterior(self, X, y, subjects=None, exposure=None, sample_weight=None):
         X = self._checked_X(X)
         targets = self._targets_
-        fitted = replace(self._fitted_to(X, subjects, sample_weight), known=None)
+        fitted = replace(self._fitted_to(X, subjects), known=None)
         targets.check_exposure_known(exposure)
         exposure = targets.check_exposure(exposure, X, self.named_experts_.items())
         encoded_y = targets.encode(y)
         check_consistent_length(X, encoded_y)
+        if subjects is not None:
+            weights = self._count_rows(X, targets.decode(encoded_y), sample_weight)
+            fitted = replace(fitted, subjects=fitted.subjects.weighted(weights))
         outputs = fitted.outputs(X, targets.decode(encoded_y))
         return fitted.posterior(X, encoded_y, outputs, exposure)
+
+    def _count_rows(self, X, y, sample_weight):
+        """What each row counts, by its weight and its class, as in fit."""
+        targets = self._targets_
+        return count_rows_by_class(
+            targets.class_weight, y, sample_weight, X, targets.classes
+        )[0]
 
     # Parameters that predictions ask, not fits.
     _of_predictions = ("combination", "top_k")
 
-    def _fitted_to(self, X, subjects, sample_weight=None):
+    def _fitted_to(self, X, subjects):
         """The mixture, to be asked about rows that may have subjects."""
         if subjects is None:
             return self._fitted()
@@ -781,10 +791,7 @@ class BaseMixtureOfExperts(
                 "'subjects' were given, but this mixture was fitted without: each row "
                 "had an expert of its own. Give fit its subjects, too."
             )
-        subjects = check_subjects(subjects, X)
-        if sample_weight is not None:
-            subjects = subjects.weighted(count_rows(sample_weight, X)[0])
-        return self._fitted(subjects)
+        return self._fitted(check_subjects(subjects, X))
 
     def _fitted(self, subjects=None):
         used = {name: getattr(self, name) for name in self._of_predictions}
@@ -983,7 +990,7 @@ class BaseMixtureOfExperts(
             X, y, sample_weight, exposure, self.named_experts_.items()
         )
         posterior = self._posterior(X, y, subjects, exposure, sample_weight)
-        weights, _ = count_rows(sample_weight, posterior[1])
+        weights = self._count_rows(X, y, sample_weight)
         if subjects is not None:
             subjects = check_subjects(subjects, X).weighted(weights)
         loss = deviance(posterior, weights, completed=completed, subjects=subjects)

@@ -96,6 +96,13 @@ def test_the_log_likelihood_is_that_of_the_weighted_rows():
     assert mixture.log_likelihood_ == pytest.approx(rows @ log_density)
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {"no": 0.01, "yes": 0.05}])
+def test_information_criteria_are_of_the_log_likelihood_of_the_fit(class_weight):
+    mixture = classifier(class_weight=class_weight).fit(X, Y)
+    aic = 2 * (mixture.n_parameters() - mixture.log_likelihood_)
+    assert mixture.aic(X, Y) == pytest.approx(aic)
+
+
 def test_a_score_counts_each_row_once():
     mixture = classifier(class_weight="balanced").fit(X, Y)
     assert mixture.score(X, Y) == np.mean(mixture.predict(X) == Y)

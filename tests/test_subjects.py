@@ -423,6 +423,20 @@ def test_a_classifier_takes_subjects():
     assert moe.score(X, labels, **given) > moe.score(X, labels) + 0.1
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 0.05, 1: 0.1}])
+def test_the_posterior_and_criteria_of_subjects_weigh_classes_as_the_fit(class_weight):
+    X, y, subjects, _ = repeated_measures()
+    labels = (y > 0.5).astype(int)
+    moe = mixture(LOGISTIC, class_weight=class_weight).fit(X, labels, subjects=subjects)
+    np.testing.assert_allclose(
+        moe.responsibilities(X, labels, subjects=subjects),
+        moe.predict_gate(X, subjects=subjects),
+        atol=1e-6,
+    )
+    aic = moe.aic(X, labels, subjects=subjects)
+    assert aic == pytest.approx(2 * (moe.n_parameters() - moe.log_likelihood_))
+
+
 def test_a_frozen_gate_is_asked_about_the_rows_of_a_subject():
     X, y, subjects, rises = by_level()
     gate = LogisticRegression().fit(X, rises[subjects].astype(int))

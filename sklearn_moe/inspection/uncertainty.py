@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from scipy.stats import norm
 
-from sklearn_moe._class_weights import count_rows_by_class
 from sklearn_moe._subjects import check_subjects
 from sklearn_moe.inspection._derivatives import expert_derivatives, gate_derivatives
 from sklearn_moe.inspection._information import (
@@ -169,16 +168,14 @@ def summary(
     seen, _ = check_data(model, X, y, sample_weight, "summary", takes_exposure=True)
     mixture, X, targets = seen.mixture, seen.X, seen.mixture._targets_
     y = targets.encode(seen.y)
-    weights, _ = count_rows_by_class(
-        targets.class_weight, targets.decode(y), sample_weight, X, targets.classes
-    )
+    weights = mixture._count_rows(X, targets.decode(y), sample_weight)
     mixture._check_subjects_given(subjects)
     responsibilities = mixture.responsibilities(
         X,
         targets.decode(y),
         subjects=subjects,
         exposure=exposure,
-        sample_weight=None if subjects is None else weights,
+        sample_weight=sample_weight,
     ).astype(np.float64)
     if subjects is not None:
         subjects = check_subjects(subjects, X).weighted(weights)
