@@ -27,7 +27,12 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
-from sklearn_moe.inspection import describe, diagnose, summary
+from sklearn_moe.inspection import (
+    ResponsibilityDisplay,
+    describe,
+    diagnose,
+    summary,
+)
 from sklearn_moe.model_selection import log_likelihood_scorer, neg_crps_scorer
 
 DATA = Path(__file__).parent / "data"
@@ -318,6 +323,14 @@ def test_scorers_of_the_distribution_take_an_exposure(fitted):
     assert log_likelihood_scorer(fitted, X, y, exposure=exposure) == pytest.approx(mean)
     crps = fitted.predict_distribution(X, exposure=exposure).crps(y).mean()
     assert neg_crps_scorer(fitted, X, y, exposure=exposure) == pytest.approx(-crps)
+
+
+def test_rootograms_are_those_of_exposures(fitted):
+    X, y, exposure = claims()
+    display = ResponsibilityDisplay.from_estimator(fitted, X, y, exposure=exposure)
+    np.testing.assert_array_equal(
+        display.responsibilities, fitted.responsibilities(X, y, exposure=exposure)
+    )
 
 
 def test_what_was_fitted_to_exposures_is_not_judged_without(fitted):

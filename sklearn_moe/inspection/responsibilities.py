@@ -122,6 +122,7 @@ class ResponsibilityDisplay(MixtureDisplay):
         *,
         sample_weight=None,
         subjects=None,
+        exposure=None,
         ax=None,
         bins=None,
         eps=1e-4,
@@ -140,6 +141,8 @@ class ResponsibilityDisplay(MixtureDisplay):
             Weights of the rows. None means that each row counts once.
         subjects : array-like of shape (n_samples,), default=None
             Labels of what rows belong to, as in `fit`.
+        exposure : array-like of shape (n_samples,), default=None
+            Of counts, as in `fit`.
         ax : matplotlib Axes or array-like of such, default=None
             See `plot`.
         bins : int, default=None
@@ -156,7 +159,11 @@ class ResponsibilityDisplay(MixtureDisplay):
         seen = cls._seen(estimator, X, y)
         mixture = seen.mixture
         responsibilities = mixture.responsibilities(
-            seen.X, seen.y, subjects=subjects, sample_weight=sample_weight
+            seen.X,
+            seen.y,
+            subjects=subjects,
+            exposure=exposure,
+            sample_weight=sample_weight,
         )
         if sample_weight is not None:
             sample_weight = check_sample_weight(
