@@ -43,7 +43,7 @@ from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe._subjects import Subjects, check_subjects
 from sklearn_moe.em.dead_experts import DeadExperts
 from sklearn_moe.em.step import e_step
-from sklearn_moe.inspection import ResponsibilityDisplay, diagnose, summary
+from sklearn_moe.inspection import ResponsibilityDisplay, describe, diagnose, summary
 
 DATA = Path(__file__).parent / "data"
 PRIOR = DummyClassifier(strategy="prior")
@@ -615,6 +615,15 @@ def test_a_diagnosis_of_rows_apart_is_refused():
     X, y, subjects, _ = repeated_measures(12)
     with pytest.raises(ValueError, match="'subjects'"):
         diagnose(mixture().fit(X, y, subjects=subjects), X, y)
+
+
+def test_experts_are_described_by_the_rows_of_their_subjects():
+    X, y, subjects, _ = repeated_measures()
+    moe = mixture().fit(X, y, subjects=subjects)
+    table = describe(moe, X, y, subjects=subjects)
+    known = moe.predict_gate(X, subjects=subjects)
+    np.testing.assert_allclose(table["gate_weight"], known.mean(axis=0))
+    assert (table["score"] > table["score_elsewhere"] + 0.3).all()
 
 
 def test_rootograms_are_those_of_subjects():

@@ -20,7 +20,7 @@ MAX_FEATURES = 3
 MIN_DIFFERENCE = 0.1
 
 
-def describe(model, X, y, sample_weight=None):
+def describe(model, X, y, sample_weight=None, *, subjects=None):
     """Describe each expert: its class, its weight, its rows and its score on them.
 
     Parameters
@@ -34,6 +34,9 @@ def describe(model, X, y, sample_weight=None):
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to: the weights of those that the mixture was fitted
+        to are what their rows have told. None means that each row is a new one.
 
     Returns
     -------
@@ -90,8 +93,9 @@ def describe(model, X, y, sample_weight=None):
     rows = as_rows(X)
     seen, weights = check_data(model, rows, y, sample_weight, "describe")
     mixture, X, y = seen.mixture, seen.X, seen.y
-    gate_weights = mixture.predict_gate(X)
-    chosen, names = mixture.apply(X), list(mixture.named_experts_)
+    gate_weights = mixture.predict_gate(X, subjects=subjects)
+    chosen = mixture.apply(X, subjects=subjects)
+    names = list(mixture.named_experts_)
     own = chosen[:, np.newaxis] == np.arange(gate_weights.shape[1])
     # `set_output` may have asked for a frame.
     predictions = np.asarray(mixture.transform(X)).reshape(*own.shape, -1)
