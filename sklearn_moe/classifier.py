@@ -98,9 +98,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of the rows are multiplied in `fit`, for
         experts, gate and `log_likelihood_` alike. "balanced" gives all classes the same
-        weight, and leaves the sum of all weights as it is. Predictions, `score` and
-        criteria know of them only by the fit: they weigh rows by the `sample_weight`
-        that they are given, and no other. `partial_fit` takes a dict only.
+        weight, and leaves the sum of all weights as it is. `responsibilities` of
+        subjects, and the criteria, weigh classes in the same way; predictions and
+        `score` do not. `partial_fit` takes a dict only.
     init : str, callable, array-like or clusterer, default="tree"
         The responsibilities with which EM begins:
 
