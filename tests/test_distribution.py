@@ -36,6 +36,8 @@ def two_regimes(n_samples=150, n_outputs=None, seed=0):
 
 def targets(noise):
     _, y = two_regimes()
+    if noise == "beta":
+        return special.expit(y - 2.5)
     return np.round(y) if noise in ("poisson", "negative_binomial") else y
 
 
