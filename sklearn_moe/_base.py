@@ -767,16 +767,19 @@ class BaseMixtureOfExperts(
         encoded_y = targets.encode(y)
         check_consistent_length(X, encoded_y)
         if subjects is not None:
-            weights = self._count_rows(X, targets.decode(encoded_y), sample_weight)
+            # These rows may be a part of those of the fit, weighed like them.
+            weights = self._count_rows(
+                X, targets.decode(encoded_y), sample_weight, self._weight_unit_
+            )
             fitted = replace(fitted, subjects=fitted.subjects.weighted(weights))
         outputs = fitted.outputs(X, targets.decode(encoded_y))
         return fitted.posterior(X, encoded_y, outputs, exposure)
 
-    def _count_rows(self, X, y, sample_weight):
+    def _count_rows(self, X, y, sample_weight, unit=None):
         """What each row counts, by its weight and its class, as in fit."""
         targets = self._targets_
         return count_rows_by_class(
-            targets.class_weight, y, sample_weight, X, targets.classes
+            targets.class_weight, y, sample_weight, X, targets.classes, unit
         )[0]
 
     # Parameters that predictions ask, not fits.

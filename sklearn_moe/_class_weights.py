@@ -53,7 +53,7 @@ def weigh_classes(class_weight, y, weights, classes=None):
     return weights
 
 
-def count_rows_by_class(class_weight, y, sample_weight, X, classes=None):
+def count_rows_by_class(class_weight, y, sample_weight, X, classes=None, unit=None):
     """Turn weights of rows, and of their classes, into numbers of rows.
 
     Parameters
@@ -64,6 +64,8 @@ def count_rows_by_class(class_weight, y, sample_weight, X, classes=None):
     X : array-like or frame of shape (n_samples, n_features)
     classes : ndarray, default=None
         See `weigh_classes`.
+    unit : float, default=None
+        See `count_rows`.
 
     Returns
     -------
@@ -72,13 +74,13 @@ def count_rows_by_class(class_weight, y, sample_weight, X, classes=None):
         See `count_rows`.
     """
     if class_weight is None:
-        return count_rows(sample_weight, X)
+        return count_rows(sample_weight, X, unit)
     if class_weight == "balanced":
         # It divides the rows among the classes, however many they count.
-        weights, unit = count_rows(sample_weight, X)
+        weights, unit = count_rows(sample_weight, X, unit)
         return weigh_classes(class_weight, y, weights), unit
     weights = check_weights(sample_weight, X)
-    return count_rows(weigh_classes(class_weight, y, weights, classes), X)
+    return count_rows(weigh_classes(class_weight, y, weights, classes), X, unit)
 
 
 def _check_weights_of_classes(class_weight):

@@ -46,13 +46,16 @@ def check_weights(sample_weight, X, *, allow_all_zero=False):
     )
 
 
-def count_rows(sample_weight, X):
+def count_rows(sample_weight, X, unit=None):
     """Validate weights, and turn them into numbers of rows.
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_samples,) or None
     X : array-like or frame of shape (n_samples, n_features)
+    unit : float, default=None
+        The weight that counts as one row, of rows whose weights are like those of
+        others. None means that it is found by the weights of these rows.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def count_rows(sample_weight, X):
         The weight that counts as one row.
     """
     weights = check_weights(sample_weight, X)
-    unit = weight_of_one_row(*weight_sums(weights))
+    if unit is None or sample_weight is None:
+        unit = weight_of_one_row(*weight_sums(weights))
     return in_rows(weights, unit), unit
 
 

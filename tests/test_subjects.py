@@ -974,3 +974,17 @@ def test_some_rows_have_some_of_the_subjects():
     np.testing.assert_array_equal(subjects.codes, [1, 0, 1])
     np.testing.assert_array_equal(subjects.weights, [1, 4, 3])
     np.testing.assert_array_equal(subjects.shares, [0.25, 1, 0.75])
+
+
+def test_some_subjects_have_the_posterior_that_they_have_among_all():
+    X, y, subjects, _ = repeated_measures()
+    # The ratios of these weights count, not the weights.
+    weights = np.random.default_rng(1).uniform(0.5, 1.5, len(y))
+    weights /= weights.sum()
+    fitted = mixture(max_iter=20).fit(X, y, weights, subjects=subjects)
+    of_all = fitted.responsibilities(X, y, subjects=subjects, sample_weight=weights)
+    few = subjects < 3
+    of_few = fitted.responsibilities(
+        X[few], y[few], subjects=subjects[few], sample_weight=weights[few]
+    )
+    np.testing.assert_allclose(of_few, of_all[few])
