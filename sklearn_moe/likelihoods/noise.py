@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 
 from sklearn_moe._documentation import Documented
+from sklearn_moe._sklearn import own_params
 
 # Smallest noise scale, relative to the spread of the target. Without a floor an expert
 # that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
@@ -255,7 +256,8 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         -------
         noise : Noise
         """
-        taken = clone(self)
+        # To clone it takes longer than to predict a row.
+        taken = type(self)(**own_params(self))
         for name, value in self.fitted_parameters().items():
             setattr(taken, name, value[order])
         return taken
