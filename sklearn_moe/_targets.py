@@ -8,10 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_moe._estimators import seeded_clone
+from sklearn_moe._estimators import nested_estimators, seeded_clone
 from sklearn_moe._exposure import check_exposure, counts_of_rates
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._persistence import saved_as_dict
+from sklearn_moe._sklearn import metadata_request
 from sklearn_moe._statistics import TargetMoments
 from sklearn_moe.experts import (
     Predictions,
@@ -111,6 +112,15 @@ class NumberTargets:
                 raise ValueError(
                     f"'exposure' does not reach expert {name!r}, which is a mixture "
                     "itself. Give its experts to this mixture."
+                )
+            if any(
+                metadata_request(each, "fit", "exposure")
+                for each in nested_estimators(expert)
+            ):
+                raise ValueError(
+                    f"Expert {name!r} requests 'exposure', but experts are given rates "
+                    "and weights in proportion to it, which say the same. Take the "
+                    "request back by set_fit_request(exposure=None)."
                 )
         return check_exposure(exposure, X)
 
