@@ -266,10 +266,8 @@ def test_an_expert_that_is_asked_not_to_take_weights_is_not_given_any(fits):
     assert fits == {Ridge: 2 * 3}
 
 
-def test_without_kept_products_an_expert_with_few_rows_is_fitted_to_these(
-    fits, monkeypatch
-):
-    monkeypatch.setattr("sklearn_moe.experts.least_squares.MAX_PRODUCTS", 0)
+def test_of_many_rows_an_expert_with_few_is_fitted_to_these_alone(fits, monkeypatch):
+    monkeypatch.setattr("sklearn_moe.experts.least_squares.FEW_PRODUCTS", 0)
     weights = np.zeros_like(WEIGHTS)
     weights[:, 0], weights[:12, 1], weights[12:, 2] = 1, 1, 1
     assert_same_m_step(Ridge(), weights=weights)
@@ -286,16 +284,6 @@ def test_weights_of_several_experts_in_some_rows_are_those_of_each():
 
 # That it changes nothing
 # -----------------------
-
-
-@pytest.mark.parametrize("fit_intercept", [True, False])
-def test_kept_products_change_nothing(fit_intercept, monkeypatch):
-    expert = Ridge(fit_intercept=fit_intercept)
-    ours, values = m_steps(expert)
-    monkeypatch.setattr("sklearn_moe.experts.least_squares.MAX_PRODUCTS", 0)
-    theirs, expected = m_steps(expert)
-    assert_same_experts(ours, theirs)
-    np.testing.assert_allclose(values, expected, rtol=1e-8, atol=1e-8)
 
 
 @each_linear

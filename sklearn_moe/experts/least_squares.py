@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
+from sklearn_moe import kernels
 from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE, learns_rows_alone
 from sklearn_moe._parallel import in_one_blas_thread
 from sklearn_moe._statistics import Sums
@@ -28,18 +29,15 @@ MIN_VARIANCE = 1e-10
 # to judge.
 MARGIN = 1.5
 
-# The products of each two columns do not depend on the weights. Of one block they are
-# computed once, if they are no more numbers than this: 64 megabytes.
-MAX_PRODUCTS = 2**23
+# Weights of all experts that are held at a time.
+BATCH_SIZE = 2**18
 
-# Weighted designs of all experts that are held at a time, in numbers: they stay in the
-# cache.
-BLOCK = 2**15
-
-# With more columns the arithmetic is all that counts, and the estimators do half of it.
-# With fewer, where products are not kept, an expert takes part if it has as large a
-# part of the rows: the pass goes over all rows, a fit over its own.
+# With more columns the estimators' own solvers take as long. With fewer, an expert
+# takes part if it has as large a part of the rows: the pass goes over all rows, a fit
+# over its own. A pass that takes no more products of two numbers than these is faster
+# in any case: a fit has to check what it is given.
 MAX_FEATURES = 80
+FEW_PRODUCTS = 2**23
 
 # How many rows tell how large a part an expert has.
 N_INSPECTED = 1000
@@ -111,11 +109,8 @@ class NormalEquations(Sums):
 class LeastSquares:
     """Weighted least squares of many experts on the same rows.
 
-    The products of each two columns are computed once, and one product of these with
-    the weights of all experts has all normal equations; where they take too much
-    memory, one of the weighted designs of all experts with the design itself. For
-    experts with an intercept the columns are centred, once for all, so that large means
-    take no digits from the sums.
+    One pass over the rows has the normal equations of all experts. For those with an
+    intercept the columns are centred, so that large means take no digits from the sums.
 
     Parameters
     ----------
@@ -139,14 +134,9 @@ class LeastSquares:
         few_columns = n_features <= MAX_FEATURES and n_features < rows.n_samples
         self._serves = double and few_columns
         if self._serves:
-            self._design = rows.extend(design, _design_of_block)
-            self._means = rows.total(_means_of_block, self._design, rows.total_weight)
-            n_products = (n_features + 2) * (n_features + 3) // 2
-            self._keeps_products = (
-                rows.in_one_block and n_products * rows.n_samples <= MAX_PRODUCTS
-            )
+            self._means = rows.total(_means_of_block, rows.total_weight)
             # For columns that are centred, and for others.
-            self._products = {}
+            self._columns = {}
 
     @in_one_blas_thread
     def fit(self, estimators, weights):
@@ -175,14 +165,14 @@ class LeastSquares:
             # Columns that depended on each other will do so again.
             if getattr(linear[k], "rank_", n_features) == n_features
         ]
-        for intercept in (True, False):
-            group = [k for k in experts if linear[k].fit_intercept == intercept]
+        for centred in (True, False):
+            group = [k for k in experts if linear[k].fit_intercept == centred]
             if not group:
                 continue
-            means = intercept * self._means
+            columns, means = self._columns_less_means(centred)
             # What overflows has no finite condition.
             with np.errstate(over="ignore", invalid="ignore"):
-                equations = self._equations(weights, group, means)
+                equations = self._rows.total(normal_equations, columns, weights, group)
                 for k, n_own, own in zip(group, equations.n_rows, equations.moments):
                     # With fewer, its own fit takes in rows of negligible weight.
                     if n_own < max(MIN_ROWS, n_features + 1):
@@ -204,35 +194,34 @@ class LeastSquares:
         -------
         values : column of shape (n_estimators, n_samples)
         """
-        lines = []
-        for step, linear in map(_parts, estimators):
+        lines, parts = [], [_parts(estimator) for estimator in estimators]
+        centred = any(linear.fit_intercept for _, linear in parts)
+        columns, means = self._columns_less_means(centred)
+        for step, linear in parts:
             shifts, scales = _scales(step, len(self._means) - 1)
             coef = linear.coef_ / scales
-            lines.append((coef, linear.intercept_ - coef @ shifts))
-        return self._rows.map(_predict_block, self._design, *map(np.stack, zip(*lines)))
+            intercept = linear.intercept_ + coef @ (means[:-1] - shifts)
+            lines.append((coef, intercept))
+        return self._rows.map(_predict_block, columns, *map(np.stack, zip(*lines)))
 
-    def _equations(self, weights, experts, means):
-        """The normal equations of experts to which the columns are less the means."""
-        if not self._keeps_products:
-            return self._rows.total(
-                normal_equations, self._design, weights, experts, means
-            )
-        centred = bool(means.any())
-        if centred not in self._products:
-            products = _products_of_block(self._rows.block, self._design, means)
+    def _columns_less_means(self, centred):
+        """The columns of the equations, and what was subtracted from them."""
+        means, rows = centred * self._means, self._rows
+        if centred not in self._columns:
+            columns = rows.keep(rows.map(_columns_of_block, means))
             # Of starts in threads, all go on with what was there first.
-            self._products.setdefault(centred, products)
-        return _equations_of_products(
-            self._products[centred], weights, experts, len(means) + 1
-        )
+            self._columns.setdefault(centred, columns)
+        return self._columns[centred], means
 
     def _worthwhile(self, estimators, weights):
         """The experts for which a pass over all rows may pay."""
         experts = list(estimators)
-        if self._keeps_products or not self._rows.in_one_block:
-            # Products cost next to nothing; of many blocks, rows would be sent around.
+        if not self._rows.in_one_block:
+            # Rows would be sent around.
             return experts
-        n_samples, n_features = self._design.shape
+        n_samples, n_features = self._rows.n_samples, len(self._means) - 1
+        if n_samples * (n_features + 2) ** 2 / 2 <= FEW_PRODUCTS:
+            return experts
         some_rows = slice(None, None, max(1, n_samples // N_INSPECTED))
         fractions = (weights.of(experts, some_rows) > 0).mean(axis=1)
         return [
@@ -250,58 +239,56 @@ def _design_of_block(block):
     )
 
 
-def _means_of_block(block, design, total_weight):
+def _means_of_block(block, total_weight):
     shares = block.sample_weight / total_weight
     y = np.asarray(block.y, dtype=np.float64)
-    return np.append(shares @ design, shares @ y)
+    return np.append(shares @ _design_of_block(block), shares @ y)
 
 
-def _predict_block(block, design, coef, intercept):
-    values = coef @ design.T
+def _columns_of_block(block, means):
+    """The columns 1, X and y (n_features + 2, n_samples), the last ones less means."""
+    columns = np.ones((len(means) + 1, len(block.y)))
+    np.subtract(_design_of_block(block).T, means[:-1, np.newaxis], out=columns[1:-1])
+    np.subtract(block.y, means[-1], out=columns[-1])
+    return columns
+
+
+def _predict_block(block, columns, coef, intercept):
+    values = coef @ columns[1:-1]
     values += intercept[:, np.newaxis]
     return values
 
 
-def normal_equations(block, design, weights, experts, means):
-    """Weighted products of the columns 1, X and y, less the means.
+def normal_equations(block, columns, weights, experts):
+    """Weighted products of each two columns.
 
     Parameters
     ----------
     block : Block
-    design : ndarray of shape (n_samples, n_features)
+    columns : ndarray of shape (n_features + 2, n_samples)
+        A column of ones, the features and the target.
     weights : TrainingWeights
     experts : list of int
-    means : ndarray of shape (n_features + 1,)
-        Subtracted from the columns and from the target.
 
     Returns
     -------
     equations : NormalEquations
     """
-    y = np.asarray(block.y, dtype=np.float64)
-    n_samples, n_features = design.shape
-    n_columns = n_features + 2
-    n_products = len(experts) * n_columns
-    batches = _batches(n_samples, max(64, BLOCK // n_products))
+    n_columns, n_samples = columns.shape
+    batches = _batches(n_samples, BATCH_SIZE // len(experts))
     largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
     negligible = NEGLIGIBLE * largest[:, np.newaxis]
-    moments, n_rows = np.zeros((n_products, n_columns)), np.zeros(len(experts))
-    # Used again and again: see `sklearn_moe._contracts.Rows.map`.
-    size = batches[0].stop
-    columns = np.ones((n_columns, size))
-    weighted = np.empty((len(experts), n_columns, size))
+    moments = np.zeros((len(experts), n_columns, n_columns))
+    n_rows = np.zeros(len(experts))
     for rows in batches:
-        used = slice(rows.stop - rows.start)
-        np.subtract(design[rows].T, means[:-1, np.newaxis], out=columns[1:-1, used])
-        np.subtract(y[rows], means[-1], out=columns[-1, used])
         own = weights.of(experts, rows)
         substantial = own > negligible
         own *= substantial
         n_rows += np.count_nonzero(substantial, axis=1)
-        np.multiply(own[:, np.newaxis], columns[:, used], out=weighted[:, :, used])
-        flat = weighted.reshape(n_products, -1)[:, used]
-        moments += flat @ columns[:, used].T
-    return NormalEquations(n_rows, moments.reshape(len(experts), n_columns, n_columns))
+        kernels.add_weighted_products(columns, own, moments, rows.start)
+    lower = np.tril_indices(n_columns, -1)
+    moments[:, *lower] = moments[:, *lower[::-1]]
+    return NormalEquations(n_rows, moments)
 
 
 def _batches(n_samples, size):
@@ -310,37 +297,6 @@ def _batches(n_samples, size):
         slice(first, min(first + size, n_samples))
         for first in range(0, n_samples, size)
     ]
-
-
-def _products_of_block(block, design, means):
-    """Products (n_pairs, n_samples) of each two of the columns 1, X and y, less means.
-
-    The pairs are those of `numpy.triu_indices`.
-    """
-    n_samples, n_columns = len(design), len(means) + 1
-    products = np.empty((n_columns * (n_columns + 1) // 2, n_samples))
-    for rows in _batches(n_samples, BLOCK // n_columns):
-        columns = np.ones((n_columns, rows.stop - rows.start))
-        np.subtract(design[rows].T, means[:-1, np.newaxis], out=columns[1:-1])
-        np.subtract(block.y[rows], means[-1], out=columns[-1])
-        first = 0
-        for k in range(n_columns):
-            last = first + n_columns - k
-            np.multiply(columns[k:], columns[k], out=products[first:last, rows])
-            first = last
-    return products
-
-
-def _equations_of_products(products, weights, experts, n_columns):
-    """The same as `normal_equations`, of products that are kept."""
-    own = weights.of(experts)
-    substantial = own > NEGLIGIBLE * own.max(axis=1, keepdims=True)
-    own *= substantial
-    sums = (products @ own.T).T
-    moments = np.empty((len(experts), n_columns, n_columns))
-    for triangle in (np.triu_indices(n_columns), np.triu_indices(n_columns)[::-1]):
-        moments[:, *triangle] = sums
-    return NormalEquations(np.count_nonzero(substantial, axis=1), moments)
 
 
 def _fitted(expert, moments, means):

@@ -8,6 +8,7 @@ and they import Numba on their first call, so that importing the package stays f
 import numpy as np
 
 __all__ = [
+    "add_weighted_products",
     "argmax",
     "assign_with_capacity",
     "bracketed_newton",
@@ -18,6 +19,28 @@ __all__ = [
     "responsibilities",
     "softmax_cross_entropy",
 ]
+
+
+def add_weighted_products(columns, weights, products, first=0):
+    r"""Add the weighted products of each two columns to those of other rows.
+
+    .. math::
+        P_{kij} \leftarrow P_{kij} + \sum_n w_{kn} x_{in} x_{jn}, \qquad i \le j
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_columns, n_samples)
+    weights : ndarray of shape (n_experts, n_rows)
+        Those of some of the rows.
+    products : ndarray of shape (n_experts, n_columns, n_columns)
+        Of float64 and in C order. What is on the diagonals and above them is changed.
+    first : int, default=0
+        The first of the weights is that of the row of this number.
+    """
+    from sklearn_moe.kernels import _compiled
+
+    columns, weights = (_prepare(array, np.float64) for array in (columns, weights))
+    _compiled.add_weighted_products(columns, weights, first, products)
 
 
 def argmax(scores):

@@ -3,7 +3,8 @@
 They check nothing: dtype and order are settled before they are called, and the caller
 brings the arrays for large results, because NumPy asks for huge pages of memory and
 Numba does not. `fastmath` stays off, since log-likelihoods of -inf are ordinary input
-here; exp and log alone may contract a product and a sum into one instruction.
+here; exp and log alone may contract a product and a sum into one instruction, and sums
+of products may be added up in any order, too.
 
 Arrays come with one line for each expert or class, in which the rows follow each other,
 and pass in tiles of `TILE` rows: an innermost loop over the rows of a tile becomes
@@ -21,6 +22,9 @@ from sklearn_moe.kernels._caching import cached_njit
 
 _jit = cached_njit(error_model="numpy", nogil=True)
 _contracting = cached_njit(error_model="numpy", nogil=True, fastmath={"contract"})
+_summing = cached_njit(
+    error_model="numpy", nogil=True, fastmath={"contract", "reassoc"}
+)
 
 TILE = 256
 LOWEST = -np.finfo(np.float64).max
@@ -228,6 +232,59 @@ def softmax_cross_entropy(logits, targets, sample_weight, first, derivative):
             _add_loss(own, weight, wanted, loss[:n_rows])
             _excess(tile[k, :n_rows], total, weight, wanted, derivative[k, start:stop])
     return loss.sum()
+
+
+@_jit
+def _multiply(first, second, products):
+    for j in range(len(products)):
+        products[j] = first[j] * second[j]
+
+
+@_summing
+def _dot(first, second):
+    total = 0.0
+    for j in range(len(first)):
+        total += first[j] * second[j]
+    return total
+
+
+@_summing
+def _dots(first, a, b, c, d):
+    """Four at a time: what is read once is used four times."""
+    of_a = of_b = of_c = of_d = 0.0
+    for j in range(len(first)):
+        of_a += first[j] * a[j]
+        of_b += first[j] * b[j]
+        of_c += first[j] * c[j]
+        of_d += first[j] * d[j]
+    return of_a, of_b, of_c, of_d
+
+
+@_jit
+def add_weighted_products(columns, weights, first, products):
+    n_columns, (n_experts, n_samples) = len(columns), weights.shape
+    tile = np.empty(TILE)
+    for start in range(0, n_samples, TILE):
+        stop = min(n_samples, start + TILE)
+        rows, weighted = slice(first + start, first + stop), tile[: stop - start]
+        for k in range(n_experts):
+            for i in range(n_columns):
+                _multiply(weights[k, start:stop], columns[i, rows], weighted)
+                j = i
+                while j + 4 <= n_columns:
+                    found = _dots(
+                        weighted,
+                        columns[j, rows],
+                        columns[j + 1, rows],
+                        columns[j + 2, rows],
+                        columns[j + 3, rows],
+                    )
+                    for m in range(4):
+                        products[k, i, j + m] += found[m]
+                    j += 4
+                while j < n_columns:
+                    products[k, i, j] += _dot(weighted, columns[j, rows])
+                    j += 1
 
 
 @_jit
