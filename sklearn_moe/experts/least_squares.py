@@ -286,8 +286,6 @@ def normal_equations(block, columns, weights, experts):
         own *= substantial
         n_rows += np.count_nonzero(substantial, axis=1)
         kernels.add_weighted_products(columns, own, moments, rows.start)
-    lower = np.tril_indices(n_columns, -1)
-    moments[:, *lower] = moments[:, *lower[::-1]]
     return NormalEquations(n_rows, moments)
 
 

@@ -25,7 +25,7 @@ def add_weighted_products(columns, weights, products, first=0):
     r"""Add the weighted products of each two columns to those of other rows.
 
     .. math::
-        P_{kij} \leftarrow P_{kij} + \sum_n w_{kn} x_{in} x_{jn}, \qquad i \le j
+        P_{kij} \leftarrow P_{kij} + \sum_n w_{kn} x_{in} x_{jn}
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def add_weighted_products(columns, weights, products, first=0):
     weights : ndarray of shape (n_experts, n_rows)
         Those of some of the rows.
     products : ndarray of shape (n_experts, n_columns, n_columns)
-        Of float64 and in C order. What is on the diagonals and above them is changed.
+        Symmetric, of float64 and in C order. It is changed in place.
     first : int, default=0
         The first of the weights is that of the row of this number.
     """

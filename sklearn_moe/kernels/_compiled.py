@@ -285,6 +285,10 @@ def add_weighted_products(columns, weights, first, products):
                 while j < n_columns:
                     products[k, i, j] += _dot(weighted, columns[j, rows])
                     j += 1
+    for k in range(n_experts):
+        for i in range(n_columns):
+            for j in range(i):
+                products[k, i, j] = products[k, j, i]
 
 
 @_jit
