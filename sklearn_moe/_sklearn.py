@@ -5,7 +5,6 @@ A new release of scikit-learn that moves one of them breaks this module only.
 
 import re
 from functools import lru_cache
-from inspect import signature
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -44,10 +43,10 @@ try:
     from sklearn.utils._repr_html.fitted_attributes import AttrsDict
     from sklearn.utils._repr_html.params import ParamsDict
 
-    SHOWS_HELP = True
-except ModuleNotFoundError:  # scikit-learn before 1.9
+    BEFORE_1_9 = False
+except ModuleNotFoundError:
     AttrsDict = ParamsDict = dict
-    SHOWS_HELP = False
+    BEFORE_1_9 = True
 
 __all__ = [
     "AttributesWithHelp",
@@ -64,6 +63,7 @@ __all__ = [
     "check_pandas_support",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "cut_off_of_singular_values",
     "fit_context",
     "makes_frames",
     "metadata_request",
@@ -85,19 +85,22 @@ def safe_indexing(X, rows):
     return _safe_indexing(X, rows)
 
 
-# Before scikit-learn 1.9, weights may all be zero.
-_REFUSES_ZEROS = "allow_all_zero_weights" in signature(_check_sample_weight).parameters
-
-
 def check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **how):
-    """Validate weights, as scikit-learn 1.9 does it."""
-    if _REFUSES_ZEROS:
+    """Validate weights, which before scikit-learn 1.9 may all be zero."""
+    if not BEFORE_1_9:
         how["allow_all_zero_weights"] = allow_all_zero_weights
-        return _check_sample_weight(sample_weight, X, **how)
     weights = _check_sample_weight(sample_weight, X, **how)
     if not (allow_all_zero_weights or np.any(weights)):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
+
+
+def cut_off_of_singular_values(linear_regression):
+    """Return which singular values, relative to the largest, may count as zero.
+
+    Before scikit-learn 1.9, which takes `tol`, fewer do.
+    """
+    return 1e-6 if BEFORE_1_9 else linear_regression.tol
 
 
 def own_params(estimator):
@@ -168,7 +171,7 @@ class _WithHelp:
     @classmethod
     def of(cls, shown):
         """The same with help, where scikit-learn shows any."""
-        if SHOWS_HELP:
+        if not BEFORE_1_9:
             shown.__class__ = cls
         return shown
 

@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn_moe import kernels
 from sklearn_moe._estimators import MIN_ROWS, NEGLIGIBLE, learns_rows_alone
 from sklearn_moe._parallel import in_one_blas_thread
+from sklearn_moe._sklearn import cut_off_of_singular_values
 from sklearn_moe._statistics import Sums
 from sklearn_moe.experts.scaled_columns import ScaledColumns
 
@@ -401,4 +402,5 @@ def _solved(estimator, moments, means, shifts, units):
     design = factor[-n_features:, -n_features:] * (scales[-n_features:] / units)
     fitted.rank_, fitted.singular_ = n_features, svdvals(design)
     largest, smallest = fitted.singular_[[0, -1]]
-    return fitted if smallest > MARGIN * estimator.tol * largest else None
+    cut_off = cut_off_of_singular_values(estimator) * largest
+    return fitted if smallest > MARGIN * cut_off else None
