@@ -6,8 +6,10 @@ from dataclasses import replace
 from functools import partial
 from math import log
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import (
@@ -159,7 +161,7 @@ class BaseMixtureOfExperts(
     # Parameters
     # ----------
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict:
         """Get the parameters of the mixture, its experts and its gate.
 
         Parameters
@@ -176,7 +178,7 @@ class BaseMixtureOfExperts(
             params.update(expert_params(self.experts))
         return params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set the parameters of the mixture, its experts and its gate.
 
         Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
@@ -215,15 +217,15 @@ class BaseMixtureOfExperts(
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        subjects=None,
-        exposure=None,
-        start=None,
-        **fit_params,
-    ):
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        start: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> Self:
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -281,7 +283,7 @@ class BaseMixtureOfExperts(
                 )
             if previous is None:
                 for name in ("n_experts_", "n_experts_path_"):
-                    vars(self).pop(name, None)
+                    self.__dict__.pop(name, None)
             # What the fit before has known is of other rows.
             self._known_subjects_ = None
             composition = self._composition()
@@ -622,7 +624,7 @@ class BaseMixtureOfExperts(
     # Prediction
     # ----------
 
-    def predict_gate(self, X, *, subjects=None):
+    def predict_gate(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
         """Weights that the gate gives to the experts.
 
         Parameters
@@ -641,7 +643,7 @@ class BaseMixtureOfExperts(
         X = self._checked_X(X)
         return np.exp(self._fitted_to(X, subjects).log_gate(X))
 
-    def apply(self, X, *, subjects=None):
+    def apply(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
         """Index of the expert with the largest gate weight, for each row.
 
         Parameters
@@ -660,7 +662,7 @@ class BaseMixtureOfExperts(
         X = self._checked_X(X)
         return self._fitted_to(X, subjects).most_trusted(X)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """What each expert predicts.
 
         Parameters
@@ -678,7 +680,9 @@ class BaseMixtureOfExperts(
         expectations = self._fitted().expectations(X)
         return expectations.reshape(len(expectations), -1)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> np.ndarray:
         """Names of the columns of `transform`.
 
         Parameters
@@ -698,8 +702,14 @@ class BaseMixtureOfExperts(
         return np.array(names, object)
 
     def responsibilities(
-        self, X, y, *, subjects=None, exposure=None, sample_weight=None
-    ):
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Posterior probability of each expert, given the row and its target.
 
         Parameters
@@ -723,8 +733,14 @@ class BaseMixtureOfExperts(
         return self._posterior(X, y, subjects, exposure, sample_weight)[0]
 
     def score_samples(
-        self, X, y=None, *, subjects=None, exposure=None, sample_weight=None
-    ):
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Log density of each target under the mixture, log p(y | x).
 
         It is the density of the whole mixture, whatever `combination` says: that
@@ -783,7 +799,7 @@ class BaseMixtureOfExperts(
         )[0]
 
     # Parameters that predictions ask, not fits.
-    _of_predictions = ("combination", "top_k")
+    _of_predictions: tuple[str, ...] = ("combination", "top_k")
 
     def _fitted_to(self, X, subjects):
         """The mixture, to be asked about rows that may have subjects."""
@@ -850,7 +866,7 @@ class BaseMixtureOfExperts(
     # Information criteria
     # --------------------
 
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Number of free parameters of the mixture.
 
         Those of the gate, and of the experts and their noise; an expert that was
@@ -869,7 +885,15 @@ class BaseMixtureOfExperts(
         check_is_fitted(self)
         return count_mixture(self._fitted())
 
-    def aic(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+    def aic(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
         r"""Akaike's information criterion; less is better.
 
         .. math::
@@ -905,7 +929,15 @@ class BaseMixtureOfExperts(
         loss, _ = self._deviance(X, y, sample_weight, subjects, exposure)
         return loss + 2 * self.n_parameters()
 
-    def bic(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+    def bic(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
         r"""Bayesian information criterion; less is better.
 
         .. math::
@@ -939,7 +971,15 @@ class BaseMixtureOfExperts(
         loss, n_rows = self._deviance(X, y, sample_weight, subjects, exposure)
         return loss + log(n_rows) * self.n_parameters()
 
-    def icl(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+    def icl(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
         r"""Integrated completed likelihood criterion; less is better.
 
         .. math::
@@ -1024,7 +1064,7 @@ class BaseMixtureOfExperts(
             named = dict(zip(self.named_experts_, self.experts_))
             self.named_experts_ = Bunch(**named)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Get the metadata routing of this object.
 
         `sample_weight` and `start` are used by the mixture itself, which gives each

@@ -7,7 +7,7 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ModuleNotFoundError:
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """What a mixture needs of the mixin, without callbacks."""
 
         def _init_callback_context(self, max_subtasks=0):

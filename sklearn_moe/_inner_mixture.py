@@ -68,7 +68,7 @@ class Seen:
         return names_known(native(self.X), self.steps_names)
 
 
-def fitted_mixture(model, X=None):
+def fitted_mixture(model: Any, X: Any = None) -> tuple[Any, Any]:
     """Return the fitted mixture in a model, and the rows as the mixture sees them.
 
     What only a mixture has (`predict_gate`, `apply`, `predict_interval`,

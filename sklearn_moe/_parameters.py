@@ -1,6 +1,7 @@
 """Number of free parameters of an estimator, for information criteria."""
 
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -23,7 +24,7 @@ class CannotCountError(TypeError):
 
 
 @singledispatch
-def count_parameters(estimator):
+def count_parameters(estimator: Any) -> int:
     """Count the free parameters of a fitted estimator.
 
     The number depends on the type of the estimator:

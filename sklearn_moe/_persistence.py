@@ -18,7 +18,7 @@ CLASS = "class of sklearn_moe"
 # Key of the version by which an estimator was saved.
 SAVED_BY = "_sklearn_moe_version"
 
-_classes = {}
+_classes: dict[str, type] = {}
 
 
 def saved_as_dict(kind):

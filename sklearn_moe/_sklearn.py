@@ -4,11 +4,13 @@ A new release of scikit-learn that moves one of them breaks this module only.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
+import narwhals.stable.v2 as nw
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._metadata_requests import (
@@ -77,11 +79,21 @@ __all__ = [
 ]
 
 
+Method = TypeVar("Method", bound=Callable)
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Validate the parameters of an estimator before its `fit`, whose type it keeps."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
 def safe_indexing(X, rows):
     """Return some rows of an array, frame or sparse matrix: a slice, or by number."""
     if type(X) is np.ndarray and not isinstance(rows, slice):
         # Three times as fast as indexing.
         return X.take(rows, axis=0)
+    if BEFORE_1_9 and nw.dependencies.is_pyarrow_table(X):
+        return nw.from_native(X)[rows].to_native()
     return _safe_indexing(X, rows)
 
 
@@ -141,7 +153,8 @@ def add_trees_within_bins(fitted, X, y, **arguments):
     """
     bins = fitted._bin_mapper
 
-    def bin_data(X, sample_weight, is_training_data):
+    # Before scikit-learn 1.8 it is given no weights.
+    def bin_data(X, *_, is_training_data):
         fitted._bin_mapper = bins
         binned = bins.transform(X)
         return binned if is_training_data else np.ascontiguousarray(binned)

@@ -1,8 +1,10 @@
 """Mixture of experts for classification."""
 
 import warnings
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
@@ -240,31 +242,31 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __init__(
         self,
-        experts=None,
-        n_experts=4,
+        experts: Any = None,
+        n_experts: int | Literal["auto"] = 4,
         *,
-        gate=None,
-        combination="weighted",
-        top_k=None,
-        assignment="soft",
-        capacity_factor=None,
-        overflow="drop",
-        sharing="auto",
-        specialize="auto",
-        cv="auto",
-        class_weight=None,
-        init="tree",
-        n_init=1,
-        max_iter=100,
-        tol=1e-4,
-        acceleration="auto",
-        learning_decay=0.6,
-        half_life=None,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        gate: Any = None,
+        combination: Literal["weighted", "argmax"] = "weighted",
+        top_k: int | None = None,
+        assignment: Literal["soft", "hard", "expert_choice"] = "soft",
+        capacity_factor: float | None = None,
+        overflow: Literal["drop", "reroute"] = "drop",
+        sharing: float | Literal["auto"] = "auto",
+        specialize: bool | Literal["auto"] = "auto",
+        cv: Any = "auto",
+        class_weight: dict | Literal["balanced"] | None = None,
+        init: Any = "tree",
+        n_init: int = 1,
+        max_iter: int = 100,
+        tol: float = 1e-4,
+        acceleration: Literal["auto", "squarem"] | None = "auto",
+        learning_decay: float = 0.6,
+        half_life: float | None = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.experts = experts
         self.n_experts = n_experts
         self.gate = gate
@@ -293,14 +295,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
-        X,
-        y,
-        classes=None,
-        sample_weight=None,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        subjects=None,
-        **partial_fit_params,
-    ):
+        subjects: ArrayLike | None = None,
+        **partial_fit_params: Any,
+    ) -> Self:
         """Learn a batch of a stream by online EM.
 
         The first batch is fitted by EM, in which the experts look at it again and
@@ -355,7 +357,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
-    def predict(self, X, *, subjects=None):
+    def predict(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
         """Predict the class.
 
         Parameters
@@ -371,7 +373,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         probabilities = self.predict_proba(X, subjects=subjects)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def predict_proba(self, X, *, subjects=None):
+    def predict_proba(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -389,7 +391,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         X = self._checked_X(X)
         return distributions(self._fitted_to(X, subjects).pool(X))
 
-    def predict_log_proba(self, X, *, subjects=None):
+    def predict_log_proba(
+        self, X: Any, *, subjects: ArrayLike | None = None
+    ) -> np.ndarray:
         """Logarithm of the probabilities of the classes.
 
         Parameters
@@ -406,7 +410,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, subjects=subjects))
 
-    def score(self, X, y, sample_weight=None, *, subjects=None):
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+    ) -> float:
         """Accuracy of the predictions.
 
         Parameters

@@ -2,8 +2,10 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import get_tags
@@ -281,33 +283,33 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __init__(
         self,
-        experts=None,
-        n_experts=4,
+        experts: Any = None,
+        n_experts: int | Literal["auto"] = 4,
         *,
-        gate=None,
-        combination="weighted",
-        top_k=None,
-        extrapolation="agreed",
-        noise="gaussian",
-        assignment="soft",
-        capacity_factor=None,
-        overflow="drop",
-        sharing="auto",
-        specialize="auto",
-        cv="auto",
-        calibrate="auto",
-        init="tree",
-        n_init=1,
-        max_iter=100,
-        tol=1e-4,
-        acceleration="auto",
-        learning_decay=0.6,
-        half_life=None,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        gate: Any = None,
+        combination: Literal["weighted", "argmax"] = "weighted",
+        top_k: int | None = None,
+        extrapolation: Literal["agreed", "free"] = "agreed",
+        noise: str | Noise = "gaussian",
+        assignment: Literal["soft", "hard", "expert_choice"] = "soft",
+        capacity_factor: float | None = None,
+        overflow: Literal["drop", "reroute"] = "drop",
+        sharing: float | Literal["auto"] = "auto",
+        specialize: bool | Literal["auto"] = "auto",
+        cv: Any = "auto",
+        calibrate: bool | Literal["auto"] = "auto",
+        init: Any = "tree",
+        n_init: int = 1,
+        max_iter: int = 100,
+        tol: float = 1e-4,
+        acceleration: Literal["auto", "squarem"] | None = "auto",
+        learning_decay: float = 0.6,
+        half_life: float | None = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.experts = experts
         self.n_experts = n_experts
         self.gate = gate
@@ -338,14 +340,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        subjects=None,
-        exposure=None,
-        **partial_fit_params,
-    ):
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        **partial_fit_params: Any,
+    ) -> Self:
         """Learn a batch of a stream by online EM.
 
         The first batch is fitted by EM, in which the experts look at it again and
@@ -395,7 +397,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 warnings.warn(message, category, stacklevel=3)
         return self
 
-    def predict(self, X, return_std=False, *, subjects=None, exposure=None):
+    def predict(
+        self,
+        X: Any,
+        return_std: bool = False,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> np.ndarray | Any:
         """Predict the target.
 
         Parameters
@@ -433,7 +442,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         named_experts = self.named_experts_.items()
         return self._targets_.check_exposure(exposure, X, named_experts)
 
-    def predict_distribution(self, X, *, subjects=None, exposure=None):
+    def predict_distribution(
+        self,
+        X: Any,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> MixtureDistribution:
         """Distribution of the target of each row.
 
         With ``combination="argmax"`` or `top_k` it is that of the experts that answer
@@ -468,8 +483,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return MixtureDistribution.nested(weights, components, inner)
 
     def predict_quantiles(
-        self, X, quantiles=(0.1, 0.5, 0.9), *, subjects=None, exposure=None
-    ):
+        self,
+        X: Any,
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Quantiles of the target of each row.
 
         Parameters
@@ -494,7 +514,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         )
         return distribution.ppf(quantiles)
 
-    def predict_interval(self, X, coverage=0.9, *, subjects=None, exposure=None):
+    def predict_interval(
+        self,
+        X: Any,
+        coverage: float = 0.9,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Central prediction interval of the target of each row.
 
         Parameters
@@ -519,8 +546,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return distribution.interval(coverage)
 
     def sample(
-        self, X, n_samples=1, random_state=None, *, subjects=None, exposure=None
-    ):
+        self,
+        X: Any,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Draw targets from the distribution of each row.
 
         Parameters
@@ -544,7 +577,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         draws = distribution.sample(n_samples, random_state)
         return np.moveaxis(draws, 0, 1)
 
-    def score(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
         """Coefficient of determination of the predictions, R2.
 
         Parameters
@@ -573,7 +614,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return r2_score(y, predicted, sample_weight=sample_weight)
 
     @property
-    def noise_(self):
+    def noise_(self) -> Noise:
         """The noise model of the experts."""
         check_is_fitted(self)
         return without_nested(self._likelihood_)

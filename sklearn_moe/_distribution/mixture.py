@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betainc, gammaincc, gammainccinv, gammaincinv
 from sklearn.utils import check_random_state
@@ -63,7 +65,7 @@ class MixtureDistribution:
     components: tuple
 
     @classmethod
-    def nested(cls, weights, components, inner):
+    def nested(cls, weights: np.ndarray, components: Any, inner: dict) -> Self:
         """Return the distribution of a mixture, some of whose experts are mixtures.
 
         Parameters
@@ -104,17 +106,17 @@ class MixtureDistribution:
     # ------
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the targets: (n_samples,) or (n_samples, n_outputs)."""
         return self.components[0].shape[:-1]
 
     @property
-    def discrete(self):
+    def discrete(self) -> bool:
         """Whether the targets are counts."""
         return not hasattr(self.components[0].family, "pdf")
 
     @property
-    def means(self):
+    def means(self) -> np.ndarray:
         """Mean of each component, shape (n_samples, [n_outputs,] n_components).
 
         Of a Student t of up to one degree of freedom, which has none, it is the centre.
@@ -122,7 +124,7 @@ class MixtureDistribution:
         return np.concatenate([block.means for block in self.components], axis=-1)
 
     @property
-    def scales(self):
+    def scales(self) -> np.ndarray:
         """Standard deviation of each component, in the shape of `means`.
 
         Of a Student t of up to two degrees of freedom it is infinite.
@@ -132,7 +134,7 @@ class MixtureDistribution:
     # Functions of the target
     # -----------------------
 
-    def logpdf(self, y):
+    def logpdf(self, y: ArrayLike) -> np.ndarray:
         """Logarithm of the density of targets, of all outputs together.
 
         For counts it is the logarithm of their probability.
@@ -154,7 +156,7 @@ class MixtureDistribution:
             log_density = log_density.sum(axis=-2)
         return _log_average(self.weights, log_density)
 
-    def pdf(self, y):
+    def pdf(self, y: ArrayLike) -> np.ndarray:
         """Density of targets.
 
         Parameters
@@ -168,7 +170,7 @@ class MixtureDistribution:
         """
         return np.exp(self.logpdf(y))
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> np.ndarray:
         """Probability of a target not above `y`.
 
         Parameters
@@ -182,7 +184,7 @@ class MixtureDistribution:
         """
         return self._average(self._evaluate("cdf", self._check_y(y)))
 
-    def sf(self, y):
+    def sf(self, y: ArrayLike) -> np.ndarray:
         """Probability of a target above `y`, accurate where it is small.
 
         Parameters
@@ -196,7 +198,7 @@ class MixtureDistribution:
         """
         return self._average(self._evaluate("sf", self._check_y(y)))
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> np.ndarray:
         r"""Quantiles of the targets.
 
         Parameters
@@ -223,7 +225,7 @@ class MixtureDistribution:
             return self._quantile(q, "cdf")
         return self._quantile(1 - q, "sf")
 
-    def interval(self, coverage):
+    def interval(self, coverage: float) -> np.ndarray:
         r"""Central interval, with the same probability below it and above it.
 
         Parameters
@@ -246,7 +248,7 @@ class MixtureDistribution:
     # Moments, draws and scores
     # -------------------------
 
-    def mean(self):
+    def mean(self) -> np.ndarray:
         """Mean of each target, which the mixture predicts.
 
         Returns
@@ -255,7 +257,7 @@ class MixtureDistribution:
         """
         return self._average(self.means)
 
-    def var(self):
+    def var(self) -> np.ndarray:
         """Variance of each target: the variance within experts plus that between them.
 
         It is infinite where a Student t of up to two degrees of freedom has weight.
@@ -271,7 +273,7 @@ class MixtureDistribution:
         # The spread around a mean beyond floating point numbers is no number either.
         return self._average(np.where(np.isnan(variances), np.inf, variances))
 
-    def std(self):
+    def std(self) -> np.ndarray:
         """Standard deviation of each target.
 
         Returns
@@ -280,7 +282,11 @@ class MixtureDistribution:
         """
         return np.sqrt(self.var())
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> np.ndarray:
         r"""Draw targets for each row.
 
         Parameters
@@ -317,7 +323,7 @@ class MixtureDistribution:
             first += block.shape[-1]
         return draws
 
-    def crps(self, y):
+    def crps(self, y: ArrayLike) -> np.ndarray:
         r"""Continuous ranked probability score of targets; less is better.
 
         .. math::

@@ -130,8 +130,10 @@ def calculable(frame):
     Most estimators of scikit-learn cannot calculate with these dtypes.
     """
     if not hasattr(frame, "iloc"):
-        decimals = nw.selectors.by_dtype(nw.Decimal)
-        return nw.from_native(frame).with_columns(decimals.cast(nw.Float64)).to_native()
+        frame = nw.from_native(frame)
+        decimals = [name for name, dtype in frame.schema.items() if dtype == nw.Decimal]
+        floats = [nw.col(name).cast(nw.Float64) for name in decimals]
+        return frame.with_columns(floats).to_native()
     # Narwhals knows no sparse columns, and looks at others ten times as long.
     floats = {
         name: _float_dtype(dtype)

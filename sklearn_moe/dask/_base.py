@@ -7,6 +7,7 @@ from functools import wraps
 from inspect import signature
 from numbers import Integral
 from reprlib import repr as shortened
+from typing import Any, Self
 
 import numpy as np
 from distributed import Client
@@ -97,7 +98,15 @@ class DaskMixture:
     }
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, subjects=None, exposure=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        subjects: Any = None,
+        exposure: Any = None,
+    ) -> Self:
         """Fit the experts and the gate by EM.
 
         Parameters
@@ -242,7 +251,7 @@ class DaskMixture:
         return Router(self.assignment, factor, self.overflow)
 
     @property
-    def partial_fit(self):
+    def partial_fit(self) -> Self:
         """Not there: a stream has no partitions to go back to."""
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit; to_local() makes an ordinary "
@@ -252,7 +261,7 @@ class DaskMixture:
     # Prediction
     # ----------
 
-    def to_local(self):
+    def to_local(self) -> Any:
         """The same as an ordinary mixture, for arrays and frames.
 
         Returns
@@ -278,7 +287,7 @@ class DaskMixture:
     responsibilities = lazy_method(BaseMixtureOfExperts.responsibilities)
     score_samples = lazy_method(BaseMixtureOfExperts.score_samples)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination of a regressor, accuracy of a classifier.
 
         Parameters

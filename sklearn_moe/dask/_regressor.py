@@ -1,10 +1,14 @@
 """Mixture of experts for regression, over Dask collections."""
 
 from inspect import signature
+from typing import Any, Literal
+
+import numpy as np
 
 from sklearn_moe import regressor
 from sklearn_moe.dask._base import DaskMixture, lazy_method
 from sklearn_moe.dask._docstrings import on_a_cluster
+from sklearn_moe.likelihoods import Noise
 
 Local = regressor.MixtureOfExpertsRegressor
 
@@ -21,28 +25,28 @@ class MixtureOfExpertsRegressor(DaskMixture, Local):
 
     def __init__(
         self,
-        experts=None,
-        n_experts=4,
+        experts: Any = None,
+        n_experts: int | Literal["auto"] = 4,
         *,
-        gate=None,
-        combination="weighted",
-        top_k=None,
-        extrapolation="agreed",
-        noise="gaussian",
-        assignment="soft",
-        capacity_factor=None,
-        max_rows_per_expert=1_000_000,
-        overflow="drop",
-        sharing="auto",
-        init="tree",
-        n_init=1,
-        max_iter=100,
-        tol=1e-4,
-        persist=True,
-        client=None,
-        random_state=None,
-        verbose=0,
-    ):
+        gate: Any = None,
+        combination: Literal["weighted", "argmax"] = "weighted",
+        top_k: int | None = None,
+        extrapolation: Literal["agreed", "free"] = "agreed",
+        noise: str | Noise = "gaussian",
+        assignment: Literal["soft", "hard", "expert_choice"] = "soft",
+        capacity_factor: float | None = None,
+        max_rows_per_expert: int = 1_000_000,
+        overflow: Literal["drop", "reroute"] = "drop",
+        sharing: float | Literal["auto"] = "auto",
+        init: Any = "tree",
+        n_init: int = 1,
+        max_iter: int = 100,
+        tol: float = 1e-4,
+        persist: bool = True,
+        client: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.experts = experts
         self.n_experts = n_experts
         self.gate = gate

@@ -1,6 +1,9 @@
 """What the gates of the package have in common as estimators."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
@@ -23,7 +26,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
     """
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the gate.
 
         Parameters
@@ -55,7 +58,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
             self._fit_block(Block(X, targets, targets, sample_weight))
             return self
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithm of the weights of the classes.
 
         Parameters
@@ -68,7 +71,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         """
         return self._log_proba_of(self._features(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Weights of the classes.
 
         Parameters
@@ -82,7 +85,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         """
         return np.exp(self._log_weights_of(self._features(X)))
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Class with the largest weight.
 
         Parameters

@@ -1,6 +1,7 @@
 """The gaussian gate, an estimator of its own."""
 
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 
@@ -88,7 +89,12 @@ class GaussianGate(BaseGate):
         "reg_covar": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, covariance_type="diag", *, reg_covar=1e-3):
+    def __init__(
+        self,
+        covariance_type: Literal["diag", "full"] = "diag",
+        *,
+        reg_covar: float = 1e-3,
+    ) -> None:
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
 

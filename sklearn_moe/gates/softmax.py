@@ -2,6 +2,7 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import issparse
@@ -145,14 +146,14 @@ class SoftmaxGate(BaseGate):
 
     def __init__(
         self,
-        alpha="auto",
+        alpha: float | Literal["auto"] = "auto",
         *,
-        clip=None,
-        load_balance=0.0,
-        max_iter=100,
-        tol=1e-8,
-        warm_start=False,
-    ):
+        clip: float | None = None,
+        load_balance: float = 0.0,
+        max_iter: int = 100,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+    ) -> None:
         self.alpha = alpha
         self.clip = clip
         self.load_balance = load_balance
@@ -193,7 +194,7 @@ class SoftmaxGate(BaseGate):
             )
         self._set_parameters(objective.standards, solution.parameters)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes.
 
         Parameters

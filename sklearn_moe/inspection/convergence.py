@@ -1,5 +1,7 @@
 """Plot of the objective of EM by iteration."""
 
+from typing import Any, Self
+
 import numpy as np
 
 from sklearn_moe.inspection._plotting import (
@@ -56,12 +58,18 @@ class ConvergenceDisplay(MixtureDisplay):
     3
     """
 
-    def __init__(self, *, objective_paths, n_samples=None, best_start=None):
+    def __init__(
+        self,
+        *,
+        objective_paths: list[np.ndarray],
+        n_samples: float | None = None,
+        best_start: int | None = None,
+    ) -> None:
         self.objective_paths = objective_paths
         self.n_samples = n_samples
         self.best_start = best_start
 
-    def plot(self, ax=None, *, line_kw=None):
+    def plot(self, ax: Any = None, *, line_kw: dict | None = None) -> Self:
         """Draw the plot.
 
         Parameters
@@ -109,7 +117,14 @@ class ConvergenceDisplay(MixtureDisplay):
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, n_samples=None, ax=None, line_kw=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        n_samples: float | None = None,
+        ax: Any = None,
+        line_kw: dict | None = None,
+    ) -> Self:
         """Draw the objective of the fit of a mixture.
 
         Parameters

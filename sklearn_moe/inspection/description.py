@@ -1,5 +1,12 @@
 """Table of the experts of a fitted mixture and of their rows."""
 
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
@@ -20,7 +27,14 @@ MAX_FEATURES = 3
 MIN_DIFFERENCE = 0.1
 
 
-def describe(model, X, y, sample_weight=None, *, subjects=None):
+def describe(
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    subjects: ArrayLike | None = None,
+) -> "pd.DataFrame":
     """Describe each expert: its class, its weight, its rows and its score on them.
 
     Parameters
@@ -103,6 +117,7 @@ def describe(model, X, y, sample_weight=None, *, subjects=None):
     if is_table(rows):
         found = rules_of(rows, weights, gate_weights, chosen, names)
         rules = list(map(found.of, names))
+    columns, names_of_columns = _columns(mixture.gate_, X, seen.names)
     table = {
         "estimator": [type(last_step(e)).__name__ for e in mixture.experts_],
         "gate_weight": np.average(gate_weights, axis=0, weights=weights),
@@ -110,9 +125,7 @@ def describe(model, X, y, sample_weight=None, *, subjects=None):
         "score": _scores(mixture, predictions, y, weights, own),
         "score_elsewhere": _scores(mixture, predictions, y, weights, ~own),
         **({} if is_classifier(mixture) else _noise_columns(mixture)),
-        "trusted_where": _differences(
-            *_columns(mixture.gate_, X, seen.names), weights, gate_weights
-        ),
+        "trusted_where": _differences(columns, names_of_columns, weights, gate_weights),
         "rules": rules,
     }
     return pd.DataFrame(table, index=pd.Index(names, name="expert"))

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, compress
 from textwrap import fill
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import entropy, t
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
@@ -141,17 +143,17 @@ class Diagnosis:
 
 
 def diagnose(
-    model,
-    X,
-    y,
-    sample_weight=None,
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
     *,
-    cv=5,
-    groups=None,
-    scoring=None,
-    random_state=0,
-    n_jobs=None,
-):
+    cv: Any = 5,
+    groups: ArrayLike | None = None,
+    scoring: Any = None,
+    random_state: int | np.random.RandomState | None = 0,
+    n_jobs: int | None = None,
+) -> Diagnosis:
     """Diagnose whether a mixture beats one expert, and how well its experts are used.
 
     The mixture and each of its experts alone are fitted again to the same folds, under

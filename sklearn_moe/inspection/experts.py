@@ -1,6 +1,9 @@
 """Plot of the predictions of the experts and of the mixture along a feature."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
@@ -84,17 +87,17 @@ class ExpertDisplay(MixtureDisplay):
     def __init__(
         self,
         *,
-        grid,
-        gate_weights,
-        expert_predictions,
-        prediction,
-        interval=None,
-        coverage=None,
-        points=None,
-        feature_name,
-        target_name,
-        expert_names,
-    ):
+        grid: Any,
+        gate_weights: np.ndarray,
+        expert_predictions: np.ndarray,
+        prediction: np.ndarray,
+        interval: np.ndarray | None = None,
+        coverage: float | None = None,
+        points: Any = None,
+        feature_name: str,
+        target_name: str,
+        expert_names: list[str],
+    ) -> None:
         self.grid = grid
         self.gate_weights = gate_weights
         self.expert_predictions = expert_predictions
@@ -107,8 +110,14 @@ class ExpertDisplay(MixtureDisplay):
         self.expert_names = expert_names
 
     def plot(
-        self, ax=None, *, expert_kw=None, line_kw=None, band_kw=None, points_kw=None
-    ):
+        self,
+        ax: Any = None,
+        *,
+        expert_kw: dict | None = None,
+        line_kw: dict | None = None,
+        band_kw: dict | None = None,
+        points_kw: dict | None = None,
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -152,20 +161,20 @@ class ExpertDisplay(MixtureDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        feature,
+        estimator: Any,
+        X: Any,
+        feature: int | str,
         *,
-        y=None,
-        target=None,
-        coverage=0.9,
-        grid_resolution=100,
-        ax=None,
-        expert_kw=None,
-        line_kw=None,
-        band_kw=None,
-        points_kw=None,
-    ):
+        y: ArrayLike | None = None,
+        target: Any = None,
+        coverage: float = 0.9,
+        grid_resolution: int = 100,
+        ax: Any = None,
+        expert_kw: dict | None = None,
+        line_kw: dict | None = None,
+        band_kw: dict | None = None,
+        points_kw: dict | None = None,
+    ) -> Self:
         """Draw the predictions of the experts of a fitted mixture.
 
         All other features are held at their lower median, a value that occurs in X, or

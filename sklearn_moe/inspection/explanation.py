@@ -1,5 +1,10 @@
 """Why a mixture predicts what it predicts, row by row."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 from dataclasses import dataclass
 from html import escape
 
@@ -108,7 +113,7 @@ class Explanation:
     gate_intercept: np.ndarray | None
 
     @property
-    def frame(self):
+    def frame(self) -> "pd.DataFrame":
         """What each part of a prediction is, a pandas frame.
 
         The index has three levels: `row`, `expert` and `part`. The columns are `value`,
@@ -148,7 +153,7 @@ class Explanation:
         return frame[kept | np.tile(self._is_column, n_samples * n_experts)]
 
     @property
-    def experts(self):
+    def experts(self) -> "pd.DataFrame":
         """What each expert has to do with a prediction, a pandas frame.
 
         The index has the levels `row` and `expert`. The columns are `gate_weight`,
@@ -172,7 +177,7 @@ class Explanation:
         places = np.arange(len(self.parts))
         return (places > 0) & (places <= len(self.columns))
 
-    def label(self, row, part):
+    def label(self, row: int, part: int) -> str:
         """Name of a part and, of a column, the value in a row.
 
         Parameters
@@ -190,7 +195,7 @@ class Explanation:
             return self.parts[part]
         return f"{self.parts[part]} = {_in_words(self.values[row][part - 1])}"
 
-    def headline(self, row):
+    def headline(self, row: int) -> str:
         """What is predicted for a row, in words.
 
         Parameters
@@ -209,16 +214,16 @@ class Explanation:
         return text
 
     @property
-    def has_parts(self):
+    def has_parts(self) -> bool:
         """Whether more is known of some expert than its answer."""
         return not np.isnan(self.contributions[:, :, self._is_column]).all()
 
     @property
-    def has_gate_terms(self):
+    def has_gate_terms(self) -> bool:
         """Whether there are experts to choose from, and terms that tell why."""
         return self.gate_terms is not None and len(self.expert_names) > 1
 
-    def parts_of(self, row):
+    def parts_of(self, row: int) -> np.ndarray:
         """Numbers of the parts that some expert has in a row.
 
         Parameters
@@ -253,7 +258,14 @@ class Explanation:
         return "\n".join(parts)
 
 
-def explain(model, X, *, target=None, coverage=0.9, background=None):
+def explain(
+    model: Any,
+    X: Any,
+    *,
+    target: Any = None,
+    coverage: float = 0.9,
+    background: Any = None,
+) -> Explanation:
     r"""Explain predictions of a mixture: whom it trusts and why, and who says what.
 
     A prediction of a mixture is a sum, :math:`\sum_k g_k(x) f_k(x)`. Each of its terms
@@ -392,7 +404,7 @@ def explain(model, X, *, target=None, coverage=0.9, background=None):
     )
 
 
-def local_slopes(model, X, *, target=None):
+def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
     r"""Return how much a prediction changes with each value: its partial derivatives.
 
     With :math:`g_k` the weights of the gate, :math:`\ell_k` its logits and :math:`f_k`

@@ -1,6 +1,7 @@
 """Picture of why a mixture predicts what it predicts for a row."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +15,12 @@ from sklearn_moe.inspection._plotting import (
     put_legend_outside,
     restyled,
 )
-from sklearn_moe.inspection.explanation import explain, largest, named_parts
+from sklearn_moe.inspection.explanation import (
+    Explanation,
+    explain,
+    largest,
+    named_parts,
+)
 
 # Largest number of experts with bars of their own.
 MAX_EXPERTS = 7
@@ -77,11 +83,13 @@ class ExplanationDisplay(MixtureDisplay):
     3
     """
 
-    def __init__(self, *, explanation, row=0):
+    def __init__(self, *, explanation: Explanation, row: int = 0) -> None:
         self.explanation = explanation
         self.row = row
 
-    def plot(self, ax=None, *, max_parts=10, bar_kw=None):
+    def plot(
+        self, ax: Any = None, *, max_parts: int = 10, bar_kw: dict | None = None
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -130,8 +138,14 @@ class ExplanationDisplay(MixtureDisplay):
 
     @classmethod
     def from_explanation(
-        cls, explanation, *, row=0, ax=None, max_parts=10, bar_kw=None
-    ):
+        cls,
+        explanation: Explanation,
+        *,
+        row: int = 0,
+        ax: Any = None,
+        max_parts: int = 10,
+        bar_kw: dict | None = None,
+    ) -> Self:
         """Draw a row of an explanation.
 
         Parameters
@@ -157,17 +171,17 @@ class ExplanationDisplay(MixtureDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Any,
         *,
-        row=0,
-        target=None,
-        coverage=0.9,
-        background=None,
-        ax=None,
-        max_parts=10,
-        bar_kw=None,
-    ):
+        row: int = 0,
+        target: Any = None,
+        coverage: float = 0.9,
+        background: Any = None,
+        ax: Any = None,
+        max_parts: int = 10,
+        bar_kw: dict | None = None,
+    ) -> Self:
         """Explain a row, and draw the explanation.
 
         Parameters

@@ -1,5 +1,7 @@
 """Plot of the gate weights along one feature or over two."""
 
+from typing import Any, Literal, Self
+
 import numpy as np
 
 from sklearn_moe.inspection._grid import FeatureAxis, FeatureTable
@@ -65,13 +67,28 @@ class GateDisplay(MixtureDisplay):
     (100, 2)
     """
 
-    def __init__(self, *, grid, gate_weights, feature_names, expert_names):
+    def __init__(
+        self,
+        *,
+        grid: Any,
+        gate_weights: np.ndarray,
+        feature_names: list[str],
+        expert_names: list[str],
+    ) -> None:
         self.grid = grid
         self.gate_weights = gate_weights
         self.feature_names = feature_names
         self.expert_names = expert_names
 
-    def plot(self, ax=None, *, kind="area", area_kw=None, line_kw=None, mesh_kw=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: Literal["area", "line"] = "area",
+        area_kw: dict | None = None,
+        line_kw: dict | None = None,
+        mesh_kw: dict | None = None,
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -94,12 +111,12 @@ class GateDisplay(MixtureDisplay):
         axes = [FeatureAxis(*pair) for pair in zip(self.feature_names, self.grid)]
         axes[0].set_labels(self.ax_.xaxis)
         if len(axes) == 2:
-            self._draw_regions(*axes, mesh_kw)
+            self._draw_regions(axes[0], axes[1], mesh_kw)
             return self
         if kind == "area":
-            self._draw_areas(*axes, area_kw)
+            self._draw_areas(axes[0], area_kw)
         else:
-            self._draw_lines(*axes, line_kw)
+            self._draw_lines(axes[0], line_kw)
         self.ax_.set(ylabel="Weight of the gate", ylim=(0, 1))
         self.ax_.margins(x=0)
         return self
@@ -107,17 +124,17 @@ class GateDisplay(MixtureDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        features,
+        estimator: Any,
+        X: Any,
+        features: Any,
         *,
-        grid_resolution=100,
-        ax=None,
-        kind="area",
-        area_kw=None,
-        line_kw=None,
-        mesh_kw=None,
-    ):
+        grid_resolution: int = 100,
+        ax: Any = None,
+        kind: Literal["area", "line"] = "area",
+        area_kw: dict | None = None,
+        line_kw: dict | None = None,
+        mesh_kw: dict | None = None,
+    ) -> Self:
         """Draw the gate weights of a fitted mixture.
 
         All other features are held at their lower median, a value that occurs in X, or

@@ -1,9 +1,12 @@
 """Importance of features for the gate."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.inspection import permutation_importance
+from sklearn.utils import Bunch
 
 from sklearn_moe._frames import (
     as_array,
@@ -21,15 +24,15 @@ from sklearn_moe._weights import count_rows
 
 
 def gate_importance(
-    model,
-    X,
-    sample_weight=None,
+    model: Any,
+    X: Any,
+    sample_weight: ArrayLike | None = None,
     *,
-    n_repeats=5,
-    random_state=None,
-    n_jobs=None,
-    max_samples=1.0,
-):
+    n_repeats: int = 5,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    max_samples: float = 1.0,
+) -> Bunch:
     r"""Permutation importance [1]_ of the features for the gate.
 
     The importance is the weight that the gate moves from one expert to another when the

@@ -1,5 +1,7 @@
 """Plot of the fractions of the rows that the experts have."""
 
+from typing import Any, Self
+
 import numpy as np
 
 from sklearn_moe.inspection._plotting import (
@@ -69,14 +71,24 @@ class ExpertLoadDisplay(MixtureDisplay):
     0.625
     """
 
-    def __init__(self, *, share, load, capacity=None, overflow=None, expert_names):
+    def __init__(
+        self,
+        *,
+        share: np.ndarray,
+        load: np.ndarray,
+        capacity: float | None = None,
+        overflow: np.ndarray | None = None,
+        expert_names: list[str],
+    ) -> None:
         self.share = share
         self.load = load
         self.capacity = capacity
         self.overflow = overflow
         self.expert_names = expert_names
 
-    def plot(self, ax=None, *, bar_kw=None, line_kw=None):
+    def plot(
+        self, ax: Any = None, *, bar_kw: dict | None = None, line_kw: dict | None = None
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -125,7 +137,14 @@ class ExpertLoadDisplay(MixtureDisplay):
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, bar_kw=None, line_kw=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        ax: Any = None,
+        bar_kw: dict | None = None,
+        line_kw: dict | None = None,
+    ) -> Self:
         """Draw the shares and loads of the experts of a fitted mixture.
 
         The capacity is ``capacity_factor / n_experts``. A load may exceed it by less

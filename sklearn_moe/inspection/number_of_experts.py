@@ -1,5 +1,14 @@
 """Plot of the criteria of a mixture for several numbers of experts."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 from sklearn_moe._sklearn import check_matplotlib_support
 from sklearn_moe.inspection._plotting import (
     MixtureDisplay,
@@ -50,10 +59,16 @@ class NumberOfExpertsDisplay(MixtureDisplay):
     {'aic': 2, 'bic': 2, 'icl': 2}
     """
 
-    def __init__(self, *, results):
+    def __init__(self, *, results: "pd.DataFrame") -> None:
         self.results = results
 
-    def plot(self, ax=None, *, criteria=None, line_kw=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        criteria: str | list[str] | None = None,
+        line_kw: dict | None = None,
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -111,7 +126,14 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         return self
 
     @classmethod
-    def from_results(cls, results, *, ax=None, criteria=None, line_kw=None):
+    def from_results(
+        cls,
+        results: "pd.DataFrame",
+        *,
+        ax: Any = None,
+        criteria: str | list[str] | None = None,
+        line_kw: dict | None = None,
+    ) -> Self:
         """Draw the result of `select_n_experts`.
 
         Parameters
@@ -133,21 +155,21 @@ class NumberOfExpertsDisplay(MixtureDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
-        n_experts=range(1, 7),
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        n_experts: Iterable[int] | Literal["auto"] = range(1, 7),
         *,
-        cv=5,
-        groups=None,
-        one_standard_error=False,
-        sample_weight=None,
-        n_jobs=None,
-        random_state=None,
-        ax=None,
-        criteria=None,
-        line_kw=None,
-    ):
+        cv: Any = 5,
+        groups: ArrayLike | None = None,
+        one_standard_error: bool = False,
+        sample_weight: ArrayLike | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        criteria: str | list[str] | None = None,
+        line_kw: dict | None = None,
+    ) -> Self:
         """Fit a mixture with several numbers of experts, and draw its criteria.
 
         Parameters

@@ -1,8 +1,10 @@
 """Plot of the distribution of the responsibilities."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_moe._sklearn import check_sample_weight
 from sklearn_moe.inspection._plotting import (
@@ -63,12 +65,25 @@ class ResponsibilityDisplay(MixtureDisplay):
     2
     """
 
-    def __init__(self, *, responsibilities, sample_weight=None, expert_names):
+    def __init__(
+        self,
+        *,
+        responsibilities: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        expert_names: list[str],
+    ) -> None:
         self.responsibilities = responsibilities
         self.sample_weight = sample_weight
         self.expert_names = expert_names
 
-    def plot(self, ax=None, *, bins=None, eps=1e-4, bar_kw=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        bins: int | None = None,
+        eps: float = 1e-4,
+        bar_kw: dict | None = None,
+    ) -> Self:
         """Draw the plot.
 
         Parameters
@@ -116,18 +131,18 @@ class ResponsibilityDisplay(MixtureDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
         *,
-        sample_weight=None,
-        subjects=None,
-        exposure=None,
-        ax=None,
-        bins=None,
-        eps=1e-4,
-        bar_kw=None,
-    ):
+        sample_weight: ArrayLike | None = None,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        ax: Any = None,
+        bins: int | None = None,
+        eps: float = 1e-4,
+        bar_kw: dict | None = None,
+    ) -> Self:
         """Draw the responsibilities of the experts of a fitted mixture.
 
         Parameters

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeRegressor
@@ -67,7 +69,7 @@ class GateRules:
     fidelity: float
     held_out: bool
 
-    def of(self, expert):
+    def of(self, expert: str) -> str:
         """Where an expert is trusted most, in words.
 
         Parameters
@@ -97,7 +99,14 @@ class GateRules:
         return "\n".join(lines)
 
 
-def gate_rules(model, X, sample_weight=None, *, max_rules=8, random_state=0):
+def gate_rules(
+    model: Any,
+    X: Any,
+    sample_weight: ArrayLike | None = None,
+    *,
+    max_rules: int = 8,
+    random_state: int | np.random.RandomState | None = 0,
+) -> GateRules:
     """Return rules in words for where each expert is trusted.
 
     They are the leaves of a small regression tree, which learns the gate's weights from

@@ -1,5 +1,12 @@
 """Estimates and standard errors of the parameters of a mixture of linear experts."""
 
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 import warnings
 
 import numpy as np
@@ -18,15 +25,15 @@ COVARIANCES = ("observed", "sandwich", "opg")
 
 
 def summary(
-    model,
-    X,
-    y,
-    sample_weight=None,
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
     *,
-    subjects=None,
-    exposure=None,
-    covariance="observed",
-):
+    subjects: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
+    covariance: Literal["observed", "sandwich", "opg"] = "observed",
+) -> "pd.DataFrame":
     r"""Return estimates, standard errors and tests for a mixture of linear experts.
 
     The standard errors are those of maximum likelihood, as `refit` of the R package

@@ -17,7 +17,7 @@ try:
     from numba.core.caching import CompileResultCacheImpl, FunctionCache
     from numba.core.serialize import dumps
 except ImportError:  # pragma: no cover
-    MendingCache = None
+    MendingCache: type | None = None
 else:
 
     class ChecksummedResults(CompileResultCacheImpl):
@@ -41,7 +41,7 @@ else:
             name, source = self.filename_base, self.locator.get_source_stamp()
             return sha256(repr((name, source)).encode() + payload).digest()
 
-    class MendingCache(FunctionCache):
+    class MendingCache(FunctionCache):  # type: ignore[no-redef]
         """The cache of one function; no fault of it reaches those who call that."""
 
         _impl_class = ChecksummedResults

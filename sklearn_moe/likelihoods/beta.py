@@ -2,8 +2,10 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import betaln, digamma, expit, logit, polygamma
@@ -13,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._sklearn import Interval, check_sample_weight, fit_context
-from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise
+from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise, Target
 from sklearn_moe.likelihoods.positive import RELATIVE_LOCATION_FLOOR
 
 # The smallest precision of shares: below one they pile up at zero and one.
@@ -73,10 +75,10 @@ class BetaNoise(Noise):
         "choose another 'noise', or transform y."
     )
 
-    def possible(self, y):
+    def possible(self, y: np.ndarray) -> np.ndarray:
         return (y > 0) & (y < 1)
 
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         shape = location.shape[1:]
         floor = RELATIVE_LOCATION_FLOOR * np.minimum(target.mean, 1 - target.mean)
         self.floor_ = np.broadcast_to(floor, shape).copy()
@@ -93,16 +95,16 @@ class BetaNoise(Noise):
             )
         return self
 
-    def predictive(self, location):
+    def predictive(self, location: np.ndarray) -> np.ndarray:
         # In single precision the floor may be lost beside one.
         location = np.asarray(location, np.float64)
         return np.clip(location, self.floor_, 1 - self.floor_)
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         mean = self.predictive(location)
         return {"a": mean * self.precision_, "b": (1 - mean) * self.precision_}
 
-    def default_expert(self):
+    def default_expert(self) -> Any:
         return BetaRegressor()
 
 
@@ -201,14 +203,21 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, alpha=1e-4, *, fit_intercept=True, max_iter=200, tol=1e-12):
+    def __init__(
+        self,
+        alpha: float = 1e-4,
+        *,
+        fit_intercept: bool = True,
+        max_iter: int = 200,
+        tol: float = 1e-12,
+    ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -256,7 +265,7 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         self.precision_ = float(np.exp(theta[-1]))
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict the mean of the share of each row.
 
         Parameters

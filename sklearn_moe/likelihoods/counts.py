@@ -1,6 +1,7 @@
 """Noise models of counts."""
 
 from copy import copy
+from typing import Any, Self
 
 import numpy as np
 from scipy import stats
@@ -11,6 +12,7 @@ from sklearn.linear_model import PoissonRegressor
 from sklearn_moe._estimators import isolates_rows
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
+from sklearn_moe.likelihoods.noise import Target
 from sklearn_moe.likelihoods.positive import PositiveNoise
 
 # Between these the dispersion of counts is looked for: beyond, a negative binomial
@@ -38,9 +40,9 @@ class CountNoise(PositiveNoise):
     takes_exposure = True
 
     # Of the rows that it is asked about; None means one.
-    _exposure = None
+    _exposure: np.ndarray | None = None
 
-    def at(self, exposure):
+    def at(self, exposure: np.ndarray | None) -> Self:
         """The same noise for rows of these exposures.
 
         Parameters
@@ -62,13 +64,13 @@ class CountNoise(PositiveNoise):
             return mean
         return mean * self._exposure.reshape(-1, *[1] * (mean.ndim - 1))
 
-    def possible(self, y):
+    def possible(self, y: np.ndarray) -> np.ndarray:
         return (y >= 0) & (y <= MOST_COUNT) & (y == np.round(y))
 
     # Which experts may be point masses; None means those that are.
-    _may_be_zero = None
+    _may_be_zero: np.ndarray | None = None
 
-    def of_experts(self, experts):
+    def of_experts(self, experts: list) -> Self:
         noise = copy(self)
         unlike = len(set(map(id, experts))) > 1
         noise._may_be_zero = np.array(
@@ -86,7 +88,7 @@ class CountNoise(PositiveNoise):
         zero = zero & allowed.reshape(-1, *[1] * (zero.ndim - 1))
         self.floor_[zero & ~zero.all(axis=0)] = 0
 
-    def default_expert(self):
+    def default_expert(self) -> Any:
         return PoissonRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
@@ -123,19 +125,19 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
 
     distribution = stats.poisson
 
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         # The mean is all that there is to a Poisson distribution; but an expert that is
         # always zero is a point mass.
         return (location != 0).astype(location.dtype)
 
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         self._fit_floors(target, mean == 0)
         return self
 
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         return (self.floor_ > 0).astype(np.float64)
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"mu": self._mean(location)}
 
 
@@ -186,7 +188,7 @@ class NegativeBinomialNoise(CountNoise):
 
     distribution = stats.nbinom
 
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         idle = (weights == 0).reshape(*weights.shape, *[1] * (location.ndim - 2))
         self._fit_floors(target, ((location == 0) | idle).all(axis=0))
         mean = self.at(target.exposure)._mean(location)
@@ -201,14 +203,16 @@ class NegativeBinomialNoise(CountNoise):
         self.size_[self.floor_ == 0] = MOST_SIZE
         return self
 
-    def n_parameters(self):
-        return np.count_nonzero(self.floor_)
+    def n_parameters(self) -> int:
+        return int(np.count_nonzero(self.floor_))
 
-    def working_weights(self, y, location):
+    def working_weights(
+        self, y: np.ndarray, location: np.ndarray
+    ) -> float | np.ndarray:
         factor = self.size_ / (self.size_ + self._mean(location))
         return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {
             "n": self.size_,
             "p": self.size_ / (self.size_ + self._mean(location)),

@@ -1,6 +1,7 @@
 """Gaussian noise, of one width for each expert or of a width for each row."""
 
 from math import log, pi
+from typing import Any, Self
 
 import numpy as np
 from scipy import stats
@@ -11,7 +12,7 @@ from sklearn_moe._fit_warnings import one_fit
 from sklearn_moe._parameters import count_parameters
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
-from sklearn_moe.likelihoods.noise import Noise, over_outputs
+from sklearn_moe.likelihoods.noise import Noise, Target, over_outputs
 
 # Minus the mean of the logarithm of a squared standard normal number.
 HARVEY = np.euler_gamma + np.log(2)
@@ -51,33 +52,33 @@ class GaussianNoise(MeanErrorNoise):
 
     distribution = stats.norm
 
-    def __init__(self, common_scale=False):
+    def __init__(self, common_scale: bool = False) -> None:
         self.common_scale = common_scale
 
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         return np.square(target.y[:, np.newaxis] - location)
 
-    def default_error(self, target):
+    def default_error(self, target: Target) -> float | np.ndarray:
         # An expert without rows knows nothing better than the spread of y.
         return target.spread**2
 
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         self.scale_ = np.maximum(np.sqrt(mean), target.floor)
         return self
 
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         return self.scale_**2
 
-    def mean_of(self, sums, default):
+    def mean_of(self, sums: ErrorSums, default: float | np.ndarray) -> np.ndarray:
         return super().mean_of(sums.pooled() if self.common_scale else sums, default)
 
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         return self.scale_[:1].size if self.common_scale else super().n_parameters()
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"loc": location, "scale": self.scale_}
 
-    def log_prob(self, y, location, X):
+    def log_prob(self, y: np.ndarray, location: np.ndarray, X: Any) -> np.ndarray:
         return _gaussian_log_prob(y, location, self.scale_)
 
 
@@ -131,10 +132,10 @@ class HeteroscedasticGaussian(Noise):
 
     distribution = stats.norm
 
-    def __init__(self, scale_estimator=None):
+    def __init__(self, scale_estimator: Any = None) -> None:
         self.scale_estimator = scale_estimator
 
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         shape = location.shape[1:]
         floor = np.broadcast_to(target.floor, shape)
         squares = (target.y[:, np.newaxis] - location).astype(np.float64) ** 2
@@ -167,13 +168,13 @@ class HeteroscedasticGaussian(Noise):
         self.log_factor_ = np.log(np.maximum(mean_ratio, 1e-8))
         return self
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"loc": location, "scale": self._scale(location, X)}
 
-    def log_prob(self, y, location, X):
+    def log_prob(self, y: np.ndarray, location: np.ndarray, X: Any) -> np.ndarray:
         return _gaussian_log_prob(y, location, self._scale(location, X))
 
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         of_estimators = map(count_parameters, self.scale_estimators_.flat)
         return sum(of_estimators) + self.log_factor_.size
 

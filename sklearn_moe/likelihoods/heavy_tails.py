@@ -1,6 +1,7 @@
 """Noise of heavy tails: experts are fitted to rows of which outliers count less."""
 
 from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 from scipy import stats
@@ -9,7 +10,7 @@ from scipy.special import digamma, gammaln
 
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
-from sklearn_moe.likelihoods.noise import Noise
+from sklearn_moe.likelihoods.noise import Noise, Target
 
 # An error below this fraction of the scale counts as that: its weight stays finite.
 SMALLEST_ERROR = 1e-2
@@ -30,17 +31,19 @@ class HeavyTailedNoise(Noise):
         """Factor on the weights of rows of these standardised errors."""
 
     @property
-    def has_working_weights(self):
+    def has_working_weights(self) -> bool:
         return self.reweight
 
-    def working_weights(self, y, location):
+    def working_weights(
+        self, y: np.ndarray, location: np.ndarray
+    ) -> float | np.ndarray:
         if not self.reweight:
             return 1.0
         factor = self._factor((y[:, np.newaxis] - location) / self.scale_)
         return factor.reshape(*factor.shape[:2], -1).mean(axis=2)
 
 
-class Laplace(type(stats.laplace)):
+class Laplace(type(stats.laplace)):  # type: ignore[misc]
     """SciPy's distribution with logarithms that do not underflow far from the centre.
 
     Its own are those of a density that is zero beyond 745 scales.
@@ -103,23 +106,23 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
 
     distribution = laplace
 
-    def __init__(self, reweight=True):
+    def __init__(self, reweight: bool = True) -> None:
         self.reweight = reweight
 
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         return np.abs(target.y[:, np.newaxis] - location)
 
-    def default_error(self, target):
+    def default_error(self, target: Target) -> float | np.ndarray:
         return target.spread
 
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         self.scale_ = np.maximum(mean, target.floor)
         return self
 
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         return self.scale_
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"loc": location, "scale": self.scale_}
 
     def _factor(self, errors):
@@ -176,11 +179,11 @@ class StudentTNoise(HeavyTailedNoise):
 
     distribution = stats.t
 
-    def __init__(self, df=None, reweight=True):
+    def __init__(self, df: float | None = None, reweight: bool = True) -> None:
         self.df = df
         self.reweight = reweight
 
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         if self.df is not None and not self.df > 0:
             raise ValueError(
                 f"The df of StudentTNoise must be positive, or None; got {self.df!r}."
@@ -200,7 +203,7 @@ class StudentTNoise(HeavyTailedNoise):
         return self
 
     @property
-    def adds_up(self):
+    def adds_up(self) -> bool:  # type: ignore[override]
         """Whether it is fitted: then it goes on from its scale, and keeps its df."""
         return hasattr(self, "scale_")
 
@@ -219,17 +222,17 @@ class StudentTNoise(HeavyTailedNoise):
     def _recall(self, weight):
         return ErrorSums.known_by(self.scale_**2, weight)
 
-    def check_stream(self):
+    def check_stream(self) -> None:
         if self.df is None:
             raise ValueError(
                 "The degrees of freedom of StudentTNoise cannot be learnt from "
                 "batches; give them, as in StudentTNoise(df=4)."
             )
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"df": self.df_, "loc": location, "scale": self.scale_}
 
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         return self.scale_.size + (self.df_.size if self.df is None else 0)
 
     def _factor(self, errors):

@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from sklearn_moe._statistics import Sums
-from sklearn_moe.likelihoods.noise import Noise
+from sklearn_moe.likelihoods.noise import Noise, Target
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ class MeanErrorNoise(Noise):
     """
 
     @property
-    def adds_up(self):
+    def adds_up(self) -> bool:  # type: ignore[override]
         # A model that overrides `fit` is to be fitted by it.
         return type(self).fit is MeanErrorNoise.fit
 
     @abstractmethod
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         """Errors of the predictions of any experts, whatever was learnt of them.
 
         Parameters
@@ -122,7 +123,7 @@ class MeanErrorNoise(Noise):
         """
 
     @abstractmethod
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         """Set what is learnt from mean errors.
 
         Parameters
@@ -138,7 +139,7 @@ class MeanErrorNoise(Noise):
         """
 
     @abstractmethod
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         """Mean errors from which the same would be learnt.
 
         Returns
@@ -146,7 +147,7 @@ class MeanErrorNoise(Noise):
         mean : ndarray of shape (n_experts, ...)
         """
 
-    def default_error(self, target):
+    def default_error(self, target: Target) -> float | np.ndarray:
         """The error of an expert that has never had a row.
 
         Parameters
@@ -159,7 +160,7 @@ class MeanErrorNoise(Noise):
         """
         return 1.0
 
-    def mean_of(self, sums, default):
+    def mean_of(self, sums: ErrorSums, default: float | np.ndarray) -> np.ndarray:
         """Mean error of each expert, from its sums.
 
         Parameters
@@ -174,7 +175,7 @@ class MeanErrorNoise(Noise):
         """
         return sums.mean(default)
 
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         sums = self._summarize(target, location, weights)
         return self.learn(target, self.mean_of(sums, self.default_error(target)))
 

@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -44,7 +44,7 @@ class Target:
     exposure: Any = None
 
     @classmethod
-    def of(cls, moments, X=None, y=None):
+    def of(cls, moments: Any, X: Any = None, y: Any = None) -> Self:
         """Some targets, where the moments of all are known.
 
         Parameters
@@ -129,7 +129,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     adds_up = False
 
     @abstractmethod
-    def fit(self, target, location, weights):
+    def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
         """M-step: fit the parameters of the noise.
 
         Parameters
@@ -146,7 +146,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         """Parameters of the distribution of each target, by the names of SciPy.
 
         Parameters
@@ -160,7 +160,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
             Each broadcasts against `location`.
         """
 
-    def check_stream(self):
+    def check_stream(self) -> None:
         """Raise an error where the model cannot go on from batch to batch.
 
         Raises
@@ -175,7 +175,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
                 "StudentTNoise(df=...)."
             )
 
-    def of_experts(self, experts):
+    def of_experts(self, experts: list) -> Self:
         """The same noise, which knows the experts that it is going to be around.
 
         Parameters
@@ -189,7 +189,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
         return self
 
-    def log_prob(self, y, location, X):
+    def log_prob(self, y: np.ndarray, location: np.ndarray, X: Any) -> np.ndarray:
         """Log density of each target under each expert.
 
         Parameters
@@ -210,7 +210,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         dtype = np.result_type(y, location)
         return over_outputs(log_prob).astype(dtype, copy=False)
 
-    def predictive(self, location):
+    def predictive(self, location: np.ndarray) -> np.ndarray:
         """Mean of the target under each expert.
 
         Parameters
@@ -225,11 +225,13 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return location
 
     @property
-    def has_working_weights(self):
+    def has_working_weights(self) -> bool:
         """Whether `working_weights` are other than 1."""
         return type(self).working_weights is not Noise.working_weights
 
-    def working_weights(self, y, location):
+    def working_weights(
+        self, y: np.ndarray, location: np.ndarray
+    ) -> float | np.ndarray:
         """Factor on the weight of each row in the next fit of the experts.
 
         Parameters
@@ -245,7 +247,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
         return 1.0
 
-    def take(self, order):
+    def take(self, order: np.ndarray) -> Self:
         """The noise of the experts in another order.
 
         Parameters
@@ -262,7 +264,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
             setattr(taken, name, value[order])
         return taken
 
-    def fitted_parameters(self):
+    def fitted_parameters(self) -> dict[str, np.ndarray]:
         """What was learnt, by name.
 
         Returns
@@ -271,7 +273,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
         return {name: value for name, value in vars(self).items() if name[-1] == "_"}
 
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Number of free parameters learnt, of all experts and outputs.
 
         Returns
@@ -282,7 +284,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         learnt = self.fitted_parameters()
         return sum(np.size(learnt[name]) for name in learnt if name != "floor_")
 
-    def default_expert(self):
+    def default_expert(self) -> Any:
         """The regressor that maximises this likelihood, for ``experts=None``.
 
         Returns
@@ -293,11 +295,11 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return Ridge(tol=1e-8)
 
     @property
-    def discrete(self):
+    def discrete(self) -> bool:
         """Whether targets are counts."""
         return not hasattr(self.distribution, "pdf")
 
-    def possible(self, y):
+    def possible(self, y: np.ndarray) -> np.ndarray:
         """Which targets the model can produce.
 
         Parameters
@@ -310,7 +312,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
         return np.ones(y.shape, dtype=bool)
 
-    def check_target(self, y):
+    def check_target(self, y: np.ndarray) -> None:
         """Raise an error where a target is none that the model can produce.
 
         Parameters

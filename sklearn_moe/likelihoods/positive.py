@@ -1,5 +1,7 @@
 """Noise models of positive targets."""
 
+from typing import Any, Self
+
 import numpy as np
 from scipy import stats
 from scipy.special import digamma, polygamma
@@ -8,7 +10,7 @@ from sklearn.linear_model import GammaRegressor, Ridge
 
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
-from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise
+from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise, Target
 
 # Smallest location, relative to the mean of all targets.
 RELATIVE_LOCATION_FLOOR = 1e-6
@@ -23,10 +25,10 @@ class PositiveNoise(Noise):
 
     targets = "positive numbers"
 
-    def possible(self, y):
+    def possible(self, y: np.ndarray) -> np.ndarray:
         return y > 0
 
-    def predictive(self, location):
+    def predictive(self, location: np.ndarray) -> np.ndarray:
         return self._positive(location)
 
     def _fit_floor(self, target, n_experts):
@@ -70,22 +72,22 @@ class GammaNoise(MeanErrorNoise, PositiveNoise):
 
     distribution = stats.gamma
 
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         ratio = _ratio(target, location)
         return ratio - 1 - np.log(ratio)
 
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         self._fit_floor(target, len(mean))
         self.shape_ = _gamma_shape(mean)
         return self
 
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         return np.log(self.shape_) - digamma(self.shape_)
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"a": self.shape_, "scale": self._positive(location) / self.shape_}
 
-    def default_expert(self):
+    def default_expert(self) -> Any:
         return GammaRegressor(alpha=1e-4, max_iter=1000, tol=1e-6)
 
 
@@ -123,21 +125,21 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
 
     distribution = stats.lognorm
 
-    def errors(self, target, location):
+    def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
         return np.log(_ratio(target, location)) ** 2
 
-    def learn(self, target, mean):
+    def learn(self, target: Target, mean: np.ndarray) -> Self:
         self._fit_floor(target, len(mean))
         self.sigma_ = np.maximum(np.sqrt(mean), RELATIVE_SCALE_FLOOR)
         return self
 
-    def mean_error(self):
+    def mean_error(self) -> np.ndarray:
         return self.sigma_**2
 
-    def parameters(self, location, X):
+    def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
         return {"s": self.sigma_, "scale": self._positive(location)}
 
-    def predictive(self, location):
+    def predictive(self, location: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             factor = np.exp(0.5 * self.sigma_**2).astype(location.dtype, copy=False)
             mean = self._positive(location) * factor
@@ -149,7 +151,7 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
             )
         return mean
 
-    def default_expert(self):
+    def default_expert(self) -> Any:
         return TransformedTargetRegressor(
             Ridge(tol=1e-8), func=np.log, inverse_func=np.exp
         )

@@ -1,5 +1,13 @@
 """Choose the number of experts by information criteria and cross-validation."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 import warnings
 
 import numpy as np
@@ -25,18 +33,18 @@ INFORMATION_CRITERIA = ("aic", "bic", "icl")
 
 
 def select_n_experts(
-    estimator,
-    X,
-    y,
-    n_experts=range(1, 7),
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    n_experts: Iterable[int] | Literal["auto"] = range(1, 7),
     *,
-    cv=5,
-    groups=None,
-    one_standard_error=False,
-    sample_weight=None,
-    n_jobs=None,
-    random_state=None,
-):
+    cv: Any = 5,
+    groups: ArrayLike | None = None,
+    one_standard_error: bool = False,
+    sample_weight: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> "pd.DataFrame":
     """Fit a mixture with several numbers of experts, and compare the fits.
 
     Give the estimator several starts (`n_init`), so that a poor local optimum is not

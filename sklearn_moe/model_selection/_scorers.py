@@ -1,13 +1,23 @@
 """Scores of the predicted distribution of a mixture."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
 
 
-def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
+def log_likelihood_scorer(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    exposure: ArrayLike | None = None,
+) -> float:
     """Score a mixture by the mean log density of the targets.
 
     This is the logarithmic score; greater is better. Unlike R2 or accuracy it judges
@@ -66,7 +76,14 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None, *, exposure=None)
     return float(np.average(log_density, weights=weights))
 
 
-def neg_crps_scorer(estimator, X, y, sample_weight=None, *, exposure=None):
+def neg_crps_scorer(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    exposure: ArrayLike | None = None,
+) -> float:
     """Score a mixture of regressors by its continuous ranked probability score (CRPS).
 
     The CRPS is in the units of the target. For a prediction without uncertainty it is
