@@ -40,14 +40,14 @@ def weigh_classes(class_weight, y, weights, classes=None):
     labels = y[kept]
     if classes is None:
         classes = np.unique(labels)
-    of_classes = compute_class_weight(
-        class_weight,
-        classes=classes,
-        y=labels if class_weight == "balanced" else classes,
-        sample_weight=weights[kept] if class_weight == "balanced" else None,
-    )
     # What is none of the classes is refused by whoever encodes the labels.
     codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    if class_weight == "balanced":
+        # Before scikit-learn 1.9 its function takes no weights.
+        of_class = np.bincount(codes, weights[kept])
+        of_classes = of_class.sum() / (len(classes) * of_class)
+    else:
+        of_classes = compute_class_weight(class_weight, classes=classes, y=classes)
     weights = weights.copy()
     weights[kept] *= of_classes[codes]
     return weights

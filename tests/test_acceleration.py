@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from _versions import has_callbacks
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -396,6 +397,7 @@ class StopAfter:
         return len(self.n_iters) == self.n_iterations
 
 
+@has_callbacks
 @both
 def test_a_callback_is_told_of_every_iteration(Mixture):
     callback = StopAfter(6)

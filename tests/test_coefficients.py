@@ -4,6 +4,7 @@ from functools import wraps
 
 import numpy as np
 import pytest
+from _versions import lasso_penalty
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectKBest, f_regression
@@ -40,7 +41,7 @@ FITS = [
     (LogisticRegression(), LABELS),
     (LogisticRegression(), LABELS == "a"),
     (LogisticRegression(solver="newton-cg"), LABELS),
-    (LogisticRegression(solver="saga", l1_ratio=1, max_iter=1000), LABELS),
+    (lasso_penalty(max_iter=1000), LABELS),
     (PoissonRegressor(), COUNTS),
     (PoissonRegressor(solver="newton-cholesky"), COUNTS),
     (GammaRegressor(), COUNTS + 0.1),

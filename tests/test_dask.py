@@ -11,9 +11,9 @@ from inspect import signature
 import numpy as np
 import pandas as pd
 import pytest
+from _versions import has_callbacks
 from numpydoc.docscrape import ClassDoc
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -711,7 +711,10 @@ def test_what_goes_with_a_collection_is_one_too(name, regression):
             method(spread(ROWS), **given)
 
 
+@has_callbacks
 def test_a_clone_has_the_callbacks_and_the_output_of_its_original(client):
+    from sklearn.callback import ProgressBar
+
     bar = ProgressBar()
     mixture = MixtureOfExpertsRegressor(Ridge(2), client=client)
     copied = clone(mixture.set_callbacks(bar).set_output(transform="pandas"))
@@ -750,6 +753,7 @@ class Listens:
             self.told.append((X, metadata, fitted_estimator.n_iter_))
 
 
+@has_callbacks
 def test_callbacks_are_given_the_collections_and_the_mixture_so_far():
     X, weights, listens = spread(ROWS), spread(WEIGHTS), Listens()
     mixture = MixtureOfExpertsRegressor(n_experts=2, max_iter=2, tol=0)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from _versions import has_callbacks
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 
@@ -92,6 +93,7 @@ class Kills:
             self.killed.append(process)
 
 
+@has_callbacks
 def test_a_worker_that_is_killed_costs_time_and_not_the_result(client):
     experts = DecisionTreeRegressor(max_depth=2)
     expected = mixture(experts).fit(*collections())
@@ -337,6 +339,7 @@ class Interrupts(Kills):
             raise KeyboardInterrupt
 
 
+@has_callbacks
 def test_a_fit_that_is_interrupted_leaves_nothing_behind(client):
     stopped = mixture().set_callbacks(Interrupts(client, 0))
     with pytest.raises(KeyboardInterrupt):

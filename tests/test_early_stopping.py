@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from _versions import needs
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
@@ -15,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 from xgboost import XGBClassifier, XGBRegressor
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -52,8 +54,17 @@ HIST |= {"max_leaf_nodes": 4, "min_samples_leaf": 5}
 
 
 def asking(booster, *names):
+    """Have a booster ask for arguments that its version knows."""
+    known = [name for name in names if has_fit_parameter(booster, name)]
     with sklearn.config_context(enable_metadata_routing=True):
-        return booster.set_fit_request(**dict.fromkeys(names, True))
+        return booster.set_fit_request(**dict.fromkeys(known, True))
+
+
+HAS_X_VAL = needs("1.7", "rows for validation in HistGradientBoosting")
+HAS_EVAL_X = pytest.mark.skipif(
+    not has_fit_parameter(LGBMRegressor(), "eval_X"),
+    reason="LightGBM before 4.7 has no eval_X",
+)
 
 
 def light(kind=LGBMRegressor, *names):
@@ -96,12 +107,13 @@ GIVEN_NUMBERS = pytest.mark.parametrize(
     ("booster", "given"),
     [
         (light(), lambda y: {"eval_set": [(NEW, y)]}),
-        (
+        pytest.param(
             light(LGBMRegressor, "eval_X", "eval_y"),
             lambda y: {"eval_X": NEW, "eval_y": y},
+            marks=HAS_EVAL_X,
         ),
         (xg(), lambda y: {"eval_set": [(NEW, y)]}),
-        (hist(), lambda y: {"X_val": NEW, "y_val": y}),
+        pytest.param(hist(), lambda y: {"X_val": NEW, "y_val": y}, marks=HAS_X_VAL),
     ],
     ids=["lightgbm", "lightgbm, eval_X", "xgboost", "hist"],
 )
@@ -110,7 +122,11 @@ GIVEN_LABELS = pytest.mark.parametrize(
     [
         (light(LGBMClassifier), lambda y: {"eval_set": [(NEW, y)]}),
         (xg(XGBClassifier), lambda y: {"eval_set": [(NEW, y)]}),
-        (hist(HistGradientBoostingClassifier), lambda y: {"X_val": NEW, "y_val": y}),
+        pytest.param(
+            hist(HistGradientBoostingClassifier),
+            lambda y: {"X_val": NEW, "y_val": y},
+            marks=HAS_X_VAL,
+        ),
     ],
     ids=["lightgbm", "xgboost", "hist"],
 )
@@ -187,6 +203,7 @@ def test_as_many_rows_for_validation_as_for_training_stay_all():
 # Steps before the booster
 
 
+@HAS_X_VAL
 def test_a_pipeline_transforms_rows_where_it_is_told_to():
     pipeline = make_pipeline(StandardScaler(), hist(), transform_input=["X_val"])
     moe = mixture(pipeline).fit(X, Y, X_val=NEW, y_val=OPPOSITE)
@@ -201,10 +218,11 @@ def test_a_pipeline_transforms_rows_where_it_is_told_to():
             {"eval_set": [(NEW, Y_NEW)]},
             "'eval_set' would reach the last step.*in front of the mixture",
         ),
-        (
+        pytest.param(
             make_pipeline(StandardScaler(), hist()),
             {"X_val": NEW, "y_val": Y_NEW},
             r"'X_val' would reach the last step.*transform_input=\['X_val'\]",
+            marks=HAS_X_VAL,
         ),
         (
             TransformedTargetRegressor(light(), func=np.exp, inverse_func=np.log),

@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from _versions import has_callbacks
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -240,6 +241,7 @@ class Watcher:
         assert fitted.n_experts_path_["n_experts"].tolist() == [1, 2]
 
 
+@has_callbacks
 def test_callbacks_see_the_final_fit_alone():
     watcher = Watcher()
     mixture = regressor().set_callbacks(watcher).fit(*two_lines())

@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from _versions import has_callbacks
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -168,6 +169,7 @@ class Stop:
         return (context.task_name, context.task_id) == self.task
 
 
+@has_callbacks
 @pytest.mark.parametrize("name", ["clones", "several starts for given experts"])
 def test_starts_stay_here_where_their_parts_are_fitted_side_by_side(name):
     ended = []
@@ -182,6 +184,7 @@ def test_starts_stay_here_where_their_parts_are_fitted_side_by_side(name):
     assert ended.count("EM start") == mixture.n_init
 
 
+@has_callbacks
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 @pytest.mark.parametrize("task", [("EM iteration", 1), ("EM start", 0)])
 def test_a_callback_stops_starts_that_run_at_the_same_time(task, backend):
@@ -202,9 +205,10 @@ def test_a_callback_stops_starts_that_run_at_the_same_time(task, backend):
     assert len(stopped.objective_paths_) == len(expected.objective_paths_)
 
 
+@has_callbacks
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_the_monitor_follows_starts_that_run_at_the_same_time(backend):
-    callback = pytest.importorskip("sklearn.callback")
+    from sklearn import callback
 
     def log(n_jobs):
         monitor = callback.ScoringMonitor(scoring="r2")
@@ -220,11 +224,13 @@ def test_the_monitor_follows_starts_that_run_at_the_same_time(backend):
     assert len(expected) > 6
 
 
+@has_callbacks
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_progress_bars_show_starts_that_run_at_the_same_time(
     backend, capsys, monkeypatch
 ):
-    callback = pytest.importorskip("sklearn.callback")
+    from sklearn import callback
+
     monkeypatch.setenv("COLUMNS", "200")
     mixture = MixtureOfExpertsRegressor(n_experts=2, n_init=3, n_jobs=2, max_iter=3)
     with joblib.parallel_config(backend=backend):
