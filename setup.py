@@ -1,5 +1,14 @@
-"""Build sklearn_moe; what is said of it stands in pyproject.toml."""
+"""Build sklearn_moe; all else that is said of it stands in pyproject.toml."""
+
+import re
+from pathlib import Path
 
 from setuptools import setup
 
-setup()
+readme = Path(__file__).with_name("README.rst").read_text(encoding="utf-8")
+
+setup(
+    # PyPI shows no pictures that lie beside the README.
+    long_description=re.sub(r"(?m)^\.\. image::.*\n( +.*\n)*\n", "", readme),
+    long_description_content_type="text/x-rst",
+)

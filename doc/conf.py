@@ -26,6 +26,8 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 
 autosummary_generate = True
+# The docstrings have the types, and say more of them.
+autodoc_typehints = "none"
 # The template of a class lists its members.
 numpydoc_show_class_members = False
 

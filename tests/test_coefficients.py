@@ -4,7 +4,7 @@ from functools import wraps
 
 import numpy as np
 import pytest
-from _versions import lasso_penalty
+from _versions import lasso_penalty, needs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectKBest, f_regression
@@ -49,7 +49,11 @@ FITS = [
     (HuberRegressor(), NUMBERS),
     (Lasso(0.01), NUMBERS),
     (ElasticNet(0.01), NUMBERS),
-    (MultiTaskLasso(0.01), np.column_stack([NUMBERS, LINE])),
+    pytest.param(
+        MultiTaskLasso(0.01),
+        np.column_stack([NUMBERS, LINE]),
+        marks=needs("1.9", "MultiTaskLasso with weights"),
+    ),
     (make_pipeline(PolynomialFeatures(2), StandardScaler(), Lasso(0.01)), NUMBERS),
     (make_pipeline(StandardScaler(), LogisticRegression()), LABELS),
 ]

@@ -61,10 +61,6 @@ def asking(booster, *names):
 
 
 HAS_X_VAL = needs("1.7", "rows for validation in HistGradientBoosting")
-HAS_EVAL_X = pytest.mark.skipif(
-    not has_fit_parameter(LGBMRegressor(), "eval_X"),
-    reason="LightGBM before 4.7 has no eval_X",
-)
 
 
 def light(kind=LGBMRegressor, *names):
@@ -107,10 +103,9 @@ GIVEN_NUMBERS = pytest.mark.parametrize(
     ("booster", "given"),
     [
         (light(), lambda y: {"eval_set": [(NEW, y)]}),
-        pytest.param(
+        (
             light(LGBMRegressor, "eval_X", "eval_y"),
             lambda y: {"eval_X": NEW, "eval_y": y},
-            marks=HAS_EVAL_X,
         ),
         (xg(), lambda y: {"eval_set": [(NEW, y)]}),
         pytest.param(hist(), lambda y: {"X_val": NEW, "y_val": y}, marks=HAS_X_VAL),

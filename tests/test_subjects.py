@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from _versions import needs
 from joblib import parallel_config
 from scipy.special import gammaln, logsumexp
 from scipy.stats import norm
@@ -793,6 +794,7 @@ def test_folds_keep_subjects_whole(cv):
         assert not set(subjects[list(rows)]) & set(subjects[list(held_out)])
 
 
+@needs("1.9", "shuffled folds of groups that are stratified")
 @pytest.mark.parametrize("cv", ["auto", 4])
 def test_folds_of_classes_keep_subjects_whole_and_are_stratified(cv):
     X, _, subjects, rises = repeated_measures(40)
