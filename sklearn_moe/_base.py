@@ -39,6 +39,7 @@ from sklearn_moe._estimators import (
     params_of_rows,
     seeded_clone,
 )
+from sklearn_moe._exposure import takes_exposure
 from sklearn_moe._fit_warnings import collect_fit_warnings
 from sklearn_moe._fitting import (
     Begin,
@@ -329,9 +330,7 @@ class BaseMixtureOfExperts(
             rows = LocalRows(training.block, jobs)
             named_experts = targets.over_range(named_experts, rows)
             expert_splits, gate_splits = self._splits(gate, training, random_state)
-            expert_params = self._expert_params(
-                named_experts, fit_params, X, training.kept
-            )
+            expert_params = self._expert_params(named_experts, fit_params, X, training)
             pool = ExpertPool(
                 named_experts,
                 rows,
@@ -441,17 +440,20 @@ class BaseMixtureOfExperts(
         )
         return splits if cv is not None else None, splits if for_gate else None
 
-    def _expert_params(self, named_experts, fit_params, X, kept, method="fit"):
-        """Further arguments of each expert's fit, by name, for the rows kept."""
-        if not fit_params:
+    def _expert_params(self, named_experts, fit_params, X, training, method="fit"):
+        """Further arguments of each expert's fit, by name, for the training rows."""
+        exposure = training.block.exposure
+        if not fit_params and exposure is None:
             return {}
-        routed = process_routing(self, method, **fit_params)
+        routed = process_routing(self, method, **fit_params) if fit_params else {}
         params = {}
         for name, expert in named_experts:
             part = name if isinstance(self.experts, list) else "experts"
             # What is never fitted is not in it.
             own = routed.get(part, {}).get(method, {})
-            params[name] = params_of_rows(X, own, kept)
+            params[name] = params_of_rows(X, own, training.kept)
+            if exposure is not None and takes_exposure(expert, method):
+                params[name] = params[name] | {"exposure": exposure}
             with error_note(f"expert {name!r}"):
                 check_validation_rows(expert, params[name])
         return params
@@ -575,10 +577,9 @@ class BaseMixtureOfExperts(
             return
         if responsibilities is None:
             fitted = replace(self._fitted(block.subjects), known=None)
+            fitted = replace(fitted, exposure=block.exposure)
             outputs = fitted.outputs(block.X, block.y)
-            responsibilities, _ = fitted.posterior(
-                block.X, block.encoded_y, outputs, block.exposure
-            )
+            responsibilities, _ = fitted.posterior(block.X, block.encoded_y, outputs)
         known = KnownSubjects.of(block.subjects, responsibilities)
         before = self._known_subjects_
         self._known_subjects_ = known if before is None else before + known
@@ -788,8 +789,9 @@ class BaseMixtureOfExperts(
                 X, targets.decode(encoded_y), sample_weight, self._weight_unit_
             )
             fitted = replace(fitted, subjects=fitted.subjects.weighted(weights))
+        fitted = replace(fitted, exposure=exposure)
         outputs = fitted.outputs(X, targets.decode(encoded_y))
-        return fitted.posterior(X, encoded_y, outputs, exposure)
+        return fitted.posterior(X, encoded_y, outputs)
 
     def _count_rows(self, X, y, sample_weight, unit=None):
         """What each row counts, by its weight and its class, as in fit."""

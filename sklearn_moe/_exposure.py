@@ -8,11 +8,17 @@ count y is :math:`e \mu(x)`. For a Poisson distribution the log-likelihood in th
 
 is that of the observed rate y / e with the weight e. With a logarithmic link the
 exposure is the offset log e.
+
+An expert that requests the exposure, by metadata routing, is given the counts and the
+exposure instead: what it makes of them is for it to say.
 """
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import get_routing_for_object
 
+from sklearn_moe._estimators import nested_estimators
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._sklearn import num_samples
 from sklearn_moe._weights import check_weights
@@ -57,6 +63,63 @@ def check_exposure(exposure, X):
             f"{exposure[wrong[0]].item()!r}. Leave rows without exposure out."
         )
     return exposure
+
+
+def takes_exposure(expert, method):
+    """Whether an expert requests the exposure in a method, by metadata routing."""
+    try:
+        routing = get_routing_for_object(expert)
+    except NotImplementedError:
+        # Some meta-estimators hand nothing on.
+        return False
+    return bool(routing.consumes(method, ["exposure"]))
+
+
+def check_requests(expert, name):
+    """Refuse requests of the exposure by which an expert is not wholly reached.
+
+    Parameters
+    ----------
+    expert : estimator
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If an estimator that learns the counts does without the exposure, one that
+        requests it is not handed it on, or it has another name there.
+    """
+    nested = nested_estimators(expert)
+    learners = [
+        each
+        for each in nested
+        if is_regressor(each) and len(nested_estimators(each)) == 1
+    ]
+    for method in ("fit", "partial_fit", "predict"):
+        for each in learners:
+            _check_name(each, method, name)
+        if not any(takes_exposure(each, method) for each in nested):
+            continue
+        for each in (expert, *learners):
+            if not takes_exposure(each, method):
+                raise ValueError(
+                    f"Within expert {name!r} 'exposure' is requested for {method!r}, "
+                    f"but does not reach {type(each).__name__}, which would take counts"
+                    f" for rates. Set set_{method}_request(exposure=True) of every "
+                    "regressor in it, or of none."
+                )
+
+
+def _check_name(learner, method, name):
+    routing = get_routing_for_object(learner)
+    requests = getattr(getattr(routing, method, None), "requests", {})
+    for argument, alias in requests.items():
+        if isinstance(alias, str) and "exposure" in (argument, alias):
+            raise ValueError(
+                f"Within expert {name!r} 'exposure' has another name: {argument!r} of "
+                f"{method!r} requests {alias!r}. Set "
+                f"set_{method}_request(exposure=True), or None."
+            )
 
 
 def counts_of_rates(y, sample_weight, X):

@@ -1,6 +1,6 @@
 """What a fitted mixture says of rows: how far it trusts which expert, and the pool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class FittedMixture:
         Those of the rows. None means that each row is a new one.
     known : KnownSubjects, default=None
         What is known of subjects from their training rows.
+    exposure : ndarray of shape (n_samples,), default=None
+        Of the rows. None means one of each.
     """
 
     named_experts: dict
@@ -57,6 +59,7 @@ class FittedMixture:
     extrapolation: str = "free"
     subjects: Any = None
     known: Any = None
+    exposure: Any = None
 
     def log_gate(self, X, among=None):
         """Logarithm of the gate's weights, shape (n_samples, n_experts).
@@ -107,7 +110,18 @@ class FittedMixture:
     def outputs(self, X, y=None):
         """What the experts predict; see `outputs_of_experts`."""
         experts, X = through_common_steps(self.named_experts, X)
-        return outputs_of_experts(experts, X, y, self.targets.output_of)
+        return outputs_of_experts(experts, X, y, self.output_of)
+
+    @property
+    def output_of(self):
+        """What is asked of each expert about these rows."""
+        return self.targets.output_of.at(self.exposure)
+
+    def of_rows(self, rows):
+        """The same at work on some of the rows, as far as experts are asked."""
+        if self.exposure is None:
+            return self
+        return replace(self, exposure=self.exposure[rows])
 
     def held(self, outputs, weights):
         """Outputs, those of predictions beyond the targets held to their range.
@@ -155,7 +169,7 @@ class FittedMixture:
             else:
                 # The gate sees whole subjects.
                 weights = self.pooling_weights(whole)[rows]
-            outputs = self.held(self.outputs(X), weights)
+            outputs = self.held(self.of_rows(rows).outputs(X), weights)
             pooled[rows] = _pooled(weights, self.likelihood.predictive(outputs))
         return pooled
 
@@ -203,13 +217,13 @@ class FittedMixture:
         Each expert predicts its own rows only, and some of the rows with missing or
         infinite values: whether those are refused must not depend on their route.
         """
-        names, output_of = list(self.named_experts), self.targets.output_of
+        names, output_of = list(self.named_experts), self.output_of
         experts, shown = through_common_steps(self.named_experts, X)
 
         def predict(k, rows):
             own = shown if len(rows) == num_samples(X) else safe_indexing(shown, rows)
             expert = {names[k]: experts[names[k]]}
-            outputs = outputs_of_experts(expert, own, None, output_of)
+            outputs = outputs_of_experts(expert, own, None, output_of.take(rows))
             return self.likelihood.take([k]).predictive(outputs)[:, 0]
 
         if self.combination == "argmax":
@@ -226,9 +240,9 @@ class FittedMixture:
     def _show_to_all(self, rows, X):
         """Have an error where an expert refuses some rows, as in `fit`."""
         if len(rows):
-            self.outputs(safe_indexing(X, rows))
+            self.of_rows(rows).outputs(safe_indexing(X, rows))
 
-    def posterior(self, X, encoded_y, outputs, exposure=None):
+    def posterior(self, X, encoded_y, outputs):
         """Responsibilities (n_samples, n_experts) and log-likelihoods (n_samples,).
 
         The targets are such as the likelihood wants them. The log-likelihood of a
@@ -237,8 +251,8 @@ class FittedMixture:
         log_gate = self.log_gate(X)
         outputs = self.held(outputs, np.exp(log_gate))
         likelihood = self.likelihood
-        if exposure is not None:
-            likelihood = likelihood.at(exposure)
+        if self.exposure is not None:
+            likelihood = likelihood.at(self.exposure)
         log_prob = likelihood.log_prob(encoded_y, outputs, X)
         if self.subjects is not None:
             return self.subjects.posterior(log_gate, log_prob)[:2]

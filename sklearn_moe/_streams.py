@@ -118,7 +118,7 @@ def learn_batch(
     mixture._set_targets(targets)
     mixture._weight_unit_ = training.unit
     params = mixture._expert_params(
-        named_experts, fit_params, X, training.kept, "partial_fit"
+        named_experts, fit_params, X, training, "partial_fit"
     )
     random_state = check_random_state(mixture.random_state)
     if begins:
@@ -133,7 +133,7 @@ def learn_batch(
                 **({} if classes is None else {"classes": classes}),
             )
             params = mixture._expert_params(
-                named_experts, fit_params, X, training.kept, "partial_fit"
+                named_experts, fit_params, X, training, "partial_fit"
             )
         return told + _begin_stream(
             mixture, named_experts, gate, training, params, random_state

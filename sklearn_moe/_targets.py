@@ -8,11 +8,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_moe._estimators import nested_estimators, seeded_clone
-from sklearn_moe._exposure import check_exposure, counts_of_rates
+from sklearn_moe._estimators import seeded_clone
+from sklearn_moe._exposure import check_exposure, check_requests, counts_of_rates
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._persistence import saved_as_dict
-from sklearn_moe._sklearn import metadata_request
 from sklearn_moe._statistics import TargetMoments
 from sklearn_moe.experts import (
     Predictions,
@@ -113,15 +112,6 @@ class NumberTargets:
                     f"'exposure' does not reach expert {name!r}, which is a mixture "
                     "itself. Give its experts to this mixture."
                 )
-            if any(
-                metadata_request(each, "fit", "exposure")
-                for each in nested_estimators(expert)
-            ):
-                raise ValueError(
-                    f"Expert {name!r} requests 'exposure', but experts are given rates "
-                    "and weights in proportion to it, which say the same. Take the "
-                    "request back by set_fit_request(exposure=None)."
-                )
         return check_exposure(exposure, X)
 
     def with_exposure(self, X, y, sample_weight, exposure, named_experts):
@@ -129,16 +119,18 @@ class NumberTargets:
 
         Rates whose weights are their exposures become counts.
         """
-        if exposure is not None:
-            exposure = self.check_exposure(exposure, X, named_experts)
-            return y, sample_weight, exposure, "exposure"
-        if sample_weight is not None and noise_model(self.noise).takes_exposure:
+        exposed = None if exposure is None else "exposure"
+        rated = exposed is None and noise_model(self.noise).takes_exposure
+        if rated and sample_weight is not None:
             given = counts_of_rates(y, sample_weight, X)
             if given is not None:
-                y, sample_weight, exposure = given
-                exposure = self.check_exposure(exposure, X, named_experts)
-                return y, sample_weight, exposure, "sample_weight"
-        return y, sample_weight, None, None
+                (y, sample_weight, exposure), exposed = given, "sample_weight"
+        if exposed is None:
+            return y, sample_weight, None, None
+        exposure = self.check_exposure(exposure, X, named_experts)
+        for name, expert in named_experts:
+            check_requests(expert, name)
+        return y, sample_weight, exposure, exposed
 
     def check_exposure_known(self, exposure):
         """Raise ValueError where counts come without the exposure that they had."""
@@ -198,8 +190,8 @@ class NumberTargets:
 
     @property
     def output_of(self):
-        """What is asked of each expert."""
-        return Predictions(self.shape)
+        """What is asked of each expert: of counts of unequal exposure, a rate."""
+        return Predictions(self.shape, 1.0 if self.exposed else None)
 
     def default_expert(self):
         """The estimator that ``experts=None`` stands for."""

@@ -154,9 +154,11 @@ def begin_at(fitted, learners, block):
     posterior : Posterior
         What the mixture says of the rows.
     """
-    rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
     # What it knows of subjects is from rows that it may be about to see again.
-    fitted = replace(fitted, subjects=block.subjects, known=None)
+    fitted = replace(
+        fitted, subjects=block.subjects, known=None, exposure=block.exposure
+    )
+    rows, outputs = learners.experts.rows, fitted.outputs(block.X, block.y)
     posterior = e_step(
         rows,
         fitted.log_gate(block.X),

@@ -428,7 +428,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         X = self._checked_X(X)
         exposure = self._checked_exposure(exposure, X)
-        mean = self._fitted_to(X, subjects).pool(X)
+        fitted = replace(self._fitted_to(X, subjects), exposure=exposure)
+        mean = fitted.pool(X)
         if exposure is not None:
             mean = (mean.T * exposure).T
         if not return_std:
@@ -468,8 +469,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         distribution : MixtureDistribution
         """
         X = self._checked_X(X)
-        fitted = self._fitted_to(X, subjects)
         exposure = self._checked_exposure(exposure, X)
+        fitted = replace(self._fitted_to(X, subjects), exposure=exposure)
         # Weights of a gate in single precision are off by 1e-7.
         weights = distributions(fitted.distribution_weights(X).astype(np.float64))
         outputs = fitted.held(fitted.outputs(X), weights)
@@ -649,7 +650,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 self._active_,
                 splits,
             )
-        fitted = self._fitted(block.subjects)
+        fitted = replace(self._fitted(block.subjects), exposure=block.exposure)
         outputs = fitted.outputs(block.X, block.y)
         self._likelihood_ = calibrate_likelihood(
             pool.rows,

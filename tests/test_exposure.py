@@ -631,15 +631,3 @@ def test_a_stream_that_began_with_exposures_needs_them():
     mixture.partial_fit(X, y, exposure=exposure)
     with pytest.raises(ValueError, match="give that of these counts as 'exposure'"):
         mixture.partial_fit(X, y)
-
-
-def test_an_expert_that_requests_exposures_is_refused():
-    class Offset(PoissonRegressor):
-        def fit(self, X, y, sample_weight=None, exposure=None):
-            return super().fit(X, y, sample_weight)
-
-    X, y, exposure = claims()
-    with sklearn.config_context(enable_metadata_routing=True):
-        expert = Offset().set_fit_request(exposure=True, sample_weight=True)
-        with pytest.raises(ValueError, match="Expert 'expert0' requests 'exposure'"):
-            regressor().set_params(experts=expert).fit(X, y, exposure=exposure)

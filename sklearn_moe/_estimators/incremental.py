@@ -13,7 +13,6 @@ from sklearn_moe._estimators.row_selection import NEGLIGIBLE, systematic_resampl
 from sklearn_moe._sklearn import (
     check_method_params,
     metadata_request,
-    routing_enabled,
     safe_indexing,
 )
 
@@ -52,8 +51,7 @@ def learn_batch(
     if not np.array_equal(rows, np.arange(len(weights))):
         X, y = safe_indexing(X, rows), y[rows]
     # Meta-estimators pass weights on by themselves if routing is not enabled.
-    routed = bool(fit_params) and routing_enabled()
-    with config_context(enable_metadata_routing=routed):
+    with config_context(enable_metadata_routing=bool(fit_params)):
         estimator.partial_fit(X, y, **arguments)
 
 

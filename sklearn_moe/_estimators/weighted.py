@@ -35,7 +35,7 @@ from sklearn_moe._estimators.weight_routing import (
     request_weights,
     weights_of_steps,
 )
-from sklearn_moe._sklearn import routing_enabled, safe_indexing
+from sklearn_moe._sklearn import safe_indexing
 
 INFEASIBLE_NU = (
     "Of any two classes, the rarer one must have a share of nu / 2 at least, by weight."
@@ -130,7 +130,7 @@ class WeightedFit:
             # Many classifiers refuse a single class; this one does not.
             return DummyClassifier(strategy="prior").fit(X, y)
         # Some estimators that take weights directly refuse them if routing is enabled.
-        routed = self.weighting == "routed" or bool(fit_params and routing_enabled())
+        routed = self.weighting == "routed" or bool(fit_params)
         with config_context(enable_metadata_routing=routed):
             fitted = self._fit(X, y, arguments, previous)
         if self._forgets:

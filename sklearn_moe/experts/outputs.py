@@ -1,9 +1,10 @@
 """What fitted experts predict: numbers, or probabilities of classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import config_context
 
 from sklearn_moe._estimators import (
     check_output,
@@ -12,6 +13,7 @@ from sklearn_moe._estimators import (
     error_note,
     predict_probabilities,
 )
+from sklearn_moe._exposure import takes_exposure
 from sklearn_moe._sklearn import num_samples
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
@@ -52,22 +54,40 @@ class Predictions:
     ----------
     shape : tuple
         Shape of the target of one row: () or (n_outputs,).
+    exposure : float or ndarray of shape (n_samples,), default=None
+        Of the rows that are predicted, for experts that request it: they predict
+        counts, of which the rates are wanted. None means that there is none.
     """
 
     shape: tuple = ()
+    exposure: Any = None
+
+    def at(self, exposure):
+        """The same of rows of these exposures; None leaves it as it is."""
+        return self if exposure is None else replace(self, exposure=exposure)
+
+    def take(self, rows):
+        """The same of some of the rows."""
+        return self.at(self.exposure[rows]) if np.ndim(self.exposure) else self
 
     def check_labels(self, expert, X):
         """Raise nothing: numbers have no labels."""
 
     def __call__(self, expert, X):
         """Predictions, shape (n_samples, *shape)."""
-        predicted = np.asarray(expert.predict(copy_if_overwriting(X, expert)))
-        predictions = _at_most_double(predicted)
-        n_rows = num_samples(X)
+        n_rows, X = num_samples(X), copy_if_overwriting(X, expert)
+        exposure = None
+        if self.exposure is not None and takes_exposure(expert, "predict"):
+            exposure = np.broadcast_to(self.exposure, n_rows)
+            with config_context(enable_metadata_routing=True):
+                predicted = expert.predict(X, exposure=exposure)
+        else:
+            predicted = expert.predict(X)
+        predictions = _at_most_double(np.asarray(predicted))
         if not self.shape and predictions.shape == (n_rows, 1):
-            return predictions.ravel()
+            predictions = predictions.ravel()
         check_output(predictions, (n_rows, *self.shape), "predict")
-        return predictions
+        return predictions if exposure is None else (predictions.T / exposure).T
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,14 @@ class Probabilities:
     """
 
     classes: np.ndarray
+
+    def at(self, exposure):
+        """The same; see `Predictions.at`. Classes have no exposure."""
+        return self
+
+    def take(self, rows):
+        """The same of some of the rows."""
+        return self
 
     def __call__(self, expert, X):
         """Probabilities, shape (n_samples, n_classes).

@@ -478,14 +478,16 @@ class ExpertPool:
 
     def learnt_weights(self, k, weights):
         """Weights of the rows, in one block, as the fit of an expert knows them."""
-        block = self.rows.block
+        block, fit_params = self.rows.block, self._fit_params.get(self.names[k])
         unit = block.expert_weight.mean()
-        return self._fitters[k].learnt_weights(block.y, weights, unit)
+        arguments = _as_learnt(block, weights, unit, fit_params)
+        return self._fitters[k].learnt_weights(*arguments)
 
     def predict(self, k, estimator, rows):
         """What a fitted expert predicts for some rows, which lie in one block."""
-        X = self._prepared.rows(k).block.X
-        return self._output_of(estimator, safe_indexing(X, rows))
+        block = self._prepared.rows(k).block
+        output_of = self._output_of.at(block.exposure).take(rows)
+        return output_of(estimator, safe_indexing(block.X, rows))
 
 
 def fit_expert(block, weights, unit, task, fold=None, output_of=None):
@@ -497,10 +499,11 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     """
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
+    y, weights, unit = _as_learnt(block, weights, unit, task.fit_params)
     with error_note(part, block.X), one_fit(part):
         estimator = task.fitter.fit(
             block.X,
-            block.y,
+            y,
             weights,
             unit=unit,
             rows=train,
@@ -512,8 +515,19 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
         if test is None:
             return estimator, _output_of_block(block, estimator, output_of)
         held_out = safe_indexing(block.X, test), block.y[test]
+        output_of = output_of.at(block.exposure).take(test)
         output = output_of_expert(estimator, *held_out, output_of)
         return estimator if goes_on(task.fitter) else None, output
+
+
+def _as_learnt(block, weights, unit, fit_params):
+    """Targets, weights and the weight of a row, as the fit of an expert has them.
+
+    One that is given the exposure learns counts, and not rates that weigh by it.
+    """
+    if "exposure" not in (fit_params or {}):
+        return block.y, weights, unit
+    return block.encoded_y, weights / block.exposure, block.sample_weight.mean()
 
 
 def _repeat(block, outputs, n_experts):
@@ -522,6 +536,7 @@ def _repeat(block, outputs, n_experts):
 
 
 def _output_of_block(block, estimator, output_of):
+    output_of = output_of.at(block.exposure)
     return output_of_expert(estimator, block.X, block.y, output_of)
 
 
