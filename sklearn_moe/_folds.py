@@ -79,7 +79,22 @@ def out_of_fold_splits(
         )
     if not all(len(train) for train, _ in splits):
         raise ValueError(f"{name} leaves a fold without rows to train on.")
-    for train, test in splits if subjects is not None else ():
+    if subjects is not None:
+        check_undivided(splits, subjects, name)
+    return splits
+
+
+def check_undivided(splits, subjects, name="The iterable given as 'cv'"):
+    """Raise ValueError where a fold divides one of the subjects.
+
+    Parameters
+    ----------
+    splits : list of (train, test)
+    subjects : Subjects
+    name : str, default="The iterable given as 'cv'"
+        What has made the folds, for the message.
+    """
+    for train, test in splits:
         divided = np.intersect1d(subjects.codes[train], subjects.codes[test])
         if len(divided):
             raise ValueError(
@@ -88,7 +103,6 @@ def out_of_fold_splits(
                 "other rows of those that it is judged by. Set cv to a number of "
                 "folds, which keep subjects whole."
             )
-    return splits
 
 
 def _given_folds(cv, kept, n_given):

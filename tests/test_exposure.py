@@ -33,7 +33,11 @@ from sklearn_moe.inspection import (
     diagnose,
     summary,
 )
-from sklearn_moe.model_selection import log_likelihood_scorer, neg_crps_scorer
+from sklearn_moe.model_selection import (
+    log_likelihood_scorer,
+    neg_crps_scorer,
+    select_n_experts,
+)
 
 DATA = Path(__file__).parent / "data"
 NOISES = ["poisson", "negative_binomial"]
@@ -631,3 +635,49 @@ def test_a_stream_that_began_with_exposures_needs_them():
     mixture.partial_fit(X, y, exposure=exposure)
     with pytest.raises(ValueError, match="give that of these counts as 'exposure'"):
         mixture.partial_fit(X, y)
+
+
+# The number of experts
+# ---------------------
+
+
+def test_the_number_of_experts_is_selected_by_counts_of_their_exposure():
+    X, y, exposure = claims()
+    cv = KFold(2)
+    table = select_n_experts(
+        make_pipeline(StandardScaler(), regressor()),
+        X,
+        y,
+        [1, 2],
+        cv=cv,
+        exposure=exposure,
+    )
+    scaled = StandardScaler().fit_transform(X)
+    fitted = regressor().fit(scaled, y, exposure=exposure)
+    assert table["cv_log_likelihood"].idxmax() == 2
+    assert table.loc[2, "log_likelihood"] == pytest.approx(fitted.log_likelihood_)
+    aic = fitted.aic(scaled, y, exposure=exposure)
+    assert table.loc[2, "aic"] == pytest.approx(aic)
+
+
+def test_it_is_not_selected_without_the_exposure_of_the_fit(fitted):
+    X, y, _ = claims()
+    with pytest.raises(ValueError, match="give that of these counts as 'exposure'"):
+        select_n_experts(fitted, X, y, [1])
+
+
+def test_a_search_hands_exposures_to_scorers(routing):
+    X, y, exposure = claims()
+    mixture = regressor(tol=1e-3).set_fit_request(exposure=True)
+    scores = cross_val_score(
+        mixture,
+        X,
+        y,
+        params={"exposure": exposure},
+        cv=KFold(2),
+        scoring=log_likelihood_scorer,
+    )
+    train, test = next(KFold(2).split(X))
+    alone = regressor(tol=1e-3).fit(X[train], y[train], exposure=exposure[train])
+    expected = alone.score_samples(X[test], y[test], exposure=exposure[test]).mean()
+    assert scores[0] == pytest.approx(expected)

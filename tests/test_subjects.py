@@ -45,6 +45,11 @@ from sklearn_moe._subjects import Subjects, check_subjects
 from sklearn_moe.em.dead_experts import DeadExperts
 from sklearn_moe.em.step import e_step
 from sklearn_moe.inspection import ResponsibilityDisplay, describe, diagnose, summary
+from sklearn_moe.model_selection import (
+    log_likelihood_scorer,
+    neg_crps_scorer,
+    select_n_experts,
+)
 
 DATA = Path(__file__).parent / "data"
 PRIOR = DummyClassifier(strategy="prior")
@@ -990,3 +995,100 @@ def test_some_subjects_have_the_posterior_that_they_have_among_all():
         X[few], y[few], subjects=subjects[few], sample_weight=weights[few]
     )
     np.testing.assert_allclose(of_few, of_all[few])
+
+
+# What judges densities
+# ---------------------
+
+
+def test_the_number_of_experts_is_selected_by_whole_subjects():
+    X, y, subjects, _ = repeated_measures()
+    table = select_n_experts(
+        mixture(), X, y, [1, 2, 3], subjects=subjects, random_state=0
+    )
+    assert table["cv_log_likelihood"].idxmax() == 2
+    fitted = mixture().fit(X, y, subjects=subjects)
+    assert table.loc[2, "bic"] == pytest.approx(fitted.bic(X, y, subjects=subjects))
+    assert table.loc[2, "log_likelihood"] == pytest.approx(fitted.log_likelihood_)
+
+
+def test_its_folds_are_judged_as_new_subjects():
+    X, y, subjects, _ = repeated_measures()
+    weights = np.random.default_rng(0).integers(1, 3, len(y))
+    cv = list(GroupKFold(2).split(X, y, subjects))
+    table = select_n_experts(
+        mixture(), X, y, [2], cv=cv, subjects=subjects, sample_weight=weights
+    )
+    expected = []
+    for train, test in cv:
+        fitted = mixture().fit(
+            X[train], y[train], weights[train], subjects=subjects[train]
+        )
+        given = {"subjects": subjects[test], "sample_weight": weights[test]}
+        total = weights[test] @ fitted.score_samples(X[test], y[test], **given)
+        expected.append(total / len(np.unique(subjects[test])))
+    assert table.loc[2, "cv_log_likelihood"] == pytest.approx(np.mean(expected))
+
+
+def test_subjects_reach_the_mixture_in_a_pipeline_whose_number_is_selected():
+    X, y, subjects, _ = repeated_measures()
+    given = {"subjects": subjects, "random_state": 0, "cv": 2}
+    table = select_n_experts(
+        make_pipeline(StandardScaler(), mixture()), X, y, "auto", **given
+    )
+    plain = select_n_experts(
+        mixture(), StandardScaler().fit_transform(X), y, "auto", **given
+    )
+    np.testing.assert_allclose(
+        table["log_likelihood"], plain["log_likelihood"], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("cv", [KFold(3), KFold(3).split(np.zeros(240))], ids=str)
+def test_folds_that_divide_subjects_select_nothing(cv):
+    X, y, subjects, _ = repeated_measures()
+    with pytest.raises(ValueError, match=r"divide"):
+        select_n_experts(mixture(), X, y, [1], cv=cv, subjects=subjects)
+
+
+def test_what_was_fitted_with_subjects_is_not_judged_without():
+    X, y, subjects, _ = repeated_measures()
+    fitted = mixture().fit(X, y, subjects=subjects)
+    for judge in (
+        fitted.bic,
+        lambda X, y: log_likelihood_scorer(fitted, X, y),
+        lambda X, y: select_n_experts(fitted, X, y, [1]),
+        lambda X, y: summary(fitted, X, y),
+        lambda X, y: diagnose(fitted, X, y),
+    ):
+        with pytest.raises(ValueError, match="fitted with 'subjects'"):
+            judge(X, y)
+
+
+def test_scorers_take_subjects():
+    X, y, subjects, _ = repeated_measures()
+    weights = np.random.default_rng(0).integers(1, 3, len(y))
+    fitted = mixture().fit(X, y, weights, subjects=subjects)
+    score = log_likelihood_scorer(fitted, X, y, weights, subjects=subjects)
+    assert score == pytest.approx(fitted.log_likelihood_ / weights.sum())
+    known = neg_crps_scorer(fitted, X, y, subjects=subjects)
+    assert known > neg_crps_scorer(fitted, X, y)
+
+
+def test_a_search_hands_subjects_to_scorers():
+    X, y, subjects, _ = repeated_measures()
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            mixture().set_fit_request(subjects=True),
+            {"n_experts": [1, 2]},
+            cv=GroupKFold(3),
+            scoring={"density": log_likelihood_scorer, "crps": neg_crps_scorer},
+            refit="density",
+        )
+        search.fit(X, y, subjects=subjects, groups=subjects)
+    assert search.best_params_ == {"n_experts": 2}
+    train, test = next(GroupKFold(3).split(X, y, subjects))
+    fitted = mixture().fit(X[train], y[train], subjects=subjects[train])
+    assert search.cv_results_["split0_test_density"][1] == pytest.approx(
+        log_likelihood_scorer(fitted, X[test], y[test], subjects=subjects[test])
+    )

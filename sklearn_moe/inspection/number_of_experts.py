@@ -164,6 +164,8 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         groups: ArrayLike | None = None,
         one_standard_error: bool = False,
         sample_weight: ArrayLike | None = None,
+        subjects: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         ax: Any = None,
@@ -190,6 +192,10 @@ class NumberOfExpertsDisplay(MixtureDisplay):
             See :func:`~sklearn_moe.model_selection.select_n_experts`.
         sample_weight : array-like of shape (n_samples,), default=None
             See :func:`~sklearn_moe.model_selection.select_n_experts`.
+        subjects : array-like of shape (n_samples,), default=None
+            See :func:`~sklearn_moe.model_selection.select_n_experts`.
+        exposure : array-like of shape (n_samples,), default=None
+            See :func:`~sklearn_moe.model_selection.select_n_experts`.
         n_jobs : int, default=None
             See :func:`~sklearn_moe.model_selection.select_n_experts`.
         random_state : int, RandomState instance or None, default=None
@@ -215,6 +221,8 @@ class NumberOfExpertsDisplay(MixtureDisplay):
             groups=groups,
             one_standard_error=one_standard_error,
             sample_weight=sample_weight,
+            subjects=subjects,
+            exposure=exposure,
             n_jobs=n_jobs,
             random_state=random_state,
         )

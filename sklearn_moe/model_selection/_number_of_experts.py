@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 import warnings
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_moe._estimators import WeightedFit
-from sklearn_moe._folds import shuffled_splits
+from sklearn_moe._exposure import check_exposure
+from sklearn_moe._folds import check_undivided, shuffled_splits
 from sklearn_moe._frames import native
 from sklearn_moe._inner_mixture import (
     seen_by_mixture,
@@ -27,6 +29,7 @@ from sklearn_moe._metadata import check_groups, groups_routed
 from sklearn_moe._number_of_experts import Trials, double, most_experts
 from sklearn_moe._parameters import CannotCountError
 from sklearn_moe._sklearn import check_pandas_support, safe_indexing
+from sklearn_moe._subjects import check_subjects
 from sklearn_moe._weights import count_rows
 
 INFORMATION_CRITERIA = ("aic", "bic", "icl")
@@ -42,6 +45,8 @@ def select_n_experts(
     groups: ArrayLike | None = None,
     one_standard_error: bool = False,
     sample_weight: ArrayLike | None = None,
+    subjects: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> "pd.DataFrame":
@@ -74,6 +79,11 @@ def select_n_experts(
         standard error.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in fits and scores.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to, as in `fit`. No fold divides a subject, and
+        subjects that were held out are judged as new ones, each of which counts once.
+    exposure : array-like of shape (n_samples,), default=None
+        Of counts, as in `fit`.
     n_jobs : int, default=None
         Number of fits at the same time. The result does not depend on it. None means 1
         unless in a :obj:`joblib.parallel_backend` context.
@@ -94,11 +104,12 @@ def select_n_experts(
           a penalised parameter as for a free one, and may take one expert where rows
           held out are far better predicted by several;
         - cv_log_likelihood: mean log density of the targets that were held out, a mean
-          over the folds; greater is better;
+          over the folds; greater is better. Where there are subjects it is that of all
+          targets of one;
         - cv_standard_error: standard error of that mean, from the spread of the folds;
         - cv_difference, cv_difference_error: with `one_standard_error` only. How much
-          less than the best number this one says of a row held out, in the mean over
-          the rows, and the standard error of this mean of paired differences;
+          less than the best number this one says of a row (or subject) held out, in
+          the mean, and the standard error of this mean of paired differences;
         - chosen: with `one_standard_error` only. Whether this is the smallest number of
           which the difference is no more than its standard error.
 
@@ -137,6 +148,10 @@ def select_n_experts(
     y = np.asarray(y)
     weights, _ = count_rows(sample_weight, X)
     groups = check_groups(groups, len(y))
+    subjects = None if subjects is None else check_subjects(subjects, X)
+    given = {} if subjects is None else {"subjects": subjects.codes}
+    if exposure is not None:
+        given["exposure"] = check_exposure(exposure, X)
     random_state = check_random_state(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     doubles = isinstance(n_experts, str) and n_experts == "auto"
@@ -146,18 +161,21 @@ def select_n_experts(
             "cv=None holds none out. Set 'cv' to a number of folds."
         )
     numbers = [1] if doubles else list(n_experts)
-    unfitted = _check_choice(estimator, numbers)
+    unfitted = _check_choice(estimator, numbers, given)
     parallel = Parallel(n_jobs=n_jobs)
 
     def candidate(number):
         mixture = clone(unfitted).set_params(n_experts=number)
+        if given:
+            with config_context(enable_metadata_routing=True):
+                mixture.set_fit_request(**dict.fromkeys(given, True))
         model = with_mixture(estimator, mixture)
         return WeightedFit(model, np.random.RandomState(seed))
 
     def log_densities(numbers):
         candidates = [candidate(number) for number in numbers]
         rows = parallel(
-            delayed(_fit_fold)(each, X, y, weights, groups, *split)
+            delayed(_fit_fold)(each, X, y, weights, groups, given, *split)
             for each in candidates
             for split in splits
         )
@@ -169,16 +187,24 @@ def select_n_experts(
 
     if cv is not None:
         classification = is_classifier(estimator)
+        whole = groups if groups is not None else given.get("subjects")
         splits = shuffled_splits(
-            cv, X, y, random_state, classification=classification, groups=groups
+            cv, X, y, random_state, classification=classification, groups=whole
         )
-        held_out = weights[np.concatenate([test for _, test in splits])]
+        if subjects is not None:
+            check_undivided(splits, subjects, f"cv={cv!r}")
+        folds = [weights[test] for _, test in splits]
+        if subjects is not None:
+            subjects = subjects.weighted(weights)
+            folds = [1.0 * (subjects.take(test).totals > 0) for _, test in splits]
+        held_out = np.concatenate(folds)
         if doubles:
-            n_rows = min(len(train) for train, _ in splits)
+            largest = most_experts(min(len(train) for train, _ in splits))
+            if subjects is not None:
+                fewest = min(len(subjects.take(train)) for train, _ in splits)
+                largest = min(largest, fewest)
             trials = double(
-                lambda number: log_densities([number])[0],
-                held_out,
-                most_experts(n_rows),
+                lambda number: log_densities([number])[0], held_out, largest
             )
             numbers = trials.numbers
         else:
@@ -186,7 +212,7 @@ def select_n_experts(
         for message, category in trials.warnings():
             warnings.warn(message, category, stacklevel=2)
     outcomes = parallel(
-        delayed(_fit_all)(candidate(number), X, y, weights, groups)
+        delayed(_fit_all)(candidate(number), X, y, weights, groups, given)
         for number in numbers
     )
     index = pd.Index(numbers, name="n_experts")
@@ -197,13 +223,11 @@ def select_n_experts(
         warnings.warn(message, UserWarning, stacklevel=2)
     if cv is None:
         return results
-    ends = np.cumsum([len(test) for _, test in splits])[:-1]
+    ends = np.cumsum([len(fold) for fold in folds])[:-1]
     scores = [
         [
             np.average(own, weights=fold_weights)
-            for own, fold_weights in zip(
-                np.split(values, ends), np.split(held_out, ends)
-            )
+            for own, fold_weights in zip(np.split(values, ends), folds)
         ]
         for values in trials.log_densities
     ]
@@ -216,9 +240,12 @@ def select_n_experts(
     return results
 
 
-def _check_choice(estimator, n_experts):
+def _check_choice(estimator, n_experts, given):
     """Return the mixture that is to have several numbers of experts."""
     mixture = unfitted_mixture(estimator, caller="select_n_experts")
+    mixture._check_subjects_given(given.get("subjects"))
+    if hasattr(mixture, "_targets_"):
+        mixture._targets_.check_exposure_known(given.get("exposure"))
     if isinstance(mixture.experts, list):
         raise ValueError(
             "The number of experts is that of the list given as 'experts', "
@@ -230,28 +257,37 @@ def _check_choice(estimator, n_experts):
     return mixture
 
 
-def _fit_all(candidate, X, y, weights, groups):
+def _fit_all(candidate, X, y, weights, groups, given):
     """Fit to all rows; return a row of the results, and why criteria are missing."""
     with groups_routed(candidate.estimator, groups) as own:
-        fitted = candidate.fit(X, y, weights, fit_params=own)
+        fitted = candidate.fit(X, y, weights, fit_params=own | given)
     mixture, X, y = _seen(fitted, X, y)
-    row = {"log_likelihood": float(weights @ mixture.score_samples(X, y))}
+    log_density = mixture.score_samples(X, y, sample_weight=weights, **given)
+    row = {"log_likelihood": float(weights @ log_density)}
     try:
         row["n_parameters"] = mixture.n_parameters()
     except CannotCountError as error:
         missing = dict.fromkeys(["n_parameters", *INFORMATION_CRITERIA], np.nan)
         return row | missing, " ".join([str(error), *error.__notes__])
     for criterion in INFORMATION_CRITERIA:
-        row[criterion] = getattr(mixture, criterion)(X, y, weights)
+        row[criterion] = getattr(mixture, criterion)(X, y, weights, **given)
     return row, None
 
 
-def _fit_fold(candidate, X, y, weights, groups, train, test):
-    """Return log densities of the test rows after a fit to the training rows."""
+def _fit_fold(candidate, X, y, weights, groups, given, train, test):
+    """Return log densities of the test rows after a fit to the training rows.
+
+    Where there are subjects, they are those of the test subjects.
+    """
     with groups_routed(candidate.estimator, groups) as own:
-        fitted = candidate.fit(X, y, weights, rows=train, fit_params=own)
+        fitted = candidate.fit(X, y, weights, rows=train, fit_params=own | given)
     mixture, X, y = _seen(fitted, safe_indexing(X, test), y[test])
-    return mixture.score_samples(X, y)
+    given = {name: values[test] for name, values in given.items()}
+    weights = weights[test]
+    log_density = mixture.score_samples(X, y, sample_weight=weights, **given)
+    if "subjects" not in given:
+        return log_density
+    return check_subjects(given["subjects"], X).sums(log_density, weights)
 
 
 def _seen(model, X, y):

@@ -1,10 +1,12 @@
 """Scores of the predicted distribution of a mixture."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
@@ -16,6 +18,7 @@ def log_likelihood_scorer(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    subjects: ArrayLike | None = None,
     exposure: ArrayLike | None = None,
 ) -> float:
     """Score a mixture by the mean log density of the targets.
@@ -37,13 +40,16 @@ def log_likelihood_scorer(
         The targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to, which have a density together; needed where `fit`
+        was given them. With metadata routing they are requested, as is the exposure.
     exposure : array-like of shape (n_samples,), default=None
         Of counts; needed where `fit` was given it.
 
     Returns
     -------
     score : float
-        Mean of ``score_samples(X, y)``.
+        Mean of ``score_samples(X, y)``: of a row, whether there are subjects or not.
 
     Raises
     ------
@@ -72,7 +78,11 @@ def log_likelihood_scorer(
     """
     seen = seen_by_mixture(estimator, X, y, caller="log_likelihood_scorer")
     weights, _ = count_rows(sample_weight, seen.X)
-    log_density = seen.mixture.score_samples(seen.X, seen.y, exposure=exposure)
+    mixture, given = seen.mixture, {"subjects": subjects, "exposure": exposure}
+    mixture._check_subjects_given(subjects)
+    log_density = mixture.score_samples(
+        seen.X, seen.y, sample_weight=sample_weight, **given
+    )
     return float(np.average(log_density, weights=weights))
 
 
@@ -82,6 +92,7 @@ def neg_crps_scorer(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    subjects: ArrayLike | None = None,
     exposure: ArrayLike | None = None,
 ) -> float:
     """Score a mixture of regressors by its continuous ranked probability score (CRPS).
@@ -103,6 +114,10 @@ def neg_crps_scorer(
         The targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
+    subjects : array-like of shape (n_samples,), default=None
+        Labels of what rows belong to, as in `predict_distribution`: the score is that
+        of each target by itself. None means that each row is a new one. With metadata
+        routing they are requested, as is the exposure.
     exposure : array-like of shape (n_samples,), default=None
         Of counts; needed where `fit` was given it.
 
@@ -140,7 +155,22 @@ def neg_crps_scorer(
         )
     check_consistent_length(X, y)
     mixture._targets_.check_exposure_known(exposure)
-    distribution = mixture.predict_distribution(X, exposure=exposure)
+    distribution = mixture.predict_distribution(X, subjects=subjects, exposure=exposure)
     crps = distribution.crps(np.asarray(y).reshape(distribution.shape))
     weights, _ = count_rows(sample_weight, X)
     return -float(np.average(crps.T, axis=-1, weights=weights).mean())
+
+
+def _requests_of(scorer):
+    """What a search hands on to a scorer where metadata routing is enabled.
+
+    A mixture that was fitted with these is not judged without.
+    """
+    request = MetadataRequest(owner=scorer.__name__)
+    for name in ("subjects", "exposure"):
+        request.score.add_request(param=name, alias=True)
+    return request
+
+
+for _scorer in (log_likelihood_scorer, neg_crps_scorer):
+    _scorer.get_metadata_routing = partial(_requests_of, _scorer)
