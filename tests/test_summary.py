@@ -13,7 +13,7 @@ from scipy import sparse, stats
 from scipy.special import expit, log_softmax, logsumexp
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
@@ -468,6 +468,38 @@ def test_an_expert_without_an_intercept_has_none():
     expected = alone.noise_.scale_ * np.sqrt(np.diag(known))
     std_error = summary(alone, X + 5, y)["std_error"].iloc[:2]
     np.testing.assert_allclose(std_error, expected)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
+def test_a_mean_is_an_expert_with_an_intercept_alone(kind):
+    X, y, _ = problem(kind, 2)
+    linear = LinearRegression() if kind == "gaussian" else POISSON
+    ones = FunctionTransformer(lambda X: np.ones((len(X), 1)))
+    alone = make_pipeline(ones, clone(linear).set_params(fit_intercept=False))
+    tables = [
+        summary(
+            maximum_likelihood(
+                [("level", level), ("line", linear)], 2, specialize=True, noise=kind
+            ).fit(X, y),
+            X,
+            y,
+        )
+        for level in (DummyRegressor(), alone)
+    ]
+    dummy, expected = tables
+    assert dummy.index[0] == ("level", "(intercept)")
+    np.testing.assert_allclose(dummy, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_constant_that_was_given_has_its_scale_alone():
+    X, y, _ = problem("gaussian", 2)
+    zero = DummyRegressor(strategy="constant", constant=0)
+    mixture = maximum_likelihood(
+        [("zero", zero), ("line", LinearRegression())], 2, specialize=True
+    ).fit(X, y)
+    table = summary(mixture, X, y)
+    assert table.loc["zero"].index.tolist() == ["(scale)"]
+    assert (table["std_error"] > 0).all()
 
 
 def test_sparse_rows_give_the_table_of_dense_ones():

@@ -29,6 +29,7 @@ from sklearn_moe import (
 )
 from sklearn_moe._rows import Block
 from sklearn_moe._statistics import TargetMoments
+from sklearn_moe.inspection import summary
 from sklearn_moe.likelihoods import NoiseLikelihood
 from sklearn_moe.model_selection import neg_crps_scorer
 
@@ -105,6 +106,39 @@ def test_the_likelihood_is_that_of_zeroinfl(fitted, biochemists):
     assert fitted.log_likelihood_ == pytest.approx(log_likelihood, abs=1e-6)
     # A point mass has neither a rate nor a dispersion.
     assert fitted.aic(*biochemists) == pytest.approx(aic, abs=1e-5)
+
+
+def test_the_standard_errors_are_those_of_zeroinfl(biochemists):
+    table = summary(textbook("poisson").fit(*biochemists), *biochemists)
+    # Zero has nothing that was estimated.
+    assert table.index.get_level_values("part").unique().tolist() == [
+        "some",
+        "gate: some",
+    ]
+    np.testing.assert_allclose(
+        table.loc["some", "std_error"],
+        [
+            0.121306781128,
+            0.063404661916,
+            0.071110942610,
+            0.047429319202,
+            0.031008151174,
+            0.002294345406,
+        ],
+        rtol=1e-3,
+    )
+    np.testing.assert_allclose(
+        table.loc["gate: some", "std_error"],
+        [
+            0.50938658888,
+            0.28008238546,
+            0.31761143185,
+            0.19648182215,
+            0.14526286646,
+            0.04524277499,
+        ],
+        rtol=1e-3,
+    )
 
 
 def test_the_parameters_are_those_of_zeroinfl(fitted):

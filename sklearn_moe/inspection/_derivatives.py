@@ -7,7 +7,7 @@ from scipy.linalg import block_diag
 from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import is_classifier
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
@@ -59,7 +59,7 @@ class LinearModel:
     """Coefficients of a linear model, and its input, the columns of weighted rows.
 
     The coefficients have the shape (n_predictors, n_columns). The intercept is None for
-    a model without one.
+    a model without one. The offset is a number that was given, not estimated.
     """
 
     names: list
@@ -67,11 +67,17 @@ class LinearModel:
     weights: np.ndarray
     coef: np.ndarray
     intercept: np.ndarray | None
+    offset: float = 0.0
 
     @classmethod
-    def of(cls, estimator, X, weights, names):
-        """Return the linear model at the end of a fitted expert, or None."""
+    def of(cls, estimator, X, weights, names, link=None):
+        """Return the linear model at the end of a fitted expert, or None.
+
+        `link` makes a linear predictor of what a constant predicts.
+        """
         last, seen, names = last_step_and_input(estimator, X, names)
+        if link and isinstance(last, DummyRegressor):
+            return cls._constant(last, weights, link)
         # The coefficients of a frozen estimator were given, not estimated.
         frozen = isinstance(last, FrozenEstimator)
         if frozen or not (hasattr(last, "coef_") and hasattr(last, "intercept_")):
@@ -85,10 +91,21 @@ class LinearModel:
             intercept = np.asarray(last.intercept_, np.float64).reshape(len(coef))
         return cls(names, columns, weights, coef, intercept)
 
+    @classmethod
+    def _constant(cls, dummy, weights, link):
+        """Return the model of a constant: a mean, or a number that was given."""
+        nothing = [], np.empty((len(weights), 0)), weights, np.empty((1, 0))
+        with np.errstate(divide="ignore"):
+            value = link(dummy.constant_.ravel())
+        if dummy.strategy == "mean":
+            return cls(*nothing, value)
+        given = dummy.strategy == "constant"
+        return cls(*nothing, None, value.item()) if given else None
+
     @property
     def values(self):
         """Values of the linear predictors, shape (n_samples, n_predictors)."""
-        values = self.columns @ self.coef.T
+        values = self.columns @ self.coef.T + self.offset
         return values if self.intercept is None else values + self.intercept
 
     def against_first(self):
@@ -138,32 +155,36 @@ def expert_derivatives(mixture, X, y, weights, column_names, exposure=None):
             f"summary needs a mixture with one target; y has {y.shape[1]}."
         )
     # The settings are what a log density depends on besides the linear predictors.
-    settings = [None] * len(mixture.experts_)
+    settings, link = [None] * len(mixture.experts_), None
+    point_mass = np.zeros(len(mixture.experts_), dtype=bool)
     noise = None if is_classifier(mixture) else mixture.noise_
     if is_classifier(mixture):
         differentiate, supported = _logistic_expert, "LogisticRegression"
         settings = [mixture.classes_] * len(mixture.experts_)
     elif isinstance(noise, GaussianNoise) and not noise.common_scale:
         differentiate, supported = _gaussian_expert, "such as LinearRegression"
-        settings = noise.scale_
+        settings, link = noise.scale_, np.copy
     elif isinstance(noise, PoissonNoise):
         differentiate, supported = _poisson_expert, "PoissonRegressor"
         exposure = np.ones(len(y)) if exposure is None else np.asarray(exposure)
-        settings = [exposure] * len(mixture.experts_)
+        settings, link = [exposure] * len(mixture.experts_), np.log
+        point_mass = noise.floor_ == 0
     else:
         raise TypeError(
             "summary supports Poisson noise, and gaussian noise of a scale for each "
             f"expert; the noise of this mixture is {noise!r}."
         )
     experts = []
-    for (name, expert), setting in zip(mixture.named_experts_.items(), settings):
-        if is_uniform(expert):
+    for k, (name, expert) in enumerate(mixture.named_experts_.items()):
+        if is_uniform(expert) or point_mass[k]:
+            # Its density has no parameters.
             nothing = np.empty((len(y), 0))
             experts.append(Derivatives([], nothing, nothing[:, :, np.newaxis]))
             continue
-        model, derivatives = LinearModel.of(expert, X, weights, column_names), None
+        model = LinearModel.of(expert, X, weights, column_names, link)
+        derivatives = None
         if model is not None:
-            derivatives = differentiate(model, name, expert, X, y, setting)
+            derivatives = differentiate(model, name, expert, X, y, settings[k])
         if derivatives is None:
             raise TypeError(
                 f"summary needs linear experts that EM has fitted, here {supported}, "

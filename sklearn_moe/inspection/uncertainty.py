@@ -48,7 +48,9 @@ def summary(
         that end in one: with gaussian noise any with `coef_` and `intercept_`
         (:class:`~sklearn.linear_model.LinearRegression`), with Poisson noise models of
         the logarithm of the mean (:class:`~sklearn.linear_model.PoissonRegressor`), for
-        classification :class:`~sklearn.linear_model.LogisticRegression`. Its gate is a
+        classification :class:`~sklearn.linear_model.LogisticRegression`. A constant
+        (:class:`~sklearn.dummy.DummyRegressor`) has an intercept if it is a mean, and
+        none if it was given, as zero is in zero-inflated counts. Its gate is a
         :class:`SoftmaxGate`, a pipeline that ends in one, or
         ``DummyClassifier(strategy="prior")``, a constant gate.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
