@@ -196,7 +196,7 @@ def check_subjects(subjects, X):
         raise ValueError(
             f"'subjects' must have one label for each row of X: {error}"
         ) from error
-    missing = _missing(labels)
+    missing = missing_labels(labels)
     if missing.any():
         raise ValueError(
             f"'subjects' has no label for row {missing.argmax()}, and {missing.sum()} "
@@ -221,7 +221,8 @@ def check_subjects(subjects, X):
     return Subjects(found, codes, np.ones(len(labels)))
 
 
-def _missing(labels):
+def missing_labels(labels):
+    """Which labels of an array are missing: a bool for each."""
     if labels.dtype.kind == "O":
         return np.frompyfunc(is_missing, 1, 1)(labels).astype(bool)
     # NaN and NaT are equal to nothing.

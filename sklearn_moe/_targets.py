@@ -13,6 +13,7 @@ from sklearn_moe._exposure import check_exposure, check_requests, counts_of_rate
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import TargetMoments
+from sklearn_moe._subjects import missing_labels
 from sklearn_moe.experts import (
     Predictions,
     Probabilities,
@@ -299,6 +300,15 @@ class ClassTargets:
     def check(self, y):
         """Validate labels; see `NumberTargets.check`."""
         check_in_memory(y=y)
+        labels = np.asarray(y)
+        if labels.dtype == object and labels.ndim == 1:
+            missing = missing_labels(labels)
+            if missing.any():
+                raise ValueError(
+                    f"y has no label for row {missing.argmax()}: Input y contains NaN, "
+                    f"None or NA in {missing.sum()} rows. Leave them out, whatever "
+                    "their weight."
+                )
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         return column_or_1d(y, warn=True)
 

@@ -284,3 +284,31 @@ def test_balanced_weights_are_those_of_scikit_learn():
         balanced.fit(X, Y, sample_weight=WEIGHTS),
         by_dict.fit(X, Y, sample_weight=WEIGHTS),
     )
+
+
+@pytest.mark.parametrize("params", [{}, {"solver": "liblinear"}], ids=str)
+def test_balance_counts_the_weights_of_rows_as_logistic_regression_does(params):
+    expert = LogisticRegression(tol=1e-8, **params)
+    mixture = classifier(experts=expert, n_experts=1, class_weight="balanced")
+    mixture.fit(X, Y, sample_weight=WEIGHTS)
+    alone = clone(expert).set_params(class_weight="balanced")
+    alone.fit(X, Y, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(mixture.experts_[0].coef_, alone.coef_, rtol=1e-4)
+
+
+def test_a_class_without_weight_has_no_part_in_the_balance():
+    labels, weights = Y.astype(object), WEIGHTS.copy()
+    labels[:30], weights[:30] = "neither", 0
+    mixture = classifier(class_weight="balanced")
+    mixture.fit(X, labels, sample_weight=weights)
+    alone = classifier(class_weight="balanced")
+    alone.fit(X[30:], Y[30:], sample_weight=WEIGHTS[30:])
+    assert_equal(mixture, alone)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_is_refused_whatever_its_weight(missing):
+    labels, weights = Y.astype(object), WEIGHTS.copy()
+    labels[7], weights[7] = missing, 0
+    with pytest.raises(ValueError, match=r"no label for row 7.*in 1 rows"):
+        classifier(class_weight="balanced").fit(X, labels, sample_weight=weights)

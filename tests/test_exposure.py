@@ -412,18 +412,37 @@ def test_a_component_of_noise_is_not_reached():
         mixture.fit(X, y, exposure=exposure)
 
 
-@pytest.mark.parametrize("look", [describe, diagnose])
-def test_what_knows_no_exposure_refuses_the_mixture(look, fitted):
+def test_a_diagnosis_knows_no_exposure(fitted):
     X, y, _ = claims()
-    with pytest.raises(ValueError, match=rf"{look.__name__} knows no 'exposure'"):
-        look(fitted, X, y)
+    with pytest.raises(ValueError, match=r"diagnose knows no 'exposure'"):
+        diagnose(fitted, X, y)
 
 
-def test_a_summary_without_it_is_refused():
+@pytest.mark.parametrize("look", [describe, summary])
+def test_tables_without_it_are_refused(look):
     X, y, exposure = claims()
     mixture = regressor().fit(X, y, exposure=exposure)
     with pytest.raises(ValueError, match="give that of these counts as 'exposure'"):
-        summary(mixture, X, y)
+        look(mixture, X, y)
+
+
+def test_experts_are_described_by_counts_of_their_exposure(fitted):
+    X, y, exposure = claims()
+    table = describe(fitted, X, y, exposure=exposure)
+    own = fitted.apply(X) == 0
+    counts = fitted.transform(X)[own, 0] * exposure[own]
+    assert table["score"].iloc[0] == pytest.approx(r2_score(y[own], counts))
+
+
+def test_experts_of_rates_with_weights_are_described_by_rates():
+    X, y, exposure = claims()
+    mixture = regressor().fit(X, y / exposure, sample_weight=exposure)
+    table = describe(mixture, X, y / exposure, sample_weight=exposure)
+    own = mixture.apply(X) == 0
+    expected = r2_score(
+        (y / exposure)[own], mixture.transform(X)[own, 0], sample_weight=exposure[own]
+    )
+    assert table["score"].iloc[0] == pytest.approx(expected)
 
 
 # Every kind of fit

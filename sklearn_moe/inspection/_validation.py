@@ -19,6 +19,6 @@ def check_data(model, X, y, sample_weight, caller, *, takes_exposure=False):
     if seen.mixture._targets_.exposed and not takes_exposure:
         raise ValueError(
             f"{caller} knows no 'exposure', but the mixture was fitted to counts of "
-            "unequal exposure. Judge it by score_samples and summary, which do."
+            "unequal exposure. Judge it by score_samples, describe and summary."
         )
     return seen, count_rows(sample_weight, seen.X)[0]

@@ -1,13 +1,10 @@
 """Table of the experts of a fitted mixture and of their rows."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
@@ -20,6 +17,9 @@ from sklearn_moe.gates import numbers_of
 from sklearn_moe.inspection._derivatives import last_step_and_input
 from sklearn_moe.inspection._validation import check_data
 from sklearn_moe.inspection.rules import as_rows, rules_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Largest number of features that describe the rows of an expert, and the smallest
 # difference, in standard deviations, that is named.
@@ -34,6 +34,7 @@ def describe(
     sample_weight: ArrayLike | None = None,
     *,
     subjects: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
 ) -> "pd.DataFrame":
     """Describe each expert: its class, its weight, its rows and its score on them.
 
@@ -51,6 +52,9 @@ def describe(
     subjects : array-like of shape (n_samples,), default=None
         Labels of what rows belong to: the weights of those that the mixture was fitted
         to are what their rows have told. None means that each row is a new one.
+    exposure : array-like of shape (n_samples,), default=None
+        Of counts, which are compared with what is predicted for it; needed where `fit`
+        was given it.
 
     Returns
     -------
@@ -105,14 +109,22 @@ def describe(
     """
     pd = check_pandas_support("describe")
     rows = as_rows(X)
-    seen, weights = check_data(model, rows, y, sample_weight, "describe")
+    seen, weights = check_data(
+        model, rows, y, sample_weight, "describe", takes_exposure=True
+    )
     mixture, X, y = seen.mixture, seen.X, seen.y
+    targets = mixture._targets_
+    if targets.exposed == "exposure":
+        targets.check_exposure_known(exposure)
+    exposure = targets.check_exposure(exposure, X, mixture.named_experts_.items())
     gate_weights = mixture.predict_gate(X, subjects=subjects)
     chosen = mixture.apply(X, subjects=subjects)
     names = list(mixture.named_experts_)
     own = chosen[:, np.newaxis] == np.arange(gate_weights.shape[1])
-    # `set_output` may have asked for a frame.
-    predictions = np.asarray(mixture.transform(X)).reshape(*own.shape, -1)
+    fitted = replace(mixture._fitted(), exposure=exposure)
+    predictions = fitted.expectations(X).reshape(*own.shape, -1)
+    if exposure is not None:
+        predictions = predictions * exposure[:, np.newaxis, np.newaxis]
     rules = [""] * len(names)
     if is_table(rows):
         found = rules_of(rows, weights, gate_weights, chosen, names)
