@@ -239,7 +239,8 @@ def test_a_mixture_of_a_frame_is_loaded_as_it_was(library):
         columns = FRAME.astype(object).where(FRAME.notna(), None)
         frame = polars.DataFrame(columns.to_dict("list"))
     encoder = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), ["kind"]), remainder="passthrough"
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["kind"]),
+        ("passthrough", ["number"]),
     )
     original = fitted(regressor(make_pipeline(encoder, Ridge())), frame)
     loaded, asked = through_skops(original)
