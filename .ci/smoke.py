@@ -1,6 +1,6 @@
 """Whether a mixture works where the package was installed, and nothing else."""
 
-from importlib.metadata import files, version
+from importlib.metadata import files, metadata, version
 
 import sklearn_moe
 from sklearn_moe import MixtureOfExpertsRegressor
@@ -13,3 +13,4 @@ assert sklearn_moe.__version__ == version("sklearn-moe")
 installed = {file.name for file in files("sklearn-moe")}
 for name in ("LICENSE", "py.typed"):
     assert name in installed, f"no {name}"
+assert "image::" not in metadata("sklearn-moe").get_payload()

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from _versions import needs
 from sklearn.base import RegressorMixin, clone
 from sklearn.ensemble import VotingRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -78,7 +79,12 @@ KINDS = {
     "a list of images": (list(IMAGES), FunctionTransformer(flatten)),
     "an array of numbers": (WORDS[:, 1] * 1.0, FunctionTransformer(flatten)),
 }
-each_kind = pytest.mark.parametrize("kind", KINDS)
+# Before, a pipeline of nothing but a hash counts as not fitted.
+HASHES = needs("1.9", "pipeline without anything to learn")
+each_kind = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=HASHES) if k == "a hashed list" else k for k in KINDS],
+)
 some_kinds = pytest.mark.parametrize(
     "kind", ["a list of texts", "a series", "a list of dicts", "an array of images"]
 )

@@ -6,6 +6,7 @@ from copy import copy, deepcopy
 import numpy as np
 import pandas as pd
 import pytest
+from _versions import needs
 from lightgbm import LGBMRegressor
 from sklearn import config_context
 from sklearn.compose import make_column_transformer
@@ -231,6 +232,7 @@ def test_a_gate_of_a_frame_is_loaded_as_it_was(gate):
     )
 
 
+@needs("1.9", "transformer of columns that skops knows")
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_mixture_of_a_frame_is_loaded_as_it_was(library):
     frame = FRAME
