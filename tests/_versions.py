@@ -8,6 +8,7 @@ from sklearn.utils.fixes import parse_version
 
 VERSION = parse_version(sklearn.__version__)
 BEFORE_1_8 = parse_version("1.8") > VERSION
+BEFORE_1_9 = parse_version("1.9") > VERSION
 
 has_callbacks = pytest.mark.skipif(
     find_spec("sklearn.callback") is None, reason="scikit-learn has no callbacks"

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+from _versions import BEFORE_1_9, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -277,8 +278,17 @@ WAYS = {
         ),
     },
 }
+NEEDED = {
+    "bagging of trees": needs("1.9", "bagging that draws rows by their weights"),
+    "pipeline with target encoding": needs("1.9", "target encoding by any folds"),
+}
 ANY_WAY = pytest.mark.parametrize(
-    ("expected", "name"), [(way, name) for way in WAYS for name in WAYS[way]]
+    ("expected", "name"),
+    [
+        pytest.param(way, name, marks=NEEDED.get(name, ()))
+        for way in WAYS
+        for name in WAYS[way]
+    ],
 )
 
 
@@ -295,7 +305,8 @@ def crossing_lines(n_samples=80):
 def test_only_rows_with_weight_are_learnt(expected, name, routing):
     X, y, rising = crossing_lines()
     estimator = WAYS[expected][name]
-    assert way(estimator) == expected
+    # Others can be routed in older versions.
+    assert way(estimator) == expected or BEFORE_1_9
     # Too heavy to be left out, too light to be felt.
     fitted = weighted_fit(estimator, X, y, np.where(rising, 1.0, 1e-7))
     error = np.abs(fitted.predict(X[rising]) - y[rising])

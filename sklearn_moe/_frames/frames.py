@@ -74,7 +74,7 @@ def columns_of(X):
 
 def values_of_column(frame, name):
     """The values of a column of a frame as an array; missing ones are NaN or None."""
-    if hasattr(frame, "iloc"):
+    if nw.dependencies.is_pandas_dataframe(frame):
         # Narwhals knows no sparse columns.
         return np.asarray(frame[name])
     return nw.from_native(frame).get_column(name).to_numpy()
@@ -129,7 +129,7 @@ def calculable(frame):
 
     Most estimators of scikit-learn cannot calculate with these dtypes.
     """
-    if not hasattr(frame, "iloc"):
+    if not nw.dependencies.is_pandas_dataframe(frame):
         frame = nw.from_native(frame)
         decimals = [name for name, dtype in frame.schema.items() if dtype == nw.Decimal]
         floats = [nw.col(name).cast(nw.Float64) for name in decimals]
@@ -152,7 +152,7 @@ def _float_dtype(dtype):
 
 def columns_without_numbers(X):
     """Names of the columns of a frame whose dtypes are not of numbers."""
-    if hasattr(X, "iloc") and X.ndim == 2:
+    if nw.dependencies.is_pandas_dataframe(X):
         # Narwhals takes ten times as long to look at the columns of pandas.
         kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
         return [name for name, kind in zip(X.columns, kinds) if kind not in "biuf"]

@@ -1,6 +1,7 @@
 """Which column of a user's table each column behind some steps comes from."""
 
 import re
+from collections import UserList
 from copy import copy
 from dataclasses import dataclass
 
@@ -218,6 +219,8 @@ def _trace_parts(step, origins):
 def _places(columns, step, names):
     """Places of the columns of one transformer among those that there are now."""
     learnt = list(getattr(step, "feature_names_in_", []))
+    # Before scikit-learn 1.9 the remainder is a list that warns when it is read.
+    columns = columns.data if isinstance(columns, UserList) else columns
     columns = [columns] if isinstance(columns, (str, int)) else columns
     if isinstance(columns, slice) and any(
         isinstance(end, str) for end in (columns.start, columns.stop)
