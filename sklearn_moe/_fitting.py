@@ -20,6 +20,7 @@ from sklearn_moe._sklearn import num_samples, safe_indexing
 from sklearn_moe._subjects import check_subjects
 from sklearn_moe._weights import check_weights, count_rows_of_batch
 from sklearn_moe.em import Iteration, RowsSeen, starting_points
+from sklearn_moe.experts import LARGEST_RATIO
 
 
 @dataclass(frozen=True)
@@ -360,9 +361,10 @@ def warnings_of(mixture, run, interpolates):
     if interpolates.any():
         yield (
             f"Experts {names(interpolates)} reproduce their training targets but not "
-            "others: what they say of their own rows does not tell how good they "
-            "are. Set cv=5, so that experts are judged on rows they have not seen, "
-            "or regularise them.",
+            f"others, where their error is more than {LARGEST_RATIO} times as large: "
+            "what they say of their own rows does not tell how good they are. Set "
+            "cv=5, so that experts are judged on rows they have not seen, or "
+            "regularise them.",
             UserWarning,
         )
     if not mixture._active_.all():

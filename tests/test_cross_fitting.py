@@ -8,10 +8,17 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -20,6 +27,7 @@ from sklearn.linear_model import (
     RidgeClassifier,
 )
 from sklearn.model_selection import (
+    GridSearchCV,
     KFold,
     RepeatedKFold,
     ShuffleSplit,
@@ -31,7 +39,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe import (
@@ -39,6 +47,7 @@ from sklearn_moe import (
     MixtureOfExpertsRegressor,
     SoftmaxGate,
 )
+from sklearn_moe._estimators import isolates_rows
 from sklearn_moe.experts import Probabilities
 
 may_stop_early = pytest.mark.filterwarnings(
@@ -842,6 +851,57 @@ def test_only_the_expert_that_interpolates_its_rows_is_named(Mixture, specialize
     )
     with pytest.warns(UserWarning, match="Experts parrot reproduce their training"):
         mixture.fit(*noisy(Mixture))
+
+
+NEAR_PARROT = SVR(C=1000, gamma=30)
+
+
+@may_stop_early
+@pytest.mark.parametrize(
+    "expert",
+    [
+        NEAR_PARROT,
+        KernelRidge(alpha=1e-3, kernel="rbf", gamma=30),
+        ExtraTreesRegressor(5, random_state=0),
+        make_pipeline(StandardScaler(), NEAR_PARROT),
+        GridSearchCV(NEAR_PARROT, {"C": [1000]}, cv=2),
+        TransformedTargetRegressor(NEAR_PARROT),
+    ],
+    ids=lambda expert: type(expert).__name__,
+)
+def test_so_are_experts_that_nearly_do_so_whatever_their_class(expert):
+    cv = None if isolates_rows(expert) else "auto"
+    mixture = MixtureOfExpertsRegressor(expert, 2, cv=cv, random_state=0, max_iter=5)
+    with pytest.warns(UserWarning, match="error is more than 5 times as large"):
+        mixture.fit(*noisy(MixtureOfExpertsRegressor))
+
+
+@may_stop_early
+def test_so_is_a_classifier_that_nearly_does_so():
+    expert = make_pipeline(
+        Nystroem(gamma=100, random_state=0), LogisticRegression(C=1000)
+    )
+    mixture = MixtureOfExpertsClassifier(expert, 2, random_state=0, max_iter=5)
+    with pytest.warns(UserWarning, match="error is more than 5 times as large"):
+        mixture.fit(*noisy(MixtureOfExpertsClassifier))
+
+
+@pytest.mark.parametrize(
+    "expert",
+    [
+        Ridge(),
+        DecisionTreeRegressor(max_depth=3),
+        KNeighborsRegressor(5),
+        SVR(),
+        HistGradientBoostingRegressor(max_iter=20),
+    ],
+    ids=lambda expert: type(expert).__name__,
+)
+@may_stop_early
+def test_experts_that_err_on_their_own_rows_as_well_are_not_suspected(expert):
+    mixture = MixtureOfExpertsRegressor(expert, 2, cv=None, random_state=0, max_iter=5)
+    X, y = noisy(MixtureOfExpertsRegressor)
+    assert no_warning_of_memory(mixture, X, 5 * X[:, 0] + 0.2 * y)
 
 
 @both

@@ -1,7 +1,7 @@
 """Any scikit-learn estimator as an expert."""
 
 from sklearn_moe.experts.growing import fitter_of
-from sklearn_moe.experts.interpolation import find_interpolating
+from sklearn_moe.experts.interpolation import LARGEST_RATIO, find_interpolating
 from sklearn_moe.experts.nested import (
     ends_in_mixture,
     has_density,
@@ -20,6 +20,7 @@ from sklearn_moe.experts.shared_steps import through_common_steps
 from sklearn_moe.experts.uniform import UniformExpert, is_uniform, over_range
 
 __all__ = [
+    "LARGEST_RATIO",
     "ExpertPool",
     "FittedExpert",
     "Outputs",

@@ -5,11 +5,13 @@ from sklearn.model_selection import KFold
 
 from sklearn_moe._fit_warnings import without_warnings
 
-# An expert whose error on its own rows is below this may interpolate them ...
-SUSPICIOUS = 0.01
+# An expert whose error on its own rows is below this may interpolate them, ...
+SUSPICIOUS = 0.2
 
-# ... and does, if it misses rows that it has not seen by this much.
+# ... and does, if it misses rows that it has not seen by this much, and by so many
+# times as much. Trees of a few levels and boosting that has grown stay below.
 REVEALING = 0.1
+LARGEST_RATIO = 5
 
 # With fewer rows than this, any expert may interpolate all that there is to learn.
 ENOUGH_ROWS = 20
@@ -18,7 +20,7 @@ ENOUGH_ROWS = 20
 def find_interpolating(pool, fitted, likelihood, random_state):
     """Find the experts that reproduce their training targets, and only these.
 
-    Each expert that does so is fitted once more, to every other of its rows, and
+    Each expert that seems to do so is fitted once more, to every other of its rows, and
     predicts the rest: where the truth is as simple as it says, it will be right.
 
     Parameters
@@ -59,13 +61,14 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         # What it warns of in predictions of these rows has been told.
         with without_warnings():
-            misses = error(k, expert.estimator, seen, weights) > SUSPICIOUS
-        if misses:
+            own_error = error(k, expert.estimator, seen, weights)
+        if own_error > SUSPICIOUS:
             continue
         # They would be about an expert that nobody will have.
         with without_warnings():
             refitted = pool.refit(k, expert, given, seen)
-            interpolates[k] = error(k, refitted, unseen, weights) > REVEALING
+            unseen_error = error(k, refitted, unseen, weights)
+        interpolates[k] = unseen_error > max(REVEALING, LARGEST_RATIO * own_error)
     return interpolates
 
 
