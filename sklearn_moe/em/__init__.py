@@ -1,4 +1,4 @@
-"""The EM algorithm for mixtures of experts, and what belongs to running it."""
+"""The EM algorithm for mixtures of experts: starts, iterations, restarts, routing."""
 
 from sklearn_moe.em.given_starts import (
     check_start,

@@ -1,17 +1,17 @@
-"""Fewer iterations of EM."""
+"""Acceleration of EM by extrapolation, which needs fewer iterations."""
 
 import numpy as np
 from scipy.special import softmax
 
 from sklearn_moe.em.step import Posterior
 
-# By which the longest step of extrapolation grows where it is taken with success, and
-# falls where it fails.
+# The factor by which the largest allowed step grows after a successful extrapolation
+# of that length, and shrinks after a failed one.
 LIMIT_FACTOR = 4.0
 
 
 def squarem(step, state):
-    r"""Squared extrapolation of EM.
+    r"""Run EM with squared extrapolation (SQUAREM).
 
     With logits :math:`J`, of which the responsibilities are the softmax, and the EM
     iteration :math:`F`, one cycle is [1]_, with step length S3,
@@ -22,20 +22,21 @@ def squarem(step, state):
 
         J_0 \leftarrow F(J_0 - 2 \alpha r + \alpha^2 v).
 
-    Where that ends below :math:`J_2` it is thrown away, estimates and all, and the next
-    cycle begins at :math:`J_2`, its step no longer than a quarter of the limit before.
+    If the objective there is below that of :math:`J_2`, the extrapolated iteration and
+    its estimates are discarded; the next cycle starts at :math:`J_2`, and the largest
+    allowed step is divided by four.
 
     Parameters
     ----------
     step : EMStep
-        Its rows lie in one block.
+        The EM iteration; its rows must lie in one block.
     state : Iteration
-        Where to begin.
+        The state from which EM starts.
 
     Yields
     ------
     iteration : Iteration
-        Those that are thrown away, too.
+        Every iteration, including the discarded ones.
 
     References
     ----------
@@ -44,7 +45,8 @@ def squarem(step, state):
        Statistics 35(2), 335-353.
     """
     longest = LIMIT_FACTOR
-    # The responsibilities to begin with are no EM iterate: they may be labels.
+    # The initial responsibilities may be labels (zeros and ones), from which no
+    # extrapolation is possible; one plain EM iteration comes first.
     state = step(state)
     yield state
     while True:
@@ -53,10 +55,11 @@ def squarem(step, state):
         state = step(first)
         yield state
         if first.interrupted or state.interrupted:
-            # The iterates before and after do not lie on one path.
+            # Dead experts were reinitialised or retired: these iterates do not follow
+            # one path that could be extrapolated.
             continue
         alpha, ahead = _extrapolate(step.rows, (start, first, state), longest)
-        # Memory is counted in arrays of the size of the responsibilities.
+        # Release two arrays of the size of the responsibilities, to save memory.
         del start, first
         accepted = not step.dead_experts.dead(ahead.share).any()
         if accepted:
@@ -71,13 +74,13 @@ def squarem(step, state):
 
 
 def _extrapolate(rows, iterations, longest):
-    """Return the step and where it leads, from three iterations one after the other."""
+    """Return the step length and the extrapolation of three successive iterations."""
     ahead, r, v = map(_logits, iterations)
     v -= r
     r -= ahead
     v -= r
     length = _norm(rows, r) / max(_norm(rows, v), np.finfo(float).eps)
-    # A step of -1 is the last iteration itself.
+    # A step of -1 reproduces the last of the three iterations.
     alpha = -np.clip(length, 1, longest)
     r *= -2 * alpha
     v *= alpha**2
@@ -87,13 +90,13 @@ def _extrapolate(rows, iterations, longest):
 
 
 def _logits(iteration):
-    """Logarithm of the responsibilities: the joint logits but for a shift a row."""
+    """Return the log responsibilities: the joint logits up to a constant per row."""
     responsibilities = iteration.posterior.responsibilities
     smallest = np.finfo(responsibilities.dtype).tiny
     return np.log(np.maximum(responsibilities, smallest))
 
 
 def _norm(rows, logits):
-    """Length of a difference of logits, in which a shift of a row means nothing."""
+    """Return the weighted norm of a difference of logits, each row centred first."""
     centred = logits - logits.mean(axis=1, keepdims=True)
     return np.sqrt(rows.block.sample_weight @ np.einsum("nk,nk->n", centred, centred))

@@ -1,25 +1,27 @@
-"""Experts that lose their rows: they are reinitialised, and retired at last."""
+"""Reinitialisation, and finally retirement, of experts that lose their rows."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-# An expert whose share of the rows is below this fraction of an even one is dead.
+# An expert is dead if its share of the rows is below this fraction of an equal share,
+# 1 / n_experts.
 DEAD_SHARE = 0.01
 
-# How often one dead expert is reinitialised before it is retired.
+# Number of times that a dead expert is reinitialised before it is retired.
 MAX_REVIVALS = 2
 
-# A block of many tells its log-likelihoods in so many numbers.
+# Where the rows lie in several blocks, each block summarises the log-likelihoods of its
+# rows by at most this many values.
 MAX_LEVELS = 1000
 
 
 class DeadExperts:
-    """Watches over experts that lose their rows.
+    """Detection and treatment of experts that lose their rows.
 
-    A dead expert is given half of each of the rows that the mixture explains worst, a
-    bounded number of times; then it is retired.
+    A dead expert is given half of each of the rows that the mixture explains worst. If
+    it dies again after `MAX_REVIVALS` such reinitialisations it is retired.
 
     Parameters
     ----------
@@ -41,9 +43,9 @@ class DeadExperts:
         self._n_revivals = np.zeros(n_experts, dtype=int)
 
     def dead(self, share):
-        """Which experts have next to no rows, the retired ones aside.
+        """Return a mask of the dead experts, from the mean responsibility of each.
 
-        `share` has the mean responsibility of each.
+        Retired experts are not included.
         """
         few = share < DEAD_SHARE / len(self.active)
         return self.active & few & ~np.asarray(self._lives)
@@ -58,9 +60,9 @@ class DeadExperts:
         Returns
         -------
         responsibilities : column of shape (n_samples, n_experts)
-            A new one where something changed.
+            Those of `posterior` itself if no expert is dead.
         reinitialised : list of int
-            Experts that were given rows, so that the objective may have fallen.
+            Experts that were given rows; the objective may fall because of this.
         """
         dead = self.dead(posterior.share)
         if not dead.any():
@@ -68,7 +70,7 @@ class DeadExperts:
         given = {}
         bounds = self._bounds(dead.sum(), posterior.row_log_likelihood)
         for k, (lower, upper) in zip(np.flatnonzero(dead), bounds):
-            # A range that ends where it begins holds no row.
+            # A range with equal ends contains no row.
             if self._n_revivals[k] < MAX_REVIVALS and lower < upper:
                 given[k] = lower, upper
                 self._n_revivals[k] += 1
@@ -84,9 +86,10 @@ class DeadExperts:
         return self._rows.keep(responsibilities), list(given)
 
     def _bounds(self, n_dead, row_log_likelihood):
-        """A range of log-likelihoods for each dead expert, with half an even share.
+        """Return a range of log-likelihoods for each dead expert.
 
-        The first has the rows that are explained worst.
+        The rows in each range have half the weight of an equal share, and the first
+        range contains the rows that the mixture explains worst.
         """
         max_levels = None if self._rows.in_one_block else MAX_LEVELS
         found = self._rows.total(levels_of_block, row_log_likelihood, max_levels)
@@ -101,7 +104,7 @@ class DeadExperts:
 
 @dataclass(frozen=True)
 class Levels:
-    """Log-likelihoods of rows, and the weight of the rows that have each.
+    """Distinct log-likelihoods, and the total weight of the rows at each of them.
 
     Attributes
     ----------
@@ -119,9 +122,10 @@ class Levels:
 
 
 def levels_of_block(block, row_log_likelihood, max_levels=None):
-    """Log-likelihoods of the rows of a block, no more than `max_levels` of them.
+    """Summarise the log-likelihoods of a block's rows by at most `max_levels` values.
 
-    Where there are more, the largest of each group of equal weight stands for it.
+    If there are more, they are divided into groups of about equal weight, each of which
+    is represented by its largest value.
     """
     if max_levels is None:
         return Levels(_level(row_log_likelihood), block.sample_weight)
@@ -136,10 +140,10 @@ def levels_of_block(block, row_log_likelihood, max_levels=None):
 
 
 def redistribute(block, responsibilities, row_log_likelihood, given, active):
-    """Take the retired experts out, and give rows of a block to the reinitialised.
+    """Remove retired experts from a block's rows, and give rows to reinitialised ones.
 
-    `given` has, for each expert that is reinitialised, the range of the log-likelihoods
-    of the rows of which it gets half; the lower end is left out.
+    `given` maps each reinitialised expert to a range of log-likelihoods (lower end
+    excluded). The expert gets half of each row whose log-likelihood is in this range.
     """
     responsibilities = np.where(active, responsibilities, 0)
     level = _level(row_log_likelihood)
@@ -153,5 +157,5 @@ def redistribute(block, responsibilities, row_log_likelihood, given, active):
 
 
 def _level(row_log_likelihood):
-    """Log-likelihoods, so rounded that the order of equal rows decides nothing."""
+    """Round log-likelihoods, so that equal rows are treated alike in any order."""
     return np.round(row_log_likelihood, 6)

@@ -1,4 +1,4 @@
-"""Starts that are given: a label, or responsibilities, for each row."""
+"""Starts that the user gives: labels or responsibilities of the training rows."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -7,9 +7,9 @@ from sklearn_moe.em.starting_rules import STARTS, one_hot
 
 
 def is_learnt(init):
-    """Whether a start is learnt from the rows: a named one, or a clusterer.
+    """Return whether a start is learnt from the rows: a named rule or a clusterer.
 
-    Any other is given: an array, the name of a column or a function of the rows.
+    Any other start is given: an array, the name of a column or a function of the rows.
     """
     return hasattr(init, "fit_predict") or (isinstance(init, str) and init in STARTS)
 
@@ -22,7 +22,7 @@ def check_start(values, n_samples, name="init"):
     values : array-like of shape (n_samples,) or (n_samples, n_experts)
     n_samples : int
     name : {"init", "start"}, default="init"
-        Where they were given.
+        Name of the argument, for error messages.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def check_start(values, n_samples, name="init"):
     Raises
     ------
     ValueError
-        If they are not one for each row, or if there is NaN.
+        If there is not one entry for each row, or if a value is NaN.
     """
     values = check_array(
         values,
@@ -46,8 +46,8 @@ def check_start(values, n_samples, name="init"):
         remedy = ""
         if name == "init" and values.ndim < 3:
             remedy = (
-                " Where the mixture is cross-validated, 'init' may be the name of a "
-                "column or a function of X, or the argument 'start' of fit be routed."
+                " For a mixture that is cross-validated, let 'init' be the name of a "
+                "column or a function of X, or pass 'start' to fit by metadata routing."
             )
         raise ValueError(
             f"The {name!r} array must have one label, or one row of responsibilities, "
@@ -57,24 +57,27 @@ def check_start(values, n_samples, name="init"):
 
 
 def given_responsibilities(values, n_experts, name="init"):
-    """Responsibilities from labels, one group for each expert, or as they are given.
+    """Return the responsibilities that labels or given responsibilities specify.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples,) or (n_samples, n_experts)
+        A label for each row, or responsibilities.
     n_experts : int
     name : {"init", "start"}, default="init"
-        Where they were given.
+        Name of the argument, for error messages.
 
     Returns
     -------
     responsibilities : ndarray of shape (n_samples, n_experts)
-        Rows sum to one; no column is empty. Labels give the experts in their order.
+        Rows sum to one; no column is zero throughout. The experts are in the sorted
+        order of the labels.
 
     Raises
     ------
     ValueError
-        If they do not fit the experts.
+        If there is not one distinct label or one column for each expert, or if the
+        responsibilities are invalid.
     TypeError
         If labels of different types cannot be sorted.
     """
@@ -89,13 +92,13 @@ def _from_labels(labels, n_experts, name):
     except TypeError as error:
         types = sorted({type(label).__name__ for label in labels})
         raise TypeError(
-            f"The {name!r} labels must be all numbers or all strings, and none be "
-            f"missing; got {types}."
+            f"The {name!r} labels must be all numbers or all strings, without missing "
+            f"labels; got {types}."
         ) from error
     if len(groups) != n_experts:
         fewer = (
-            " If it is rows of a fold that lack a label, have each fold hold all of "
-            "them, as StratifiedKFold().split(X, labels) does."
+            " If the rows of a cross-validation fold lack a label, use folds that "
+            "contain all labels, such as those of StratifiedKFold().split(X, labels)."
         )
         raise ValueError(
             f"The {name!r} labels must have one group for each expert: got "
@@ -129,6 +132,6 @@ def _check_responsibilities(array, n_experts, name):
     if len(idle):
         raise ValueError(
             f"The {name!r} responsibilities leave experts {idle.tolist()} without a "
-            "row; give each expert some, or leave these experts out."
+            "row; give each expert some rows, or leave these experts out."
         )
     return array / sums[:, np.newaxis]

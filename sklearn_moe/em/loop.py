@@ -1,4 +1,4 @@
-"""The EM algorithm: iterations until one has converged."""
+"""The EM algorithm: iterations until convergence."""
 
 import numpy as np
 
@@ -35,54 +35,56 @@ def expectation_maximization(
 ):
     r"""Iterate EM until it converges.
 
-    With `sharing` :math:`\rho` every expert has a little weight on every row. This is
-    EM on the objective
+    With `sharing` :math:`\rho` every expert is trained on every row with a small
+    additional weight. This is EM on the objective
 
     .. math::
         \sum_i w_i \log \sum_k g_k(x_i) p_k(y_i | x_i)
         + c \sum_k \sum_i w_i \log p_k(y_i | x_i) - \sum_i w_i \, \Omega(g),
         \qquad c = \frac{\rho}{K (1 - \rho)},
 
-    where :math:`\Omega` is the penalty of the gate, so that the objective rises as
-    long as experts and likelihood maximise exactly and no expert dies. Where the
-    strength of the penalty, or the sharing, is learnt, it is another objective in each
-    iteration: the growth under the strengths of an iteration is what counts, and what
-    their change does to the objective by itself is left out.
+    where :math:`\Omega` is the penalty of the gate. The objective rises in each
+    iteration as long as the M-steps of the experts and of the likelihood are exact and
+    no expert dies. If the strength of the penalty, or the sharing, is learnt, the
+    objective itself differs between iterations: each change of the objective is
+    computed under the strengths of one iteration, and excludes the effect of updating
+    the strengths.
 
     Parameters
     ----------
     rows : Rows
     learners : Learners
     responsibilities : column of shape (n_samples, n_experts)
-        Where to begin; rows sum to one.
+        Initial responsibilities; rows sum to one.
     sharing : float
-        In [0, 1). Without it each column of `responsibilities` must hold something:
-        every expert takes part in the first M-step.
+        In [0, 1). If it is 0, no column of `responsibilities` may be zero throughout,
+        since every expert takes part in the first M-step.
     tol : float
-        Smallest change of the objective, per unit of weight, that is worth an
-        iteration.
+        EM converges when the objective, per unit of weight, changes by less than this
+        in an iteration.
     router : Router, default=BY_RESPONSIBILITY
-        Which rows train which expert. Where it is not by responsibility the objective
-        need not rise, and there is no sharing.
+        Decides which rows train which expert. Unless each row trains every expert by
+        its responsibility, the objective need not rise, and there is no sharing.
     first_gate : object, default=None
-        The `previous` of the gate's first fit.
+        Argument `previous` of the gate's first fit.
     first_working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the experts' first fit.
     model : Iteration, default=None
-        The model with which EM begins, where its objective is known: the first change
-        is the growth since then.
+        The model from which EM starts, if its objective is known: the first change is
+        then relative to this objective.
     learns : bool, default=False
         Whether the strengths of penalties are learnt from the first iteration on.
     learnt_sharing : LearntSharing, default=None
-        Learns what is shared in the next iteration; `sharing` is that of the first.
-        None means that it stays.
+        Learns the sharing of the next iteration; `sharing` is that of the first. None
+        means that the sharing stays as it is.
     acceleration : {"squarem"}, default=None
-        How to need fewer iterations; see `squarem`. None means EM as it is.
+        Method that reduces the number of iterations; see `squarem`. None means plain
+        EM.
 
     Yields
     ------
     iteration : Iteration
-        Until one has converged; the caller decides how many are enough.
+        The last one has converged; the caller limits their number.
     """
     posterior = Posterior.given(rows, responsibilities)
     n_experts = len(posterior.share)
@@ -111,7 +113,7 @@ def expectation_maximization(
         **before,
     )
     iterations = (squarem if acceleration == "squarem" else plain)(step, start)
-    # These are large, and of no use after the first iteration.
+    # These are large, and are not needed after the first iteration.
     del responsibilities, posterior, start
     for iteration in iterations:
         yield iteration
@@ -120,14 +122,14 @@ def expectation_maximization(
 
 
 def plain(step, state):
-    """Yield one EM iteration after the other, beginning at a state."""
+    """Yield successive EM iterations from a state, without acceleration."""
     while True:
         state = step(state)
         yield state
 
 
 def calibrate_likelihood(rows, likelihood, outputs, log_gate, responsibilities, tol):
-    """Fit the likelihood alone by EM: experts and gate stay as they are.
+    """Fit the likelihood alone by EM, with experts and gate fixed.
 
     Parameters
     ----------
@@ -138,10 +140,10 @@ def calibrate_likelihood(rows, likelihood, outputs, log_gate, responsibilities, 
     log_gate : ndarray of shape (n_samples, n_experts)
         Logarithm of the gate's weights.
     responsibilities : ndarray of shape (n_samples, n_experts)
-        Where to begin.
+        Initial responsibilities.
     tol : float
-        Smallest change of the log-likelihood, per unit of weight, that is worth an
-        iteration.
+        EM stops when the log-likelihood, per unit of weight, grows by no more than
+        this in an iteration.
 
     Returns
     -------

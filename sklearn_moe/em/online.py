@@ -1,20 +1,20 @@
-r"""Online EM for mixtures of experts that meet one batch of a stream after another.
+r"""Online EM for mixtures of experts that are trained on a stream of batches.
 
-Batch EM is a map of sums over the rows. Online EM [1]_ puts running sums in their
-place,
+An iteration of batch EM depends on the rows only by sums of sufficient statistics.
+Online EM [1]_ replaces these by running sums,
 
 .. math::
     S_t = d_t S_{t-1} + \sum_{i \in \text{batch } t} s_i,
 
-where the statistics :math:`s_i` of a row are those of the E-step under the estimates as
-they are, which have not seen it. How much is kept of the sums before follows from the
-step sizes :math:`\gamma_t` of the mean,
+where the statistics :math:`s_i` of a row come from an E-step under the current
+estimates, which do not depend on this row yet. The fraction :math:`d_t` of the previous
+sums that is kept follows from the step sizes :math:`\gamma_t` of the running mean,
 
 .. math::
     d_t = \frac{\gamma_{t-1}}{\gamma_t} (1 - \gamma_t), \qquad \gamma_t = t^{-a}.
 
-All is counted in rows: t is the number of batches as large as this one that would have
-brought as many rows as there have been.
+Batches may differ in size: t is the total weight of all rows so far, including the
+batch, divided by the weight of the batch.
 
 References
 ----------
@@ -37,18 +37,18 @@ from sklearn_moe.em.step import e_step, log_prob_of_block, working_weights_of
 @saved_as_dict
 @dataclass(frozen=True)
 class RowsSeen:
-    """What is remembered of the rows that a mixture has learnt from.
+    """Summary of the rows that a mixture has been trained on.
 
     Attributes
     ----------
     n_rows : float
-        Their number, that is, the sum of their weights.
+        Sum of the weights of the rows.
     weight : float
-        The same, each row counted less the older it is.
+        Sum of the weights, with older rows discounted.
     target : Moments or None
-        Of the targets; None where it is not known, or not asked for.
+        Moments of the targets; None if they are unknown or not needed.
     gate : object
-        The memory of the gate; None where there is none yet.
+        Summary of the rows that the gate keeps; None if there is none yet.
     """
 
     n_rows: float
@@ -64,7 +64,7 @@ class Stream:
     Attributes
     ----------
     weight : float
-        Of all rows so far, each counted less the older it is.
+        Sum of the weights of all rows so far, with older rows discounted.
     experts : list of fitted estimators
     likelihood : FittedLikelihood
     gate : fitted estimator
@@ -75,9 +75,9 @@ class Stream:
     load : ndarray of shape (n_experts,)
         Fraction of the weight of the rows that each expert was trained on.
     log_likelihood : float
-        Weighted sum over the rows of the batch, under the estimates before it.
+        Weighted sum over the rows of the batch, under the estimates before the batch.
     gate_memory : Statistic, default=None
-        What the gate remembers of the rows before.
+        Summary of the rows so far that the gate keeps.
     """
 
     weight: float
@@ -92,18 +92,18 @@ class Stream:
 
 
 def kept_fraction(n_rows, batch_weight, learning_decay, half_life=None):
-    """What is kept of the sums of the batches before, the d of the module.
+    """Return the fraction of the previous sums that is kept, :math:`d_t` above.
 
     Parameters
     ----------
     n_rows : float
-        Weight of all rows before.
+        Weight of all rows before the batch.
     batch_weight : float
         Weight of the rows of the batch.
     learning_decay : float
         The exponent a of the step sizes.
     half_life : float, default=None
-        The weight of rows after which older ones count half at most.
+        Weight of new rows after which the weight of a row is at most halved.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def kept_fraction(n_rows, batch_weight, learning_decay, half_life=None):
     """
     n_batches = n_rows / batch_weight
     before, now = n_batches**-learning_decay, (n_batches + 1) ** -learning_decay
-    # 1 - now, without cancellation where the batch is large beside all before.
+    # 1 - now, without cancellation if the batch is large compared to all rows before.
     kept = before / now * -expm1(-learning_decay * log1p(n_batches))
     if half_life is not None:
         kept = min(kept, 0.5 ** (batch_weight / half_life))
@@ -121,28 +121,29 @@ def kept_fraction(n_rows, batch_weight, learning_decay, half_life=None):
 def online_step(
     stream, rows, learners, log_gate, *, kept, sharing, router=BY_RESPONSIBILITY
 ):
-    """Learn a batch.
+    """Run one step of online EM on a batch.
 
     Parameters
     ----------
     stream : Stream
-        Left as it is.
+        The state before the batch; it is not modified.
     rows : LocalRows
-        Those of the batch.
+        The rows of the batch.
     learners : Learners
-        Bound to the batch; the gate is one that goes on from `stream`.
+        Bound to the batch; the gate must be one that can continue from `stream`.
     log_gate : column of shape (n_samples, n_experts)
         Logarithm of the weights of the gate of `stream`. It may be overwritten.
     kept : float
-        What is kept of the sums of the batches before.
+        Fraction of the sums of the previous batches that is kept.
     sharing : float
-        In [0, 1), as in EM.
+        In [0, 1), as in batch EM.
     router : Router, default=BY_RESPONSIBILITY
-        Which rows train which expert.
+        Decides which rows train which expert.
 
     Returns
     -------
     stream : Stream
+        The state after the batch.
     """
     past, batch_weight = kept * stream.weight, rows.total_weight
     sharing = router.shared(sharing)
@@ -160,8 +161,8 @@ def online_step(
         stream.active,
         stream.experts,
     )
-    # The likelihood learns without what is shared: the rows are new, so that it is
-    # calibrated.
+    # The likelihood is fitted without sharing, on predictions for rows that the experts
+    # were not trained on; it is therefore calibrated.
     weights = rows.map(TrainingWeights.of_block, posterior.responsibilities)
     likelihood = learners.likelihood.solve(
         learners.likelihood.recall(stream.likelihood, past * stream.share)

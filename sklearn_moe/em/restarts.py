@@ -1,4 +1,4 @@
-"""EM as an estimator runs it: restarts, callbacks, progress, and the best iterate."""
+"""EM from several starts, with callbacks, progress messages and the best iterate."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from sklearn_moe.em.step import Iteration
 
 @dataclass(frozen=True)
 class Shared:
-    """What all starts share; it is sent to other processes once.
+    """Arguments common to all starts, sent only once to each other process.
 
     Attributes
     ----------
@@ -25,12 +25,14 @@ class Shared:
     hooks : dict
         Arguments of every callback hook.
     fitted_attributes : callable
-        ``fitted_attributes(run)`` is what a callback needs to rebuild the estimator.
+        ``fitted_attributes(run)`` returns what a callback needs to reconstruct the
+        fitted estimator.
     printed_name : str or None
-        The name with which each iteration is printed; None prints nothing.
+        The name under which the progress of each iteration is printed; None prints
+        nothing.
     model : Iteration, default=None
-        The model with which a warm start begins, where its objective is known; it is
-        kept unless an iteration is as good.
+        The model from which a warm start begins, if its objective is known. It is kept
+        unless an iteration is at least as good.
     """
 
     iterate: Callable
@@ -41,7 +43,7 @@ class Shared:
 
 
 class Run:
-    """What is kept of one start of EM.
+    """Result of running EM from one start.
 
     Parameters
     ----------
@@ -53,21 +55,23 @@ class Run:
     path : list of float
         Objective after each iteration.
     paths : list of list of float
-        Those of all starts that count, in their order; before the end of the last of
-        them that of this one alone.
+        The `path` of every start that has not failed, in the order of the starts. Until
+        all starts have ended it contains only the `path` of this one.
     overflow_path : list of float
         Fraction of the rows that trained no expert, in each iteration.
     last : Iteration
     best : Iteration
         The iteration with the best objective. It is the last, unless the experts do not
-        maximise the likelihood exactly (trees, penalties) or a dead one was
-        reinitialised on the way. Its number is 0 where it is that model.
+        maximise the likelihood exactly (trees, penalties) or a dead expert was
+        reinitialised. If no iteration is as good as `model` it is `model`, whose
+        `n_iter` is 0.
     fit_warnings : list
-        Those of all fits up to the best iteration; see `collect_fit_warnings`.
+        Warnings of all fits up to the best iteration; see `collect_fit_warnings`.
     error : Exception or None
-        What a fit has raised: the start has failed.
+        The exception that a fit has raised; the start has failed then.
     failures : dict of {int: Exception}
-        Errors of the starts that have failed, by their number; see `paths`.
+        Errors of the failed starts, by the number of the start. Like `paths` it is
+        complete only when all starts have ended.
     """
 
     def __init__(self, model=None):
@@ -82,11 +86,11 @@ class Run:
 
     @property
     def converged(self):
-        """Whether EM has, or has found nothing better than the model it began with."""
+        """Whether EM has converged, or has found nothing better than `model`."""
         return bool(self.last.converged) or not self.best.n_iter
 
     def record(self, iteration, fit_warnings):
-        """Take note of an iteration, and of the warnings of the fits so far."""
+        """Record an iteration, with the warnings of all fits so far."""
         self.path.append(iteration.objective)
         self.overflow_path.append(iteration.overflow_fraction)
         self.last = iteration
@@ -96,30 +100,31 @@ class Run:
 
 
 def best_run(starts, shared, *, max_iter, n_jobs, context):
-    """Run EM from every start.
+    """Run EM from every start, and return the best run.
 
     Parameters
     ----------
     starts : iterable of list of one ndarray
-        Responsibilities to begin with; see `run_start`.
+        Initial responsibilities; see `run_start`.
     shared : Shared
     max_iter : int
         Largest number of iterations of a start.
     n_jobs : int or None
-        Number of starts at the same time.
+        Number of starts that run in parallel.
     context : CallbackContext
-        The task that the starts belong to.
+        The task of which the starts are subtasks.
 
     Returns
     -------
     run : Run
-        The one with the best level, the first of equals. Where a callback stops the
-        starts, those after it do not count, even if they ran at the same time.
+        The run whose best iteration has the highest `level`, and the first of these if
+        there are ties. If a callback stops the fit in one start, later starts are
+        ignored, even if they ran in parallel.
 
     Raises
     ------
     Exception
-        That of the first start, if all have failed.
+        The error of the first start, if all starts have failed.
     """
     begun = (
         (context.subcontext("EM start", max_subtasks=max_iter), responsibilities)
@@ -128,7 +133,7 @@ def best_run(starts, shared, *, max_iter, n_jobs, context):
     if effective_n_jobs(n_jobs) == 1:
         results = (run_start(*start, shared) for start in begun)
     else:
-        # A list, so that no context is made while another is being pickled.
+        # A list, so that no context is created while another is being pickled.
         with scatter(n_jobs, shared):
             arguments = [(*start, shared) for start in begun]
             results = run_parallel(n_jobs, run_start, arguments)
@@ -156,17 +161,17 @@ def run_start(start, responsibilities, shared):
     start : CallbackContext
         The task of this start.
     responsibilities : list of one ndarray of shape (n_samples, n_experts)
-        Where it begins. The list is emptied: a caller who holds it does not hold the
-        array when EM is beyond it.
+        Initial responsibilities. The array is removed from the list, so that a caller's
+        reference to the list does not keep the array in memory.
     shared : Shared
 
     Returns
     -------
     run : Run
-        Where an expert, the gate or the noise could not be fitted it has the error.
-        What a callback raises is raised.
+        If an expert, the gate or the likelihood could not be fitted, its `error` is
+        set. An exception in a callback is propagated.
     stop : bool
-        Whether a callback wants no further start.
+        Whether a callback has requested that no further start be run.
     """
     run, begin = Run(shared.model), time.perf_counter()
     hooks = shared.hooks
@@ -198,7 +203,7 @@ def run_start(start, responsibilities, shared):
 
 
 def _tasks(start, hooks):
-    """Yield the callback context of each iteration, begun."""
+    """Yield the callback context of each iteration, after its begin hooks."""
     for _ in range(start.max_subtasks):
         task = start.subcontext("EM iteration")
         task.call_on_fit_task_begin(**hooks)
@@ -211,7 +216,7 @@ def _report(name, start, iteration, seconds):
         if math.isfinite(iteration.change)
         else ""
     )
-    # One write a line: starts in threads print at the same time.
+    # One call of write for each line, since starts in several threads print at once.
     print(
         f"[{name}] start {start.task_id + 1}, iteration {iteration.n_iter}: "
         f"objective {iteration.objective:.6g}{change}, time {seconds:.3f} s\n",

@@ -1,4 +1,4 @@
-"""Switch routing: which rows train which expert."""
+"""Routing of rows to the experts that are trained on them."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from sklearn_moe._statistics import Sums
 
 
 def exclude(log_gate, active):
-    """Share the weights of the experts that are not active among the others.
+    """Redistribute the gate weights of inactive experts among the active ones.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Routed:
     weights : column of shape (n_samples, n_experts)
         Fraction of the weight of each row that each expert is trained on.
     targets : column of shape (n_samples, n_experts)
-        What the gate learns; rows sum to one.
+        Targets of the gate; rows sum to one.
     load : ndarray of shape (n_experts,)
         Fraction of all rows, by weight, that each expert is trained on.
     overflow_fraction : float
@@ -53,7 +53,7 @@ class Routed:
 
 @dataclass(frozen=True)
 class Load(Sums):
-    """Weight of rows that train experts.
+    """Total weight of the rows that train each expert, or none.
 
     Attributes
     ----------
@@ -77,20 +77,22 @@ class RoutedBlock(NamedTuple):
 
 @dataclass(frozen=True)
 class Router:
-    """From responsibilities to the rows that train each expert.
+    """Rule that assigns rows to experts, given the responsibilities.
 
     Attributes
     ----------
     assignment : {"soft", "hard", "expert_choice"}
-        Each row trains every expert by its responsibility; the expert of its largest
-        responsibility alone, as in classification EM [1]_; or those experts that choose
-        it, by its responsibility.
+        Each row trains every expert with its responsibility as weight ("soft"), only
+        the expert with the largest responsibility, as in classification EM [1]_
+        ("hard"), or those experts that choose it, with its responsibility as weight
+        ("expert_choice").
     capacity_factor : float or None
         An expert is trained on at most ``ceil(capacity_factor * n_samples /
-        n_experts)`` rows of mean weight, in each block as in a table of its own. None
-        means no limit ("hard") or 1 ("expert_choice").
+        n_experts)`` rows of mean weight; the limit applies to each block separately.
+        None means no limit ("hard") or 1 ("expert_choice").
     overflow : {"drop", "reroute"}
-        Whether a row that finds no room trains no expert, or the next best with room.
+        Whether a row whose expert is full trains no expert, or the expert with the next
+        largest responsibility that has room.
 
     References
     ----------
@@ -104,7 +106,7 @@ class Router:
     overflow: str = "drop"
 
     def shared(self, sharing):
-        """What is shared of each row: nothing where an expert has its own rows only."""
+        """Return the sharing in effect: none unless the assignment is "soft"."""
         return sharing if self.assignment == "soft" else 0.0
 
     def route(self, rows, posterior):
@@ -137,8 +139,9 @@ class Router:
             load = sample_weight @ weights
         else:
             trains = kernels.choose_rows(responsibilities, sample_weight, capacity)
-            # As in the paper, where the gate's score multiplies what an expert learns:
-            # room that is left over goes to rows that matter little.
+            # The responsibilities weight the chosen rows, as the gate scores multiply
+            # the experts' outputs in expert-choice routing: an expert with spare
+            # capacity also chooses rows of little weight.
             weights = np.where(trains, responsibilities, 0)
             load = sample_weight @ trains
         return RoutedBlock(
@@ -148,7 +151,7 @@ class Router:
         )
 
     def _capacity(self, responsibilities, sample_weight):
-        """Room of an expert, in units of weight."""
+        """Return the largest weight of rows that an expert is trained on."""
         n_samples, n_experts = responsibilities.shape
         factor = self.capacity_factor
         if factor is None:
@@ -159,11 +162,11 @@ class Router:
 
 
 def _gate_targets(weights, responsibilities):
-    """What the gate learns from the rows that train each expert."""
+    """Return the targets of the gate, from the rows that train each expert."""
     total = weights.sum(axis=1, keepdims=True)
     if (total == 1).all():
         return weights
-    # What trained no expert still tells the gate whom it should have trained.
+    # The gate also learns from rows that train no expert, by their responsibilities.
     targets = np.where(total > 0, weights, responsibilities)
     targets /= targets.sum(axis=1, keepdims=True)
     return targets

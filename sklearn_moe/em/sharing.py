@@ -1,13 +1,14 @@
-r"""How much of each row all experts share, learnt by maximising the evidence.
+r"""Sharing of rows among experts, with a strength that maximises the evidence.
 
-Sharing holds an expert to what is right for all rows. The objective of EM has the term
+Sharing shrinks each expert towards an expert that is fitted to all rows. It adds the
+term
 
 .. math::
     c \sum_k \sum_i w_i \log p_k(y_i | x_i), \qquad c = \frac{\rho}{K (1 - \rho)},
 
-which is minus the logarithm of a power prior [1]_ of the experts: one in which all
-rows count c times. As with the penalty of the gate, the strength of a prior follows
-from how far the estimates have moved away from its mode, and from how many parameters
+to the objective of EM: the logarithm of a power prior [1]_ of the experts, in which all
+rows count c times. As for the penalty of the gate, the strength of the prior follows
+from the distance of the estimates to its mode and from the number of parameters that
 the rows determine [2]_,
 
 .. math::
@@ -15,14 +16,15 @@ the rows determine [2]_,
     \gamma_k = p_k \frac{n_k}{n_k + c \, n}, \qquad
     D_k = \sum_i w_i \left(\log p^0_k(y_i | x_i) - \log p_k(y_i | x_i)\right).
 
-D is by how much an expert explains all rows worse than one that is fitted to all of
-them, :math:`p_k` the number of its coefficients, n the weight of all rows, and
-:math:`n_k = \sum_i w_i r_{ik}^2` that of the rows that tell of the expert: a row of
-which it is not known to whom it belongs tells of none.
+:math:`D_k` is the log-likelihood, over all rows, that expert k loses compared to an
+expert :math:`p^0_k` that is fitted to all rows. :math:`p_k` is the number of its
+coefficients and n the weight of all rows. :math:`n_k = \sum_i w_i r_{ik}^2` is the
+weight of the rows that are informative about the expert; the square discounts rows
+whose assignment is uncertain.
 
-Experts that contradict each other share next to nothing. Those that hardly differ would
-share all until they are one: no more is shared than what makes the prior worth one row
-for each coefficient.
+Experts that differ much share almost nothing. Experts that hardly differ would share
+more and more, until they are equal; the sharing is therefore limited to a prior that is
+worth one row for each coefficient.
 
 References
 ----------
@@ -38,17 +40,17 @@ import numpy as np
 
 from sklearn_moe.em.step import log_prob_of_block, sharing_strength
 
-# The largest fraction of a row that is shared automatically.
+# The largest sharing that is chosen automatically.
 LARGEST_SHARING = 0.5
 
 
 def unit_sharing(n_coefficients, total_weight):
-    """What makes all rows, as far as they are shared, worth a row per coefficient.
+    """Return the sharing whose prior is worth one row for each coefficient.
 
     Parameters
     ----------
     n_coefficients : float
-        Of all experts.
+        Number of coefficients of all experts together.
     total_weight : float
 
     Returns
@@ -59,19 +61,19 @@ def unit_sharing(n_coefficients, total_weight):
 
 
 class LearntSharing:
-    """What experts share, learnt in each iteration of EM.
+    """Estimator of the sharing, updated in each iteration of EM.
 
     Parameters
     ----------
     rows : Rows
     n_coefficients : ndarray of shape (n_experts,)
     outputs : column of shape (n_samples, n_experts, ...) or of Outputs
-        What the experts predict for the training rows when they are fitted to all.
+        Predictions for the training rows of experts that are fitted to all rows.
 
     Attributes
     ----------
     largest : float
-        Where learning begins.
+        Upper limit of the sharing, and its initial value.
     """
 
     def __init__(self, rows: Any, n_coefficients, outputs: Any):
@@ -80,35 +82,36 @@ class LearntSharing:
         self.largest = unit_sharing(self._n_coefficients.sum(), rows.total_weight)
 
     def divergence(self, posterior, likelihood, active):
-        """By how much experts explain all rows worse than when fitted to all of them.
+        """Return the log-likelihood lost compared to experts fitted to all rows.
 
         Parameters
         ----------
         posterior : Posterior
-            After an M-step, with all sums.
+            Of the E-step after an M-step, with all sums.
         likelihood : FittedLikelihood
-            What the M-step has found.
+            Result of this M-step.
         active : ndarray of shape (n_experts,), bool
 
         Returns
         -------
         divergence : float
-            Sum over the active experts.
+            Sum of :math:`D_k` over the active experts.
         """
         log_prob = self._rows.total(_log_prob_of_all, self._outputs, likelihood)
         held = active & np.isfinite(posterior.log_prob)
         return float(np.sum(log_prob[held] - posterior.log_prob[held]))
 
     def learn(self, sharing, divergence, posterior, active):
-        """What is shared in the next M-step.
+        """Return the sharing for the next M-step.
 
         Parameters
         ----------
         sharing : float
-            What was shared in the last one.
+            The sharing of the last M-step.
         divergence : float
+            See `divergence`.
         posterior : Posterior
-            After it, with all sums.
+            Of the E-step after the last M-step, with all sums.
         active : ndarray of shape (n_experts,), bool
 
         Returns
@@ -125,5 +128,5 @@ class LearntSharing:
 
 
 def _log_prob_of_all(block, outputs, likelihood):
-    """Weighted sum of the log density of the targets of a block under each expert."""
+    """Sum the weighted log densities of the targets of a block, for each expert."""
     return block.sample_weight @ log_prob_of_block(block, outputs, likelihood)

@@ -1,4 +1,4 @@
-"""Rules that give rows to experts before anything is known of either."""
+"""Rules that assign rows to experts at the start of EM."""
 
 import warnings
 from collections.abc import Callable
@@ -12,18 +12,19 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_moe._statistics import Moments
 
-# Spread of the phase of the random cosines, in radians, and their height.
+# Standard deviation of the argument of the random cosines, in radians, and their
+# amplitude.
 FREQUENCY = 4.0
 AMPLITUDE = 2.0
 
 
 def tree_leaves(features, y, n_experts, sample_weight, random_state, n_classes):
-    """Give each leaf of a supervised tree, with as many leaves as experts, to one."""
+    """Assign each leaf of a supervised tree with `n_experts` leaves to one expert."""
     if n_experts == 1:
         return Groups.learn(_one_label, features, 1, sample_weight)
     tree_class = DecisionTreeRegressor if n_classes is None else DecisionTreeClassifier
     if n_classes is None:
-        # A tree does not split where the variance is below 2e-16, whatever the unit.
+        # A tree does not split a node whose variance is below 2e-16, in any unit.
         moments = Moments.of(y, sample_weight)
         y = _standardised(y, moments)
     tree = tree_class(
@@ -40,25 +41,25 @@ def _one_label(features):
 
 
 def clusters(features, y, n_experts, sample_weight, random_state, n_classes):
-    """Give each cluster of the gate's features to one expert."""
-    # Here, since few need it and it takes a while to load.
+    """Assign each k-means cluster of the gate's features to one expert."""
+    # Imported here, since it is slow to import and rarely needed.
     from sklearn.cluster import KMeans
 
     kmeans = KMeans(
         n_experts, random_state=random_state.randint(np.iinfo(np.int32).max)
     )
     with warnings.catch_warnings():
-        # There may be fewer distinct rows than experts: groups are halved then.
+        # If there are fewer distinct rows than experts, `Groups` splits the clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
         label = kmeans.fit(features, sample_weight=sample_weight).predict
     return Groups.learn(label, features, n_experts, sample_weight)
 
 
 def random_cosines(features, y, n_experts, sample_weight, random_state, n_classes):
-    """Give rows to experts by random cosines of the gate's features and the target.
+    """Assign rows to experts by random cosines of the gate's features and the target.
 
-    They are rough enough for rows that are neighbours to part, and smooth enough for
-    rows that are equal to stay together.
+    The cosines vary enough to separate neighbouring rows, but equal rows get equal
+    responsibilities.
     """
     moments = None if n_classes else Moments.of(y, sample_weight)
     n_targets = n_classes or y.reshape(len(y), -1).shape[1]
@@ -70,15 +71,16 @@ def random_cosines(features, y, n_experts, sample_weight, random_state, n_classe
     return RandomCosines(directions, phase, moments)
 
 
-# How a rule is learnt, by the name of the start. The arguments are all the same, and
-# `n_classes` is None for numbers. ``rule(features, y)`` returns responsibilities, and
-# each expert has some of the rows that the rule was learnt from.
+# The functions that learn a rule, by the name of the start. They take the same
+# arguments; `n_classes` is None in regression. The rule that they return is called as
+# ``rule(features, y)`` and returns responsibilities. Each expert has some of the rows
+# from which the rule was learnt.
 STARTS = {"tree": tree_leaves, "kmeans": clusters, "random": random_cosines}
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Gives each row to the expert of its group.
+    """Rule that assigns each row to the expert of its group.
 
     Attributes
     ----------
@@ -87,7 +89,7 @@ class Groups:
     labels : ndarray
         Labels of the first groups.
     cuts : list of Cut
-        How the other groups come about.
+        The cuts that split the other groups off.
     """
 
     label: Callable
@@ -96,15 +98,15 @@ class Groups:
 
     @classmethod
     def learn(cls, label, features, n_experts, sample_weight):
-        """Learn from some rows, so that each expert has one."""
+        """Learn the rule from rows, such that each expert has at least one of them."""
         labels, codes = np.unique(label(features), return_inverse=True)
         return cls(
             label, labels, fill_groups(codes, features, n_experts, sample_weight)
         )
 
     def __call__(self, features, y):
-        """Responsibilities of rows."""
-        # A cluster may have none of the rows of which this was learnt.
+        """Return the responsibilities of rows."""
+        # A label may be new if none of the rows from which the rule was learnt has it.
         codes = np.searchsorted(self.labels, self.label(features))
         codes = np.minimum(codes, len(self.labels) - 1)
         for new, cut in enumerate(self.cuts, len(self.labels)):
@@ -114,15 +116,17 @@ class Groups:
 
 @dataclass(frozen=True)
 class Cut:
-    """What halves a group.
+    """Split of a group into two.
 
     Attributes
     ----------
     group : int
+        Number of the group that is split.
     column : int or None
-        A feature. None means that no two rows differ: they are dealt out in turn.
+        Feature by which the group is split. None means that all rows are equal; every
+        second row goes to the new group then.
     threshold : float
-        What is above goes to the new group.
+        Rows in which the feature is above this go to the new group.
     """
 
     group: int
@@ -130,7 +134,7 @@ class Cut:
     threshold: float = 0.0
 
     def apply(self, codes, features, new):
-        """Write the number of the new group where it has rows."""
+        """Set the codes of the rows of the new group to `new`, in place."""
         rows = np.flatnonzero(codes == self.group)
         if self.column is None:
             codes[rows[1::2]] = new
@@ -141,11 +145,11 @@ class Cut:
 
 
 def fill_groups(codes, features, n_experts, sample_weight):
-    """Halve the heaviest group until each expert has one.
+    """Split the heaviest group until there is one group for each expert.
 
-    A group is cut at the mean of the feature that varies most in it. Nothing here
-    depends on the order of the rows or on repeating a row instead of weighing it. The
-    new groups are written to `codes`, which are 0, 1, ...; the cuts are returned.
+    A group is split at the mean of its feature with the largest variance. Neither the
+    order of the rows matters, nor whether a row is repeated or given a larger weight.
+    `codes`, which are 0, 1, ..., are updated in place; the cuts are returned.
     """
     cuts = []
     for missing in range(codes.max() + 1, n_experts):
@@ -161,7 +165,10 @@ def fill_groups(codes, features, n_experts, sample_weight):
 
 
 def _cut_at_mean(group, features, codes, sample_weight):
-    """Cut a group at the mean of the feature that varies most; None if none does."""
+    """Return the cut of a group at the mean of its most variable feature.
+
+    Return None if all features are constant in the group.
+    """
     rows = np.flatnonzero(codes == group)
     features, weights = features[rows], sample_weight[rows] / sample_weight[rows].sum()
     mean = weights @ features
@@ -173,15 +180,15 @@ def _cut_at_mean(group, features, codes, sample_weight):
 
 @dataclass(frozen=True)
 class RandomCosines:
-    """Gives rows to experts by the softmax of a random cosine for each.
+    """Rule whose responsibilities are the softmax of one random cosine per expert.
 
     Attributes
     ----------
     directions : list of ndarray
-        Of features and of targets, a column for each expert.
+        Coefficients of the features and of the targets, with a column for each expert.
     phase : ndarray of shape (n_experts,)
     moments : Moments or None
-        Of targets that are numbers.
+        Moments of the targets in regression, None in classification.
     """
 
     directions: list
@@ -189,7 +196,7 @@ class RandomCosines:
     moments: Moments | None
 
     def __call__(self, features, y):
-        """Responsibilities of rows."""
+        """Return the responsibilities of rows."""
         if self.moments is None:
             targets = np.eye(len(self.directions[1]))[y]
         else:
@@ -201,12 +208,12 @@ class RandomCosines:
 
 
 def _standardised(y, moments):
-    """Targets without unit; constant ones have no spread to be divided by."""
+    """Standardise targets; constant targets are only centred."""
     return (y - moments.mean) / np.where(moments.spread > 0, moments.spread, 1.0)
 
 
 class NearbyRows:
-    """Gives each row to experts as the rows nearby were given.
+    """Rule that predicts the responsibilities of rows by a tree on the features.
 
     Parameters
     ----------
@@ -219,10 +226,10 @@ class NearbyRows:
         self._tree = tree.fit(features, responsibilities)
 
     def __call__(self, features, y):
-        """Responsibilities of rows."""
+        """Return the responsibilities of rows."""
         return self._tree.predict(features)
 
 
 def one_hot(codes, n_experts):
-    """Responsibilities of rows of which each has one expert."""
+    """Return the responsibilities of rows that belong to one expert each."""
     return np.eye(n_experts)[codes]

@@ -1,4 +1,4 @@
-"""The responsibilities with which EM begins."""
+"""The initial responsibilities of EM."""
 
 from copy import deepcopy
 
@@ -11,18 +11,19 @@ from sklearn.utils.validation import has_fit_parameter
 from sklearn_moe.em.given_starts import given_responsibilities
 from sklearn_moe.em.starting_rules import STARTS, NearbyRows, fill_groups, one_hot
 
-# A start looks at no more rows than this, drawn at random: it need not be precise.
+# Starts are learnt from at most this many rows, drawn at random: they need not be
+# precise.
 START_ROWS = 20_000
 
-# What a component of noise has of each row at the start.
+# The initial responsibility of a noise component for each row.
 NOISE_SHARE = 0.05
 
 
 def starting_points(init, n_init):
-    """What each of `n_init` starts begins with: first `init`, then the other kinds.
+    """Return the kind of each of `n_init` starts: first `init`, then the other kinds.
 
-    Starts that differ in kind find different optima more often than starts that differ
-    in seed; after one of each kind, the rest is random.
+    Starts of different kinds find different optima more often than starts of one kind
+    with different seeds. After one start of each kind, all others are random.
     """
     given = init if isinstance(init, str) else None
     others = [kind for kind in STARTS if kind not in (given, "random")]
@@ -30,10 +31,11 @@ def starting_points(init, n_init):
 
 
 def rows_of_start(n_samples, random_state):
-    """Select the rows that a start looks at: all, or `START_ROWS` in their order.
+    """Select the rows from which a start is learnt: all, or `START_ROWS` in order.
 
-    They are the same wherever the rows lie, so that EM begins at the same place. The
-    random state is left as it is: where there are few rows nothing is drawn.
+    The selection does not depend on how the rows are stored, so that EM starts from the
+    same state for arrays and partitions. The random state is not advanced, as it would
+    otherwise depend on the number of rows.
     """
     if n_samples <= START_ROWS:
         return slice(None)
@@ -55,10 +57,10 @@ def beside_noise(
     n_classes=None,
     whole_rows=False,
 ):
-    """Responsibilities with which EM begins, some experts being components of noise.
+    """Return the initial responsibilities where some experts are noise components.
 
-    What is learnt from rows is about the other experts: a component of noise has no
-    rows of its own, and a little of each.
+    A start that is learnt from the rows assigns them to the other experts; a noise
+    component gets a small responsibility for each row.
 
     Parameters
     ----------
@@ -68,8 +70,8 @@ def beside_noise(
     random_state, drawn, n_classes : object
         See `initial_responsibilities`.
     whole_rows : bool, default=False
-        Whether it has some rows, and not a little of each, which is nothing where rows
-        are assigned to one expert.
+        Whether a noise component gets a few rows with responsibility one instead. This
+        is needed for hard assignments, in which a small responsibility never wins.
 
     Returns
     -------
@@ -101,36 +103,37 @@ def _insert_noise(block, responsibilities, is_noise, whole_rows):
 def initial_responsibilities(
     init, rows, gate, n_experts, random_state, drawn=slice(None), *, n_classes=None
 ):
-    """Responsibilities with which EM begins.
+    """Return the initial responsibilities.
 
     Parameters
     ----------
     init : {"tree", "kmeans", "random"}, array-like or clusterer
-        - a name: what the rule of this name in `STARTS` learns from some rows.
+        - a name: the rule of this name in `STARTS`, learnt from the drawn rows.
         - array-like of shape (n_samples,): a label for each row.
         - array-like of shape (n_samples, n_experts): responsibilities.
-        - clusterer: its clusters, or its `predict_proba` where it has one. It is given
-          the weights where its `fit` takes them. A row that it leaves out (label -1)
-          is shared by all.
+        - clusterer: its `predict_proba` if it has one, otherwise its clusters. It is
+          passed the sample weights if its `fit` accepts them. A row that belongs to no
+          cluster (label -1) has equal responsibilities.
     rows : Rows
     gate : Gate
-        The start looks at its features.
+        The start is learnt from its features.
     n_experts : int
     random_state : RandomState instance
     drawn : slice or ndarray of int, default=slice(None)
-        Which rows of the sample a rule is learnt from; see `rows_of_start`.
+        Rows of the sample from which a rule is learnt; see `rows_of_start`.
     n_classes : int, default=None
-        None for numbers.
+        Number of classes; None in regression.
 
     Returns
     -------
     responsibilities : column of shape (n_samples, n_experts)
-        Rows sum to one; no column is empty. Those of the rows of a subject are equal.
+        Rows sum to one; no column is zero throughout. The rows of a subject have equal
+        responsibilities.
 
     Raises
     ------
     ValueError
-        If labels or responsibilities do not fit the rows and experts.
+        If labels or responsibilities do not match the rows and the experts.
     """
     sample = rows.sample
     if isinstance(init, str):
@@ -158,23 +161,24 @@ def initial_responsibilities(
 
 
 def whole_subjects(responsibilities, subjects):
-    """Responsibilities of subjects: the mean of those of their rows, for each row."""
+    """Replace the responsibilities of each row by their mean over its subject."""
     if subjects is None:
         return responsibilities
     return subjects.sums(responsibilities, subjects.shares)[subjects.codes]
 
 
 def _grouped(responsibilities, subjects):
-    """Give each subject to one expert: that of which it has most, beside the others.
+    """Assign each subject to the expert whose standardised mean is largest for it.
 
-    Where rows were given to experts one by one, the subjects may all have next to the
-    same means, from which EM does not get away.
+    If rows were assigned one by one, all subjects may have almost equal mean
+    responsibilities, and EM would not move away from these. The means are therefore
+    standardised over the subjects before they are compared.
     """
     if subjects is None:
         return responsibilities
     n_experts = responsibilities.shape[1]
     means = subjects.sums(responsibilities, subjects.shares)
-    # Rounding tells no subject from another.
+    # A smaller spread is due to rounding, and must not separate the subjects.
     spread = np.maximum(means.std(axis=0), 1e-8)
     scores = (means - means.mean(axis=0)) / spread
     codes = np.unique(scores.argmax(axis=1), return_inverse=True)[1]
@@ -183,7 +187,7 @@ def _grouped(responsibilities, subjects):
 
 
 def _apply(rule, rows, gate):
-    """Responsibilities of all rows by a rule that was learnt from some."""
+    """Apply a rule to all rows."""
     return rows.keep(rows.map(_apply_to_block, gate.features, rows.share(rule)))
 
 
@@ -192,7 +196,7 @@ def _apply_to_block(block, features, rule):
 
 
 def _with_short_indices(features):
-    """Trees and clusterers take no longer indices."""
+    """Return features whose sparse indices are int32, as trees and clusterers need."""
     if issparse(features) and features.nnz <= np.iinfo(np.int32).max:
         features = features.copy()
         features.indices = features.indices.astype(np.int32, copy=False)
@@ -215,8 +219,8 @@ def _from_clusterer(clusterer, features, n_experts, sample_weight):
     if not 1 <= n_clusters <= n_experts:
         raise ValueError(
             f"The clusterer given as 'init' found {n_clusters} clusters for "
-            f"{n_experts} experts; it must find at least one, and no more than there "
-            "are experts."
+            f"{n_experts} experts; it must find at least one cluster, and no more "
+            "clusters than there are experts."
         )
     responsibilities = np.full((len(labels), n_experts), 1 / n_experts)
     kept = ~left_out

@@ -19,27 +19,28 @@ from sklearn_moe._statistics import Sums
 from sklearn_moe.em.dead_experts import DeadExperts
 from sklearn_moe.em.routing import exclude
 
-# The strengths of penalties are learnt from the first iteration on that follows a
-# change of the objective of less than this, in nats a row, or than so many times the
-# tolerance, and in any case after so many iterations: experts find their rows under
-# soft borders before these are judged.
+# The strengths of penalties are learnt once the objective has changed by less than
+# SMALL_CHANGE (nats per row), or by less than LEAST_FACTOR times the tolerance, and in
+# any case after LATEST_LEARNING iterations. Until then the gate is strongly penalised
+# and its borders are soft, while the experts find their rows.
 SMALL_CHANGE = 1e-3
 LEAST_FACTOR = 10
 LATEST_LEARNING = 30
 
-# They have settled when what their change does to the objective by itself is less than
-# this fraction of the tolerance: they go by a factor of two at most in an iteration,
-# and may have far to go.
+# The strengths have settled when updating them changes the objective by less than this
+# fraction of the tolerance. It is small because a strength changes by a factor of two
+# at most in an iteration and may still be far from its optimum.
 SETTLED = 0.1
 
-# Experts that do not maximise the likelihood exactly (trees, resampled or cross-fitted
-# ones) need not climb. EM stops after this many iterations without a new best.
+# The objective need not rise with experts that do not maximise the likelihood exactly
+# (trees, resampled or cross-fitted ones). EM stops after this many iterations without
+# improvement over the best one.
 PATIENCE = 5
 
 
 @dataclass(frozen=True)
 class Learners:
-    """What EM is to learn, bound to the training rows.
+    """The parts of a mixture that EM fits, bound to the training rows.
 
     Attributes
     ----------
@@ -57,18 +58,18 @@ class Learners:
 @saved_as_dict
 @dataclass(frozen=True)
 class Estimates:
-    """What an M-step has found.
+    """Result of an M-step.
 
     Attributes
     ----------
     experts, likelihood, gate : object
-        What the M-steps of the learners returned.
+        Results of the M-steps of the learners.
     working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the next fit of the experts.
     sharing : float, default=0
-        What the experts have shared of each row.
+        The sharing of this M-step; see `expectation_maximization`.
     next_sharing : float, default=0
-        What they share in the next M-step.
+        The sharing of the next M-step.
     """
 
     experts: Any = None
@@ -81,7 +82,7 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What an E-step has found.
+    """Result of an E-step.
 
     Attributes
     ----------
@@ -92,12 +93,12 @@ class Posterior:
     log_likelihood : float
         Weighted sum over the rows.
     row_log_likelihood : column of shape (n_samples,) or None
-        None where no E-step has found the responsibilities.
+        None if the responsibilities are not those of an E-step.
     log_prob : ndarray of shape (n_experts,) or float
-        Weighted sum of the log density of the targets under each expert; 0 where it is
-        not needed.
+        Weighted sum of the log density of the targets under each expert; 0 if it is not
+        needed.
     squares : ndarray of shape (n_experts,) or float
-        Weighted sum of the squared responsibilities; 0 where it is not needed.
+        Weighted sum of the squared responsibilities; 0 if it is not needed.
     """
 
     responsibilities: Any
@@ -109,7 +110,7 @@ class Posterior:
 
     @classmethod
     def given(cls, rows, responsibilities):
-        """Take responsibilities that no E-step has found."""
+        """Wrap responsibilities that are not those of an E-step."""
         sums = rows.total(_column_sums, responsibilities)
         return cls(responsibilities, sums.responsibilities / rows.total_weight)
 
@@ -125,27 +126,27 @@ class Iteration:
         Number of iterations so far.
     estimates : Estimates
     posterior : Posterior
-        Under the estimates of this very iteration.
+        Posterior under the estimates of this iteration.
     active : ndarray of shape (n_experts,), bool
         False for the experts that were retired.
     objective : float
-        The penalised log-likelihood that EM climbs, less the `drift`.
+        The penalised log-likelihood that EM maximises, minus the `drift`.
     drift : float
-        By how much it has changed because the strengths of penalties were learnt, and
-        not the estimates: what is left can be compared from iteration to iteration.
+        The part of the penalised log-likelihood's change that is due to updated
+        strengths of penalties, not to updated estimates. Without it, the objectives of
+        different iterations can be compared.
     next_drift : float
-        The drift of the iteration that follows.
+        The drift of the next iteration.
     level : float
-        What is left of the log-likelihood beyond what the penalties would be by
-        themselves. It can be compared from start to start.
+        The log-likelihood, minus the penalty of the gate and the divergence penalty of
+        sharing (see `LearntSharing`). It can be compared between starts.
     penalty : float
-        The gate's term in it, per unit of weight.
+        The gate's penalty in the objective, per unit of weight.
     next_penalty : float
-        What that is with the strength of the next M-step.
+        The same penalty with the strength of the next M-step.
     change : float
-        Growth of the objective since the iteration that this one went on from, per unit
-        of weight; infinite where that is not known, and where an expert was
-        reinitialised.
+        Increase of the objective since the previous iteration, per unit of weight;
+        infinite if it is unknown or if an expert was reinitialised.
     learns : bool
         Whether the strengths of penalties are learnt.
     converged : bool
@@ -177,7 +178,7 @@ class Iteration:
 
 
 class EMStep:
-    """One EM iteration, whatever the learners are and wherever the rows lie.
+    """The EM iteration, for any learners and any storage of the rows.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ class EMStep:
     learnt_sharing : LearntSharing or None
         See `expectation_maximization`.
     first_objective : float
-        That of the model with which EM begins.
+        Objective of the model from which EM starts.
     """
 
     def __init__(
@@ -215,15 +216,16 @@ class EMStep:
         self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 
     def __call__(self, previous, ahead=None):
-        """Iterate once.
+        """Run one iteration.
 
         Parameters
         ----------
         previous : Iteration
-            The one to go on from; it is left as it is.
+            The iteration from which to continue; it is not modified.
         ahead : Posterior, default=None
-            Takes the place of that of `previous`. No expert is reinitialised or retired
-            because of it, and EM does not converge there.
+            Extrapolated posterior that replaces that of `previous`. It leads to no
+            reinitialisation or retirement of experts, and a small change after it does
+            not count as convergence.
 
         Returns
         -------
@@ -234,7 +236,7 @@ class EMStep:
         if ahead is not None:
             posterior = ahead
         elif previous.n_iter:
-            # Not before every expert has been fitted once.
+            # Experts are reinitialised or retired only after a first fit.
             posterior, reinitialised = self._without_dead_experts(previous.posterior)
         active = self.dead_experts.active
         before = previous.estimates
@@ -259,7 +261,7 @@ class EMStep:
             rows, learners.likelihood, outputs, weights
         )
         working_weights = working_weights_of(rows, likelihood, outputs)
-        # Memory is counted in arrays of this size: it is released before the next.
+        # Release this large array before the next one is allocated.
         del outputs
         learns = previous.learns or self._begins_to_learn(previous)
         gate, log_gate = learners.gate.fit(
@@ -274,7 +276,7 @@ class EMStep:
         # Strengths of the penalties
         next_sharing, divergence = sharing, None
         if sharing and self.learnt_sharing is not None:
-            # Starts are compared by it, whether it is learnt from or not.
+            # The level, by which starts are compared, needs it in each iteration.
             divergence = self.learnt_sharing.divergence(posterior, likelihood, active)
             if learns:
                 next_sharing = self.learnt_sharing.learn(
@@ -316,7 +318,7 @@ class EMStep:
             next_penalty=next_penalty,
             change=change,
             learns=learns,
-            # A step of what is being built may change little.
+            # Growing experts may continue to grow after a small change.
             converged=settled and not learners.experts.grows(experts, active),
             load=routed.load,
             overflow_fraction=routed.overflow_fraction,
@@ -324,35 +326,38 @@ class EMStep:
         )
 
     def _begins_to_learn(self, previous):
-        """Whether the experts have all but found their rows."""
+        """Return whether the strengths of the penalties are learnt from now on."""
         if not self._learns_strengths:
-            # There is nothing to wait for.
             return True
         experts = previous.estimates.experts
         if experts is not None and self.learners.experts.grows(
             experts, previous.active
         ):
-            # What is being built is judged by the borders as they are: it cannot wait.
+            # Each step of growing experts is fitted under the current borders, which
+            # therefore have to be learnt from the beginning.
             return True
         small = max(SMALL_CHANGE, LEAST_FACTOR * self.tol)
         return previous.change < small or previous.n_iter >= LATEST_LEARNING
 
     def _has_settled(self, previous):
-        """Whether the strengths of the penalties have stopped changing."""
+        """Return whether the strengths of the penalties have stopped changing."""
         if self._learns_strengths and not previous.learns:
             return False
         drift = previous.next_drift - previous.drift
         return abs(drift) < SETTLED * self.tol * self.rows.total_weight
 
     def _without_dead_experts(self, posterior):
-        """The posterior to go on with, and the experts that were reinitialised."""
+        """Return the posterior to continue with, and the reinitialised experts."""
         responsibilities, reinitialised = self.dead_experts.reinitialise(posterior)
         if responsibilities is posterior.responsibilities:
             return posterior, []
         return Posterior.given(self.rows, responsibilities), reinitialised
 
     def _is_stale(self, objective, *, anew):
-        """Whether the objective has had no new best for a while."""
+        """Return whether the objective has not improved for `PATIENCE` iterations.
+
+        `anew` says that experts were reinitialised: the comparison starts again then.
+        """
         if anew:
             self._best = -np.inf
         improves = objective > self._best + self.tol * self.rows.total_weight
@@ -362,14 +367,14 @@ class EMStep:
 
 
 def objective_of(posterior, penalty, active, sharing, total_weight):
-    """The penalised log-likelihood; see `expectation_maximization`.
+    """Return the penalised log-likelihood; see `expectation_maximization`.
 
     Parameters
     ----------
     posterior : Posterior
-        With the sums of log densities, if there is `sharing`.
+        It must have the sums of log densities if there is `sharing`.
     penalty : float
-        The gate's term, per unit of weight.
+        The gate's penalty, per unit of weight.
     active : ndarray of shape (n_experts,), bool
     sharing, total_weight : float
 
@@ -381,18 +386,19 @@ def objective_of(posterior, penalty, active, sharing, total_weight):
     if sharing:
         strength = sharing_strength(sharing, len(active))
         log_prob = posterior.log_prob[active]
-        # One that takes some target for impossible, a point mass, holds no other back.
+        # An expert for which some target is impossible (a point mass) is left out, as
+        # it would make the objective infinite.
         objective += strength * log_prob[np.isfinite(log_prob)].sum()
     return objective
 
 
 def sharing_strength(sharing, n_experts):
-    """How often all rows count for each expert; see `expectation_maximization`."""
+    """Return the strength c of sharing; see `expectation_maximization`."""
     return sharing / (n_experts * (1 - sharing))
 
 
 def fit_likelihood(rows, likelihood, outputs, weights):
-    """M-step of the likelihood.
+    """Run the M-step of the likelihood.
 
     Parameters
     ----------
@@ -412,12 +418,12 @@ def fit_likelihood(rows, likelihood, outputs, weights):
 
 
 def log_prob_of_block(block, outputs, fitted):
-    """Log density of the targets of a block (n_samples, n_experts)."""
+    """Return the log density of a block's targets, of shape (n_samples, n_experts)."""
     return _of_rows(fitted, block).log_prob(block.encoded_y, outputs, block.X)
 
 
 def working_weights_of(rows, fitted, outputs):
-    """Compute the factor on the weights with which the experts are fitted next."""
+    """Return the factor on the weights of the next fit of the experts."""
     if not fitted.has_working_weights:
         return 1.0
     return rows.keep(rows.map(_working_weights_of_block, outputs, fitted))
@@ -433,7 +439,7 @@ def _of_rows(fitted, block):
 
 @in_one_blas_thread
 def e_step(rows, log_gate, log_prob, active, *, sums=False):
-    """Compute the responsibilities, and the log-likelihood of each row and of all.
+    """Compute the responsibilities, and the log-likelihood of each row and their sum.
 
     Parameters
     ----------
@@ -443,9 +449,9 @@ def e_step(rows, log_gate, log_prob, active, *, sums=False):
     log_prob : column of shape (n_samples, n_experts)
         Log density of the targets under each expert.
     active : ndarray of shape (n_experts,), bool
-        The other experts are responsible for nothing.
+        The other experts get zero responsibilities.
     sums : bool, default=False
-        Whether the sums that sharing needs are made.
+        Whether to compute the sums that sharing needs.
 
     Returns
     -------
@@ -474,7 +480,7 @@ class PosteriorSums(Sums):
 
 
 class BlockPosterior(NamedTuple):
-    """What an E-step has found in one block; see `Posterior`."""
+    """Result of an E-step for one block; see `Posterior`."""
 
     responsibilities: np.ndarray
     row_log_likelihood: np.ndarray
@@ -503,7 +509,7 @@ def _posterior_of_block(block, log_gate, log_prob, active, sums):
 
 
 def _weighted_squares(weights, responsibilities):
-    # No array of the size of the responsibilities in between.
+    # einsum needs no temporary array of the size of the responsibilities.
     return np.einsum("n,nk,nk->k", weights, responsibilities, responsibilities)
 
 
