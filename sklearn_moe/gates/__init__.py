@@ -1,11 +1,11 @@
 """Gates: distributions over the experts for each row.
 
-`SoftmaxGate` and `GaussianGate` are estimators, and any classifier may take their
-place. `bind_gate` binds a gate to the rows that EM fits it to, wherever they lie, and
-`resume_gate` binds a fitted one to a batch of a stream; what is bound has the methods
-of `sklearn_moe._contracts.Gate`. `remember_gate` is what a stream remembers of a gate
-that has been fitted to rows at once. `squared_error_gate` pools given experts for the
-least squared error.
+`SoftmaxGate` and `GaussianGate` are estimators, and any classifier can be used instead.
+`bind_gate` binds a gate to the rows that EM fits it to, and `resume_gate` binds a
+fitted gate to a batch of a stream; bound gates have the methods of
+`sklearn_moe._contracts.Gate`. `remember_gate` summarises the rows that a gate was
+fitted to, so that a stream can continue from it. `squared_error_gate` fits the gate
+that pools given experts with the least squared error.
 """
 
 from sklearn_moe.gates._binding import (

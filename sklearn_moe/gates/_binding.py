@@ -1,7 +1,7 @@
-"""Bind any gate to the rows that EM fits it to, and predict with any fitted one.
+"""Binding of any gate to the rows that EM fits it to, and predictions of fitted gates.
 
-A gate whose class has the attribute `bound_class` is fitted to responsibilities by that
-class; any other is a classifier, which learns the experts as labels.
+A gate whose class has the attribute `bound_class` is fitted to responsibilities by this
+class. Any other gate is a classifier, whose labels are the numbers of the experts.
 """
 
 from functools import partial
@@ -40,9 +40,10 @@ def bind_gate(gate, rows, n_experts, *, random_state, splits=None):
     rows : Rows
     n_experts : int
     random_state : RandomState instance
-        Gives a seed to every open `random_state` in the gate.
+        Provides a seed for every `random_state` in the gate that is None.
     splits : list of (train, test), default=None
-        Folds for a gate that `learns_labels`: it may interpolate them.
+        Folds for cross-fitting a gate that `learns_labels`, which might otherwise
+        interpolate the responsibilities.
     """
     gate = seeded_clone(gate, random_state)
     bind = partial(
@@ -58,9 +59,9 @@ def bind_gate(gate, rows, n_experts, *, random_state, splits=None):
 def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
     """Bind a fitted gate to a batch of a stream; see `sklearn_moe._contracts.Gate`.
 
-    Its `fit` goes on from the fitted gate, for all rows, and ``memory(fitted)`` is what
-    the next batch has to know. Preprocessing in a pipeline stays as it was learnt from
-    the first batch.
+    Its `fit` updates the fitted gate to all rows so far, and ``memory(fitted)`` is the
+    summary of these that the next batch needs. Preprocessing in a pipeline stays as it
+    was fitted to the first batch.
 
     Parameters
     ----------
@@ -70,11 +71,12 @@ def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
         The rows of the batch.
     n_experts : int
     memory : object
-        What `remember_gate`, or the gate of the batch before, has returned.
+        Result of `remember_gate`, or of `memory` of the gate of the previous batch.
     kept : float
-        What is left of the weight of the rows before.
+        Fraction of the weight of the previous rows that is kept.
     offset : float
-        In [0, 1); the randomness of a resample, for a classifier without weights.
+        In [0, 1); offset of systematic resampling, for a classifier that does not
+        support sample weights.
     """
     resume = partial(
         _resumed_class(estimator, n_experts).resume,
@@ -88,10 +90,11 @@ def resume_gate(estimator, rows, n_experts, *, memory, kept, offset):
 
 
 def remember_gate(estimator, rows, n_experts, *, weight):
-    """The memory of a fitted gate, as if all rows before had been like these.
+    """Return the memory of a fitted gate, as if all previous rows had been like these.
 
-    `weight` is that of the rows before, each counted less the older it is. A gate that
-    looks after itself has the memory None.
+    `weight` is the weight of the previous rows, with older rows discounted. The memory
+    is None for a gate that needs none: a classifier with `partial_fit`, a frozen gate,
+    or the gate of a single expert.
     """
     units = rows
     if rows.sample.subjects is not None:
@@ -103,7 +106,7 @@ def remember_gate(estimator, rows, n_experts, *, weight):
 
 
 def _of_subjects(gate, rows, bind):
-    """A gate that ``bind(rows=rows)`` binds to rows, or to the subjects of these."""
+    """Bind a gate by ``bind(rows=...)`` to rows, or to the subjects of the rows."""
     if rows.sample.subjects is None:
         return bind(rows=rows)
     units = rows_of_gate(rows, by_features=sees_features(gate))
@@ -111,27 +114,27 @@ def _of_subjects(gate, rows, bind):
 
 
 def learns_labels(gate):
-    """Whether a gate is a classifier, which learns the numbers of experts as labels."""
+    """Return whether a gate is a classifier whose labels are the numbers of experts."""
     return _bound_class(gate, BoundClassifier) is BoundClassifier
 
 
 def gate_can_learn(gate):
-    """Whether a gate learns from batches, or need not learn at all."""
+    """Return whether a gate can learn from batches, or need not learn at all."""
     return not learns_labels(gate) or supports_batches(gate)
 
 
 def sees_features(gate):
-    """Whether what a gate sees of a subject is the mean of its features.
+    """Return whether a gate sees the mean of the features of a subject.
 
-    Of all others, the weights of its rows have a mean.
+    For any other gate, the weights of a subject are the mean weights of its rows.
     """
     return isinstance(last_step(gate), BaseGate)
 
 
 def log_weights(gate, X, n_experts, subjects=None):
-    """Logarithm of a fitted gate's weights, shape (n_samples, n_experts).
+    """Return the logarithm of a fitted gate's weights, shape (n_samples, n_experts).
 
-    Where there are `subjects`, all rows of one have the same.
+    With `subjects`, all rows of a subject have the same weights.
     """
     if subjects is not None and sees_features(gate):
         columns = columns_of_block(Block(X, None, None, None, subjects), gate)
@@ -144,20 +147,21 @@ def log_weights(gate, X, n_experts, subjects=None):
 
 
 def most_trusted(gate, X):
-    """The expert of the largest weight for each row, without a softmax.
+    """Return the expert with the largest weight for each row, without a softmax.
 
-    The gate must be none that `learns_labels`.
+    The gate must not be one that `learns_labels`.
     """
     return gate.predict(copy_if_overwriting(X, gate))
 
 
 def n_parameters(gate, active):
-    """Number of free parameters of a fitted gate, where only some experts are active.
+    """Return the number of free parameters of a fitted gate.
 
-    A softmax or gaussian gate has no parameters for the others.
+    The parameters that a softmax or gaussian gate has for inactive experts are not
+    counted.
     """
     last = last_step(gate)
-    # Of the type, since a frozen gate has the attributes of the gate in it.
+    # Ask the type: a frozen gate itself also has the attributes of the gate in it.
     if not hasattr(type(last), "_n_parameters_of_class"):
         return count_parameters(gate)
     return (int(np.count_nonzero(active)) - 1) * last._n_parameters_of_class()
@@ -171,10 +175,10 @@ def _count_gate(gate):
 
 
 def _bound_class(gate, other):
-    """The class that fits a gate; `other` where it is any classifier."""
+    """Return the class that fits a gate; `other` for a classifier."""
     return getattr(type(last_step(gate)), "bound_class", other)
 
 
 def _resumed_class(gate, n_experts):
-    """The class that fits a gate to a batch of a stream."""
+    """Return the class that fits a gate to a batch of a stream."""
     return ResumedGate if n_experts == 1 else _bound_class(gate, ResumedGate)

@@ -1,4 +1,4 @@
-"""What a gate sees of the rows: columns of numbers, clipped and standardised."""
+"""The features of a gate: columns of numbers, clipped and standardised."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import Moments
 from sklearn_moe.gates._features import gate_features
 
-# The columns of a gate, wherever the rows lie
-# --------------------------------------------
+# The columns of a gate, for any storage of the rows
+# --------------------------------------------------
 
 
 @dataclass(frozen=True)
 class GateColumns:
-    """A column of the rows, and its value for the sample, which is at hand.
+    """A column of the rows, together with its value for the sample of the rows.
 
     Attributes
     ----------
@@ -35,29 +35,29 @@ class GateColumns:
     of_all: Any
 
     def then(self, function, *arguments):
-        """Columns ``function(block, columns, *arguments)`` of each block."""
+        """Return the columns ``function(block, columns, *arguments)`` of each block."""
         of_sample = function(self.rows.sample, self.of_sample, *arguments)
         of_all = self.rows.extend(of_sample, function, self.of_all, *arguments)
         return GateColumns(self.rows, of_sample, of_all)
 
     def kept(self):
-        """The same columns, computed once and kept where the rows are."""
+        """Return the same columns, computed once and stored with the rows."""
         return GateColumns(self.rows, self.of_sample, self.rows.keep(self.of_all))
 
     def moments(self):
-        """Moments of each column, of all rows."""
+        """Return the moments of each column over all rows."""
         return self.rows.total(_moments_of, self.of_all)
 
     def clipped(self, bounds):
-        """The columns with outliers moved to the bounds."""
+        """Return the columns with outliers clipped to the bounds."""
         return self.then(_clip, bounds)
 
 
 def learn_columns(gate, rows):
-    """Learn from the sample how to make the columns of a gate, and make them.
+    """Fit the preprocessing of a gate to the sample, and compute the gate's columns.
 
-    The encoding of a frame and, where the gate ends a pipeline, the steps in front of
-    it are fitted in place.
+    The encoder of a frame and, if the gate is the last step of a pipeline, the previous
+    steps are fitted in place.
     """
     last, X = last_step(gate), rows.sample.X
     last._validate_params()
@@ -72,22 +72,22 @@ def learn_columns(gate, rows):
 
 
 def gate_columns(gate, rows):
-    """Make the columns from which a fitted gate is to learn; some may be NaN."""
+    """Compute the columns from which a fitted gate learns a batch; some may be NaN."""
     return _extended(gate, rows, columns_of_block(rows.sample, gate, in_stream=True))
 
 
 def with_last_step(gate, last):
-    """Return `last`, behind the preprocessing of `gate` where this is a pipeline."""
+    """Return `last`, after the preprocessing steps of `gate` if this is a pipeline."""
     if not isinstance(gate, Pipeline):
         return last
     return Pipeline([*gate.steps[:-1], (gate.steps[-1][0], last)])
 
 
 def _extended(gate, rows, of_sample):
-    """The columns of all rows, where those of the sample are known."""
+    """Return the columns of all rows, given those of the sample."""
     if issparse(of_sample) and not rows.in_one_block:
         raise ValueError(
-            f"The 'gate' {gate!r} makes sparse columns; on Dask collections they must "
+            f"The 'gate' {gate!r} makes sparse columns; for Dask collections they must "
             "be dense."
         )
     of_all = rows.extend(of_sample, columns_of_block, rows.share(gate))
@@ -95,7 +95,7 @@ def _extended(gate, rows, of_sample):
 
 
 def columns_of_block(block, gate, in_stream=False):
-    """The columns of a fitted gate; see `_of_subjects`."""
+    """Return the columns of a fitted gate for a block; see `_of_subjects`."""
     last, X = last_step(gate), block.X
     if last is not gate and len(gate.steps) > 1:
         head = gate[:-1]
@@ -105,7 +105,7 @@ def columns_of_block(block, gate, in_stream=False):
 
 
 def _of_subjects(block, features):
-    """The features of each subject, where those of a block are meant."""
+    """Return the mean features of each subject; those of the rows without subjects."""
     return features if block.subjects is None else block.subjects.means(features)
 
 
@@ -122,10 +122,10 @@ def _clip(block, columns, bounds):
 
 
 def column_moments(X, sample_weight):
-    """Moments of each column without NaN; one that has no value has the mean 0."""
+    """Return the moments of each column without NaN; a column of NaN has mean 0."""
     largest = sample_weight.max()
     with warnings.catch_warnings():
-        # A column without one value has neither mean nor variance.
+        # A column of NaN has neither mean nor variance.
         warnings.simplefilter("ignore", RuntimeWarning)
         scaler = StandardScaler(with_mean=not issparse(X)).fit(
             X, None, sample_weight / largest
@@ -138,13 +138,13 @@ def column_moments(X, sample_weight):
             f"{scaler.mean_[column]:.3g}, and squares overflow. Change its unit."
         )
     weight = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
-    # Rounding may leave a constant column a variance below zero.
+    # The variance of a constant column may be negative due to rounding.
     variance = np.maximum(np.nan_to_num(scaler.var_), 0)
     return Moments(weight * largest, np.nan_to_num(scaler.mean_), variance)
 
 
 def fill_missing(X, mean):
-    """Put the column's mean in the place of NaN; X itself where nothing is missing."""
+    """Replace NaN by the mean of the column; return X itself if nothing is missing."""
     if issparse(X):
         missing = np.isnan(X.data)
         if missing.any():
@@ -156,9 +156,9 @@ def fill_missing(X, mean):
 
 
 def outlier_bounds(moments, clip):
-    """Least and largest number of each column within `clip` standard deviations.
+    """Return the bounds that are `clip` standard deviations from each column's mean.
 
-    The bounds, shape (2, n_features), are infinite where `clip` is None.
+    The bounds, of shape (2, n_features), are infinite if `clip` is None.
     """
     scale = moments.scale
     distance = np.full(len(scale), np.inf) if clip is None else clip * scale
@@ -166,7 +166,7 @@ def outlier_bounds(moments, clip):
 
 
 def clip_outliers(X, bounds):
-    """Move outliers to the bounds; the zeros of sparse rows stay zeros."""
+    """Clip outliers to the bounds; the implicit zeros of sparse rows stay zeros."""
     if np.isinf(bounds).all():
         return X
     bounds = bounds.astype(X.dtype, copy=False)
@@ -180,16 +180,16 @@ def clip_outliers(X, bounds):
 @saved_as_dict
 @dataclass(frozen=True)
 class Standards:
-    """What standardises the columns of a softmax gate.
+    """Standardisation of the columns of a softmax gate.
 
     Attributes
     ----------
     mean : ndarray of shape (n_features,)
-        It stands in for missing values.
+        Replaces missing values.
     shift : ndarray of shape (n_features,)
-        What is subtracted from the columns.
+        Subtracted from the columns.
     scale : ndarray of shape (n_features,)
-        What they are divided by then.
+        The shifted columns are divided by it.
     """
 
     mean: np.ndarray
@@ -198,10 +198,10 @@ class Standards:
 
     @classmethod
     def of(cls, moments, centred):
-        """The standards of columns of these moments.
+        """Return the standards of columns with these moments.
 
-        Sparse columns are not centred: the free intercept absorbs the shift, so that
-        the optimum is the same.
+        Sparse columns are not centred: the unpenalised intercept absorbs the shift, so
+        that the optimum is the same.
         """
         shift = moments.mean if centred else np.zeros(len(moments.mean))
         return cls(moments.mean, shift, moments.scale)
@@ -212,7 +212,7 @@ class Standards:
         return 1 + ((self.mean - self.shift) / self.scale) ** 2
 
     def design(self, X):
-        """Standardised columns without NaN, and a last column of ones."""
+        """Return the standardised columns without NaN, and a last column of ones."""
         filled = fill_missing(X, self.mean).astype(np.float64, copy=False)
         if issparse(X):
             scaled = filled @ sparse.diags_array(1 / self.scale)
@@ -224,13 +224,13 @@ class Standards:
         return design
 
     def to_input_units(self, parameters):
-        """Coefficients and intercepts for columns that are not standardised."""
-        # Adding one vector to every row changes no weight: choose the representative
-        # that sums to zero.
+        """Return coefficients and intercepts for columns that are not standardised."""
+        # The gate's weights do not change if one vector is added to the parameters of
+        # every class: choose parameters that sum to zero over the classes.
         parameters = parameters - parameters.mean(axis=0)
         coef = parameters[:, :-1] / self.scale
         return coef, parameters[:, -1] - coef @ self.shift
 
     def from_input_units(self, coef, intercept):
-        """Inverse of `to_input_units`, up to what changes no weight."""
+        """Invert `to_input_units`, up to a vector that is common to all classes."""
         return np.column_stack([coef * self.scale, intercept + coef @ self.shift])

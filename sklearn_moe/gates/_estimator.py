@@ -1,4 +1,4 @@
-"""What the gates of the package have in common as estimators."""
+"""Base class of the gates of the package, as estimators."""
 
 from typing import Any, Self
 
@@ -20,9 +20,10 @@ from sklearn_moe.gates._features import gate_features
 
 
 class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
-    """Base of the gates: classifiers that are fitted to soft targets as well.
+    """Base of the gates: classifiers that can also be fitted to soft targets.
 
-    A gate has `_fit_block` and `_log_weights_of`, and the attribute `_accept_sparse`.
+    A subclass defines the methods `_fit_block` and `_log_weights_of`, and the attribute
+    `_accept_sparse`.
     """
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -32,8 +33,8 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            NaN counts as the mean of its column. The columns of a frame that do not
-            hold numbers are one-hot encoded. Only a softmax gate takes sparse matrices.
+            NaN is replaced by the mean of its column. Categorical columns of a frame
+            are one-hot encoded. Only a softmax gate accepts sparse matrices.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, or soft targets: non-negative rows that sum to one.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -46,7 +47,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is one class only, or if soft targets are negative or do not sum to
+            If there is only one class, or if soft targets are negative or do not sum to
             one.
         """
         check_in_memory(y=y)
@@ -59,7 +60,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
             return self
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithm of the weights of the classes.
+        """Return the logarithm of the weights of the classes.
 
         Parameters
         ----------
@@ -72,7 +73,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         return self._log_proba_of(self._features(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Weights of the classes.
+        """Return the weights of the classes.
 
         Parameters
         ----------
@@ -86,7 +87,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
         return np.exp(self._log_weights_of(self._features(X)))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Class with the largest weight.
+        """Return the class with the largest weight.
 
         Parameters
         ----------
@@ -101,13 +102,14 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
 
     def _features(self, X):
         if not hasattr(self, "classes_"):
-            # It would read all attributes.
+            # Called only to raise the error, since it inspects all attributes.
             check_is_fitted(self)
         return gate_features(self, X, reset=False)
 
     def _log_proba_of(self, features):
         log_weights = self._log_weights_of(features)
-        # In single precision, too, it is the logarithm of what `predict_proba` returns.
+        # A weight that rounds to one in `predict_proba` must have the logarithm zero,
+        # in single precision as well.
         log_weights[np.exp(log_weights) == 1] = 0
         return log_weights
 
@@ -122,7 +124,7 @@ class BaseGate(Documented, ClassifierMixin, SavedAsDicts, BaseEstimator):
 
 
 def _soft_targets(gate, y, n_samples):
-    """Classes, and soft targets of labels or soft targets."""
+    """Return the classes, and soft targets made from labels or soft targets."""
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     if y.ndim == 2 and y.shape[1] > 1:
         targets = y.astype(np.float64)
@@ -150,7 +152,7 @@ def _soft_targets(gate, y, n_samples):
 
 
 def sorted_labels(y):
-    """The labels in y, sorted, and the number of each.
+    """Return the sorted distinct labels, and the index of each row's label.
 
     Parameters
     ----------
@@ -160,6 +162,7 @@ def sorted_labels(y):
     -------
     labels : ndarray of shape (n_labels,)
     codes : ndarray of shape (n_samples,), int
+        Indices into `labels`.
 
     Raises
     ------

@@ -1,20 +1,20 @@
 r"""The strength of a softmax gate's penalty, learnt by maximising the evidence.
 
-The penalty is minus the logarithm of a normal prior of the weights, and the evidence is
-the probability of the labels when the weights are integrated out [1]_. Close to its
-maximum, with n the number of rows and :math:`\lambda` the eigenvalues of the mean
-information about the weights W,
+The penalty is minus the logarithm of a normal prior of the coefficients W, and the
+evidence is the probability of the labels when the coefficients are integrated out
+[1]_. Approximately, it is maximal if, with n the number of rows and :math:`\lambda` the
+eigenvalues of the mean information about the coefficients,
 
 .. math::
     \gamma = \sum_i \frac{\lambda_i}{\lambda_i + \alpha}, \qquad
     \alpha = \frac{\gamma}{n \lVert W \rVert^2},
 
-where :math:`\gamma` is the number of weights that the rows determine. The information
-is taken to be a Kronecker product of the covariance of the labels and that of the
-features [2]_. Where labels are not known, and responsibilities stand for them, what
-they would tell beyond the responsibilities is not in the rows: the information that is
-missing is subtracted [3]_. Otherwise the weights of experts that hardly differ would
-pass for well known ones, and be shrunk for it.
+where :math:`\gamma` is the number of coefficients that the rows determine. The
+information is approximated by the Kronecker product of the covariance of the labels and
+that of the features [2]_. In EM the labels are latent, and responsibilities take their
+place: the missing information, which is the covariance of the labels given the
+responsibilities, is then subtracted [3]_. Otherwise coefficients that separate almost
+equal experts would count as well determined, and would be shrunk too much.
 
 References
 ----------
@@ -34,30 +34,31 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn_moe._curvature import scale_rows
 from sklearn_moe.gates._hessian import cached_batches
 
-# Where learning begins. Borders that are soft at first can still move.
+# Initial strength. It makes the borders between experts soft, so that they can move.
 FIRST_ALPHA = 1e-2
 
-# By so much it changes at most from one M-step to the next.
+# Largest factor by which the strength changes from one M-step to the next.
 LARGEST_FACTOR = 2.0
 
-# A weight may be as large as 30 for a feature of variance one; beyond that a border is
-# a step.
+# Least precision of the prior, alpha times the number of rows: the prior standard
+# deviation of a coefficient is then about 30, at which a border is almost a step.
 LEAST_PRECISION = 1e-3
 LARGEST_ALPHA = 1.0
 
-# The covariance of more features is taken to be the identity, which it is for each.
+# With more features than this, their covariance is approximated by the identity; they
+# are standardised, so that only the covariances between features are neglected.
 MAX_FEATURES = 2000
 
 
 def learnt_alpha(alpha, parameters, information, spectrum, total_weight):
-    """The strength of the penalty by the evidence, close to where it is now.
+    """Return the next strength of the penalty, by a fixed-point step on the evidence.
 
     Parameters
     ----------
     alpha : float
-        The strength at which the parameters were found.
+        The strength with which the parameters were fitted.
     parameters : ndarray of shape (n_classes, n_features + 1)
-        On standardised features, the intercepts last.
+        Coefficients on standardised features, with the intercepts in the last column.
     information : ndarray of shape (n_classes, n_classes)
         Mean over the rows of the covariance of the labels; see `label_information`.
     spectrum : ndarray of shape (n_features,)
@@ -69,7 +70,7 @@ def learnt_alpha(alpha, parameters, information, spectrum, total_weight):
     -------
     alpha : float
     """
-    # The penalty of two classes is that of the difference of their weights.
+    # With two classes, the difference of their coefficients is penalised.
     factor = 2 if len(parameters) == 2 else 1
     of_labels = np.maximum(np.linalg.eigvalsh(information), 0)
     eigenvalues = np.outer(of_labels, spectrum)
@@ -83,7 +84,7 @@ def learnt_alpha(alpha, parameters, information, spectrum, total_weight):
 
 
 def label_information(block, seen, log_weights, targets=None):
-    """Sum over the rows of a block of the covariance of their label.
+    """Sum the covariance matrices of the labels over the rows of a block.
 
     Parameters
     ----------
@@ -92,8 +93,8 @@ def label_information(block, seen, log_weights, targets=None):
     log_weights : ndarray of shape (n_samples, n_classes)
         Logarithm of the probabilities of the labels.
     targets : ndarray of shape (n_samples, n_classes), default=None
-        Where labels are not known: their probabilities when all is known that is. Their
-        covariance is subtracted.
+        Responsibilities, if the labels are latent. The covariance of the labels under
+        these is subtracted.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def label_information(block, seen, log_weights, targets=None):
 
 
 class FeatureProducts:
-    """Products of the columns of the design, summed over all rows when first needed.
+    """Weighted sums of products of the design's columns, computed when first needed.
 
     Parameters
     ----------
@@ -124,12 +125,12 @@ class FeatureProducts:
 
     @cached_property
     def total(self):
-        """The sum (n_features + 1, n_features + 1)."""
+        """Sum over all rows, of shape (n_features + 1, n_features + 1)."""
         return self._rows.total(_products_of, self._seen.of_all)
 
     @cached_property
     def spectrum(self):
-        """Eigenvalues (n_features,) of the covariance of the features."""
+        """Eigenvalues of the covariance of the features, of shape (n_features,)."""
         n_features = self._seen.of_sample.design.shape[1] - 1
         if n_features > MAX_FEATURES:
             return np.ones(n_features)
@@ -137,12 +138,12 @@ class FeatureProducts:
 
 
 def feature_spectrum(products):
-    """Eigenvalues of the covariance of the features.
+    """Return the eigenvalues of the covariance of the features.
 
     Parameters
     ----------
     products : ndarray of shape (n_features + 1, n_features + 1)
-        The sum over all rows.
+        Weighted sum over all rows of the products of the design's columns.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tables as numbers: the categories and dates of a frame, encoded for a gate."""
+"""Encoding of the categories and dates of a frame as numbers for a gate."""
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -31,31 +31,32 @@ from sklearn_moe._persistence import saved_as_dict
 
 FLOATS = (np.float64, np.float32)
 
-# More categories than this share one column: a gate learns little from rare ones.
+# Limit on the one-hot columns of a feature; rarer categories share the last of these,
+# since a gate can learn little from each of them.
 MAX_CATEGORIES = 20
 
 
 def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
-    """Validate the rows given to a gate, and turn the categories of a frame to numbers.
+    """Validate the rows passed to a gate, and encode the columns of a frame as numbers.
 
     Parameters
     ----------
     gate : estimator
-        Its `encoder_` is set where `reset`, else used.
+        Its `encoder_` is set if `reset`, and used otherwise.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        Categories of a frame are one-hot encoded, a missing one as a category of its
-        own; points in time are counted in seconds.
+        Categories of a frame are one-hot encoded, with missing values as a category of
+        their own; points in time are encoded in seconds.
     y : None or "no_validation"
-        None raises the error that scikit-learn raises where a target is required.
+        None raises the error that scikit-learn raises if a required target is missing.
     reset : bool
-        Whether the gate is fitted.
+        Whether the gate is being fitted.
     in_stream : bool, default=False
-        Whether a gate that is fitted is to learn from the rows.
+        Whether a fitted gate is to learn from the rows.
 
     Returns
     -------
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
-        Numbers, of which some may be NaN.
+        Numbers, some of which may be NaN.
     """
     X = native(X)
     encoder = None if reset else gate.encoder_
@@ -63,13 +64,13 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
         features = floats_at_hand(X)
         if features is not None:
             return features
-    # That numbers in one dimension are to be reshaped is said below.
+    # `validate_data` below has its own error for numbers in one dimension.
     if not (is_table(X) or are_numbers(X)):
         name = type(gate).__name__
         raise ValueError(
-            f"{name} reads tables, and X is {rows_in_words(X)}. Turn the rows to "
-            "numbers in front of it: a pipeline that ends in a gate is a gate as well, "
-            f"such as gate=make_pipeline({to_numbers(X)}, {name}())."
+            f"{name} needs a table of features, but X is {rows_in_words(X)}. Use a "
+            "pipeline that turns the rows into numbers and ends in the gate, such as "
+            f"gate=make_pipeline({to_numbers(X)}, {name}())."
         )
     if encoder is None and not columns_without_numbers(X):
         try:
@@ -85,12 +86,12 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
         except (TypeError, ValueError) as error:
             if str(getattr(X, "dtype", None)) == "object":
                 error.add_note(
-                    "In an array, a gate takes numbers only. In a frame, such as "
-                    "pandas.DataFrame(X), it encodes categories and dates, too."
+                    "A gate accepts only numbers in an array. In a frame, such as "
+                    "pandas.DataFrame(X), it also encodes categories and dates."
                 )
             raise
         if features.dtype not in FLOATS:
-            # Scikit-learn leaves sparse frames of flags as they are.
+            # Scikit-learn does not convert sparse frames of booleans.
             features = features.astype(np.float64)
     else:
         X = X if is_frame(X) else as_array(X, accept_sparse=False)
@@ -101,7 +102,7 @@ def gate_features(gate, X, y="no_validation", *, reset, in_stream=False):
             encoder.check_stream(X)
         features = encoder.transform(X)
         if encoder.only_numbers:
-            # Then arrays are as good.
+            # Arrays are accepted as well in predictions then.
             encoder = None
     if reset:
         gate.encoder_ = encoder
@@ -113,7 +114,7 @@ class _AnyGate(BaseEstimator):
 
 
 def numbers_of(X, names):
-    """The rows as a gate sees them, what these columns are called, and made of.
+    """Return the rows as a gate encodes them, and the names and sources of the columns.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def numbers_of(X, names):
     names : list of str
         Names of the columns of numbers.
     places : ndarray of shape (n_columns,), int
-        Places of the columns of X that they are made of.
+        Index of the column of X from which each of them is encoded.
     """
     gate = _AnyGate()
     numbers = gate_features(gate, X, reset=True)
@@ -139,14 +140,15 @@ def numbers_of(X, names):
 
 @saved_as_dict
 class FrameEncoder:
-    """The columns of a frame as numbers: first numbers, then times, then categories.
+    """Encoder of the columns of a frame: first numbers, then times, then categories.
 
     Parameters
     ----------
     X : frame of shape (n_samples, n_features)
-        What its columns hold is what they are to hold in `transform`.
+        Determines the kind of each column (numbers, times or categories), which
+        `transform` then expects.
     only_numbers : bool, default=False
-        Whether they are to hold numbers, whatever they hold in `X`.
+        Whether `transform` expects numbers in all columns, whatever they are in `X`.
     """
 
     def __init__(self, X, only_numbers=False):
@@ -165,7 +167,7 @@ class FrameEncoder:
             self._one_hot.fit(np.column_stack(self._texts(X)))
 
     def transform(self, X):
-        """Encode a frame, or an array of the same columns.
+        """Encode a frame, or an array with the same columns.
 
         Returns
         -------
@@ -182,18 +184,18 @@ class FrameEncoder:
         return check_array(features, ensure_all_finite="allow-nan", input_name="X")
 
     def check_stream(self, X):
-        """Raise ValueError where a frame has categories that cannot be learnt."""
+        """Raise ValueError if a column has categories but was empty when fitted."""
         columns = columns_of(X)
         for j in self._places(NOTHING):
             if kind_of(columns[j], self._names[j]) == CATEGORIES:
                 raise ValueError(
-                    f"Column {self._names[j]!r} had no values in the first batch, and "
-                    "now it holds categories, for which the gate has no columns. Begin "
-                    "the stream with a batch that has some of them, or drop the column."
+                    f"Column {self._names[j]!r} had no values in the first batch, but "
+                    "now has categories, for which the gate has no columns. Begin the "
+                    "stream with a batch that has values in it, or drop the column."
                 )
 
     def get_feature_names_out(self):
-        """Names of the columns that `transform` makes.
+        """Return the names of the columns that `transform` returns.
 
         Returns
         -------
@@ -206,13 +208,14 @@ class FrameEncoder:
         return np.array(names, dtype=object)
 
     def sources(self):
-        """Places of the columns that those of `transform` are made of.
+        """Return the sources of the columns that `transform` returns.
 
         Returns
         -------
         places : ndarray of shape (n_columns,)
+            Index of the source of each column.
         numbers : ndarray of shape (n_columns,), bool
-            Whether the column is one of numbers, and as it was.
+            Whether the column is a column of numbers, passed through unchanged.
         """
         places = list(self._numeric)
         if self._one_hot is not None:
@@ -225,20 +228,20 @@ class FrameEncoder:
 
     @property
     def kinds(self):
-        """Name of each column, and what it holds."""
+        """Name and kind of each column."""
         return list(zip(self._names, self._kinds))
 
     def tables(self):
-        """Yield the texts of each column of categories, and their one-hot rows.
+        """Yield the texts of each categorical column, and their one-hot rows.
 
-        Two more rows are those of a missing category and of an unknown one.
+        Two more rows encode a missing category and an unknown one.
         """
         if self._one_hot is None:
             return
         known, end = self._one_hot.categories_, 0
         for j, categories in enumerate(known):
             texts = [value for value in categories if isinstance(value, str)]
-            # No category is longer than all of them together.
+            # The last text is longer than any category, and therefore unknown.
             own = [*texts, np.nan, "".join(texts) + "?"]
             rows = np.empty((len(own), len(known)), dtype=object)
             rows[:] = [values[0] for values in known]
@@ -251,7 +254,7 @@ class FrameEncoder:
 
     @property
     def _numeric(self):
-        """Places of the columns that are one column each."""
+        """Indices of the columns that are encoded as a single column each."""
         return self._places(NUMBERS, NOTHING) + self._places(*TIMES)
 
     def _places(self, *kinds):
@@ -262,14 +265,14 @@ class FrameEncoder:
         return [values_in(columns[j], self._names[j], CATEGORIES) for j in places]
 
     def _categories(self, X):
-        """The categories, of which one may be known by another spelling."""
+        """Return the categories, spelt as in the training data; see `_as_known`."""
         return np.column_stack(
             list(map(_as_known, self._texts(X), self._one_hot.categories_))
         )
 
 
 def _as_known(texts, known):
-    """Texts, in which numbers and truth values are spelt as those that are known."""
+    """Spell numbers and truth values in texts as the equal ones among known texts."""
     new = set(texts).difference(known)
     if not new:
         return texts

@@ -1,4 +1,4 @@
-"""The Newton equations of the mean cross-entropy: the Hessian, and their solution."""
+"""The Hessian of the mean cross-entropy, and the solution of the Newton equations."""
 
 import numpy as np
 from scipy import linalg, sparse
@@ -8,22 +8,24 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_moe._curvature import cross_entropy_hessian
 
-# So many logits at a time pass through the processor's cache; for their number see
+# Number of logits that are processed at a time, to stay in the processor's cache; see
 # `sklearn_moe._contracts.Rows.map`.
 BATCH_SIZE = 16_000
 
 
 def cached_batches(n_samples, n_classes):
-    """Yield slices of so many rows that their logits stay in the processor's cache."""
+    """Yield slices of rows whose logits fit into the processor's cache."""
     n_rows = max(250, BATCH_SIZE // n_classes)
     for first in range(0, n_samples, n_rows):
         yield slice(first, first + n_rows)
 
 
 def hessian_of_all(design, sample_weight, probabilities):
-    """Weighted sum of the covariance of each row's label, times its outer product.
+    """Return the Hessian of the weighted cross-entropy for all classes.
 
-    The rows of a covariance sum to zero, which gives the last class.
+    It is the weighted sum over the rows of the Kronecker product of the covariance of
+    the label and the outer product of the row. The block of the last class follows from
+    the others, since the rows of a covariance of labels sum to zero.
     """
     n_classes, n_columns = probabilities.shape[1], design.shape[1]
     hessian = cross_entropy_hessian(design, sample_weight, probabilities[:, :-1])
@@ -35,11 +37,12 @@ def hessian_of_all(design, sample_weight, probabilities):
 def solve_damped(hessian, gradient, square):
     """Solve the Newton equations by a factorisation; the Hessian is overwritten.
 
-    The softmax does not notice a common shift of its logits, and saturates where
-    classes are separable: the Hessian is singular. Damping in proportion to the
-    gradient keeps the convergence quadratic (Li, Fukushima, Qi and Yamashita, 2004).
-    Where all is saturated, nothing is left of the Hessian but rounding, in proportion
-    to the largest mean square of the columns.
+    The Hessian is singular, because the softmax is invariant to a common shift of the
+    logits; it also vanishes as the softmax saturates if the classes are separable.
+    Damping in proportion to the gradient keeps the convergence quadratic (Li,
+    Fukushima, Qi and Yamashita, 2004). If the softmax is saturated in all rows, the
+    Hessian consists of rounding errors in proportion to `square`, the largest mean
+    square of the columns.
     """
     diagonal = np.einsum("ii->i", hessian)
     diagonal += 1e-9 * diagonal.max() + 1e-4 * np.abs(gradient).max()
@@ -49,9 +52,9 @@ def solve_damped(hessian, gradient, square):
 
 
 def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
-    """Solve the Newton equations without the matrix.
+    """Solve the Newton equations by conjugate gradients, without forming the Hessian.
 
-    The ridge (n_columns,) is what the penalty adds to the diagonal of each class.
+    The penalty adds `ridge`, of shape (n_columns,), to the diagonal of each class.
     """
     weighted = sample_weight[:, np.newaxis] * probabilities
 
@@ -73,8 +76,8 @@ def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
     direction, _ = splinalg.cg(
         splinalg.LinearOperator(shape, hessian_times),
         gradient.ravel(),
-        # Far from the optimum a rough direction is good enough (Dembo and Steihaug,
-        # 1983).
+        # Far from the optimum an approximate direction is sufficient (Dembo and
+        # Steihaug, 1983).
         rtol=min(0.1, np.sqrt(np.abs(gradient).max())),
         maxiter=200,
         M=splinalg.LinearOperator(shape, lambda vector: vector / diagonal),
@@ -83,24 +86,26 @@ def conjugate_gradients(design, sample_weight, probabilities, ridge, gradient):
 
 
 def solver_at_even_weights(products, ridge, n_classes):
-    """Solve the Newton equations for parameters at which all classes are as likely.
+    """Return a solver of the Newton equations where all classes are equally likely.
 
-    The covariance of a label is ``(I - 1/K) / K`` there for every row, a multiple of
-    the largest that it can be anywhere [1]_. The gradient sums to zero over the
-    classes, so that one factorisation serves all of them.
+    At such parameters the covariance of the label is ``(I - 1/K) / K`` for every row,
+    which is a multiple of an upper bound of the covariance at any parameters [1]_. The
+    gradient sums to zero over the classes, so that a single factorisation of size
+    n_columns suffices.
 
     Parameters
     ----------
     products : ndarray of shape (n_columns, n_columns) or (n_columns,)
         Weighted sum of the outer products of the rows of the design, or its diagonal.
     ridge : ndarray of shape (n_columns,)
-        What the penalty adds to the diagonal.
+        Added to the diagonal by the penalty.
     n_classes : int
 
     Returns
     -------
     solve : callable
-        ``solve(gradient)`` is the Newton direction (n_classes, n_columns).
+        ``solve(gradient)`` returns the Newton direction, of shape (n_classes,
+        n_columns).
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What a gate remembers of the rows that a stream has brought before."""
+"""Summary of the previous rows of a stream, which a gate keeps for its next fit."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +12,9 @@ from sklearn_moe._statistics import Moments
 @saved_as_dict
 @dataclass(frozen=True)
 class Memory:
-    """What a gate knows of the rows before, beside its parameters.
+    """Summary of the previous rows that a gate keeps beside its parameters.
 
-    ``kept * memory`` is the memory of the same rows, each of which counts `kept` times.
+    ``kept * memory`` summarises the same rows with their weights multiplied by `kept`.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Memory:
     moments : Moments
         Moments of the columns that the gate sees.
     surrogate : Surrogate or None
-        It stands for the mean cross-entropy of the rows, for a softmax gate.
+        Quadratic approximation of the rows' mean cross-entropy, for a softmax gate.
     information : ndarray of shape (n_experts, n_experts) or None
         Mean covariance of the labels, for a softmax gate that learns its penalty.
     """
@@ -40,10 +40,11 @@ class Memory:
 @saved_as_dict
 @dataclass(frozen=True)
 class Surrogate:
-    """A quadratic function of a softmax gate's parameters, for the rows before.
+    """Quadratic approximation of the mean cross-entropy of previous rows.
 
-    It stands for their mean cross-entropy as the working responses of iteratively
-    reweighted least squares do: their sums are statistics that fade like any others.
+    It is a function of a softmax gate's parameters, and corresponds to the working
+    responses of iteratively reweighted least squares. Its coefficients are sums over
+    the rows, so that they can be discounted like any sufficient statistic.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Surrogate:
         The function is ``0.5 * p @ curvature @ p - slope.ravel() @ p`` of the
         parameters p on standardised features, the intercept of each class last.
     standards : Standards
-        What standardises the features.
+        Standardisation of the features.
     """
 
     curvature: np.ndarray
@@ -61,24 +62,25 @@ class Surrogate:
 
     @classmethod
     def about(cls, parameters, gradient, curvature, standards):
-        """The function of this gradient and curvature at some parameters."""
+        """Return the function with given gradient and curvature at some parameters."""
         product = (curvature @ parameters.ravel()).reshape(parameters.shape)
         return cls(curvature, product - gradient, standards)
 
     def gradient(self, parameters):
-        """Derivative of the function, in the shape of the parameters."""
+        """Return the gradient of the function, in the shape of the parameters."""
         product = self.curvature @ parameters.ravel()
         return product.reshape(parameters.shape) - self.slope
 
     def value(self, parameters):
-        """Value of the function."""
+        """Return the value of the function."""
         return 0.5 * np.vdot(parameters, self.gradient(parameters) - self.slope)
 
     def moved(self, standards):
-        """The same function of the parameters on features standardised anew.
+        """Return the same function of the parameters on other standardised features.
 
-        The design changes to ``design @ change.T``, so that curvature, a sum of outer
-        products of its rows, and slope, a sum of its rows, follow.
+        The design becomes ``design @ change.T``. The curvature, a sum of outer products
+        of the rows of the design, and the slope, a sum of these rows, are transformed
+        accordingly.
         """
         scale, before = standards.scale, self.standards
         change = np.diag(np.append(before.scale / scale, 1.0))

@@ -1,4 +1,4 @@
-"""The objective of the softmax gate, a sum over rows, and Newton's method for it."""
+"""The objective of the softmax gate, and its minimisation by Newton and L-BFGS."""
 
 from copy import copy
 from dataclasses import dataclass, replace
@@ -27,29 +27,30 @@ from sklearn_moe.gates._secants import NO_SECANTS, Secants
 # Up to this number of parameters the Hessian is formed and factorised.
 MAX_DENSE_HESSIAN = 500
 
-# The first step of Newton's method takes its Hessian from so many rows for each
-# parameter, drawn at random, and each step from twice as many as the last. Where there
-# are few rows all are taken: there the cost is small, and that a row of weight two is
-# as good as two rows holds for every step.
+# The first step of Newton's method estimates the Hessian from this many rows per
+# parameter, drawn at random, but not from fewer than LEAST_ROWS; each further step uses
+# twice as many rows. If there are fewer rows all are used: the cost is small then, and
+# every step treats a row of weight two exactly like two equal rows.
 ROWS_PER_PARAMETER = 50
 LEAST_ROWS = 5_000
 
-# Nothing is left of such a weight, but it can grow again.
+# A logit of -30 gives a class a negligible weight that can still grow in later steps.
 LOGIT_OF_UNWANTED = -30.0
 
 
 @dataclass(frozen=True)
 class SoftmaxRows:
-    """The rows of a block as a softmax gate sees them.
+    """Design and weights of the rows of a block.
 
     Attributes
     ----------
     design : {ndarray, CSR} of shape (n_samples, n_features + 1)
         Standardised features and a last column of ones.
     sample_weight : ndarray of shape (n_samples,)
-        Those of all rows, also of those that a stream has brought before, sum to one.
+        Scaled such that the weights of all rows, including the previous rows of a
+        stream, sum to one.
     share : float
-        The sum of those of the block.
+        Sum of the weights of the block.
     """
 
     design: Any
@@ -59,16 +60,16 @@ class SoftmaxRows:
 
 @dataclass(frozen=True)
 class Loss(Sums):
-    """What some rows add to the objective at some parameters.
+    """Contribution of some rows to the objective at some parameters.
 
     Attributes
     ----------
     penalty : float
-        What is added to the mean cross-entropy.
+        The L2 penalty and the load-balancing loss.
     total : float
-        The sum of both.
+        The cross-entropy plus the penalty.
     gradient : ndarray of shape (n_classes, n_features + 1)
-        Its derivative by the parameters.
+        Derivative of the total with respect to the parameters.
     """
 
     penalty: float
@@ -87,7 +88,8 @@ class LossFunction:
     load_balance : float
         Strength of the load-balancing loss.
     load : ndarray of shape (n_classes,), default=None
-        Fraction of the rows that want each class most, where there is such a loss.
+        Fraction of the rows whose largest target is each class; None without a
+        load-balancing loss.
     """
 
     ridge: np.ndarray
@@ -95,9 +97,9 @@ class LossFunction:
     load: Any = None
 
     def of_block(self, block, seen, targets, parameters, log_weights):
-        """Loss of a block, with its share of the L2 penalty.
+        """Return the loss of a block, including its share of the L2 penalty.
 
-        The logarithm of the gate's weights is written to `log_weights`, unless that is
+        The logarithm of the gate's weights is written to `log_weights`, unless this is
         None.
         """
         penalty, gradient = self.of_parameters(parameters)
@@ -120,12 +122,12 @@ class LossFunction:
         return Loss(penalty, cross_entropy + penalty, gradient)
 
     def of_parameters(self, parameters):
-        """The L2 penalty and its derivative."""
+        """Return the L2 penalty and its gradient."""
         penalty = 0.5 * np.sum(self.ridge * parameters**2)
         return penalty, self.ridge * parameters
 
     def _imbalance(self, log_weights, sample_weight):
-        """The load-balancing loss of some rows, and its derivative by their logits."""
+        """Return the load-balancing loss of some rows, and its gradient by logits."""
         weights = np.exp(log_weights)
         expected_load = weights @ self.load
         strength = self.load_balance * len(self.load)
@@ -136,17 +138,17 @@ class LossFunction:
 
 @dataclass(frozen=True)
 class Solution:
-    """Where a minimisation ended, and how.
+    """Result of a minimisation.
 
     Attributes
     ----------
     parameters : ndarray of shape (n_classes, n_features + 1)
-        Coefficients on standardised features, and in the last column the intercepts.
+        Coefficients on standardised features, with the intercepts in the last column.
     loss : Loss
     n_iter : int
     converged : bool
     secants : Secants
-        What its steps, and those before, have shown of the curvature.
+        The last steps, of this and previous minimisations.
     """
 
     parameters: np.ndarray
@@ -157,11 +159,11 @@ class Solution:
 
 
 class SoftmaxObjective:
-    """The penalised mean cross-entropy of some rows, ready for any targets.
+    """Penalised mean cross-entropy of given rows, as a function of the targets.
 
-    Standardising is done once, so that EM can solve for new targets again and again. In
-    a stream, the mean is that of all rows, of which each counts less the older it is:
-    exact on the batch, a quadratic surrogate for the rows before.
+    The columns are standardised once, so that EM can solve for new targets in each
+    iteration. In a stream the mean is over all rows, with older rows discounted: it is
+    exact for the batch, and approximated by a quadratic surrogate for previous rows.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ class SoftmaxObjective:
     alpha, load_balance : float
         Strength of the L2 penalty, and of the load-balancing loss.
     past : Memory, default=None
-        Memory of the rows before.
+        Memory of the previous rows.
 
     Attributes
     ----------
@@ -208,25 +210,24 @@ class SoftmaxObjective:
         self._loss = LossFunction(self._ridge, self._load_balance)
 
     def with_alpha(self, alpha):
-        """The same objective with another strength of the penalty."""
+        """Return the same objective with another strength of the penalty."""
         other = copy(self)
         other._penalise(alpha)
         return other
 
     def l2_penalty(self, parameters):
-        """The L2 penalty of some parameters."""
+        """Return the L2 penalty of some parameters."""
         return self._loss.of_parameters(parameters)[0]
 
     def information(self, log_weights, targets=None):
-        """Mean over all rows of the covariance of the labels.
+        """Return the mean over all rows of the covariance of the labels.
 
         Parameters
         ----------
         log_weights : column of shape (n_samples, n_classes)
-            Where the gate fits.
+            Logarithm of the weights of the fitted gate.
         targets : column of shape (n_samples, n_classes), default=None
-            Given where they stand for labels that nobody knows; see
-            `label_information`.
+            Responsibilities, if the labels are latent; see `label_information`.
 
         Returns
         -------
@@ -240,7 +241,7 @@ class SoftmaxObjective:
         return found
 
     def learnt_alpha(self, alpha, parameters, information):
-        """The strength of the penalty by the evidence; see `learnt_alpha`."""
+        """Return the next strength of the penalty; see `learnt_alpha`."""
         spectrum = self._products.spectrum
         return learnt_alpha(
             alpha, parameters, information, spectrum, self._total_weight
@@ -249,21 +250,20 @@ class SoftmaxObjective:
     def solve(self, targets, start=None, max_iter=100, tol=1e-6, rtol=0.0):
         """Minimise by Newton's method with a backtracking line search.
 
-        In the literature on generalised linear models it goes by the name of
-        iteratively reweighted least squares [1]_. No step makes the objective worse.
-        Where there are many rows, the Hessian, not the gradient, is estimated from some
-        of them in the first steps.
+        For generalised linear models this method is known as iteratively reweighted
+        least squares [1]_. No step increases the objective. If there are many rows, the
+        first steps estimate the Hessian, but not the gradient, from a sample of them.
 
         Parameters
         ----------
         targets : column of shape (n_samples, n_classes)
             Rows sum to one.
         start : ndarray of shape (n_classes, n_features + 1), default=None
-            Parameters of an earlier solution; None means zeros.
+            Initial parameters, such as an earlier solution; None means zeros.
         max_iter : int
         tol, rtol : float
-            The iterations stop when no element of the gradient is larger than `tol`, or
-            than `rtol` times the largest one at the start.
+            The iterations stop when no element of the gradient is larger in absolute
+            value than `tol`, or than `rtol` times the largest one at the start.
 
         Returns
         -------
@@ -281,19 +281,19 @@ class SoftmaxObjective:
         return self._with_log_weights(solution, log_weights)
 
     def improve(self, targets, start, secants, max_iter, tol, rtol):
-        """Go towards the minimum by some steps of L-BFGS, which form no Hessian.
+        """Take some steps of L-BFGS towards the minimum, without forming the Hessian.
 
-        No step makes the objective worse. What the steps show of the curvature holds
-        for other targets and other strengths of the penalty: those of EM's last M-steps
-        make the next one's as good as Newton's. Without any, the first step is Newton's
-        at parameters of zero.
+        No step increases the objective. The secants remain valid for other targets and
+        other strengths of the penalty: with those of the last M-steps, the steps of the
+        next M-step are almost as good as Newton steps. Without secants, the first step
+        is a Newton step with the Hessian at parameters of zero.
 
         Parameters
         ----------
         targets, start : object
             See `solve`.
         secants : Secants
-            Those of the solution of the last M-step.
+            Secants of the solution of the last M-step.
         max_iter, tol, rtol : float
             See `solve`.
 
@@ -325,13 +325,13 @@ class SoftmaxObjective:
         return self._with_log_weights(solution, log_weights)
 
     def _losses(self, targets):
-        """The loss by the parameters, and the log weights of the last ones it is asked.
+        """Return the loss as a function of the parameters, and an array of log weights.
 
-        These are None where rows lie in many blocks.
+        Each call of the function writes the log weights at its parameters to the array.
+        The array is None if the rows lie in several blocks.
         """
         log_weights, loss = None, self._loss
         if self._rows.in_one_block:
-            # There is one array: parameters that are left behind have lost their own.
             log_weights = np.empty((self._rows.n_samples, self._shape[0]), order="F")
         if loss.load_balance:
             load = self._rows.total(_load_of, self.seen.of_all, targets)
@@ -352,11 +352,11 @@ class SoftmaxObjective:
         return solver_at_even_weights(products, self._ridge, n_classes)
 
     def log_weights(self, parameters):
-        """Logarithm of the gate's weights, a column of shape (n_samples, n_classes)."""
+        """Return the gate's log weights, a column of shape (n_samples, n_classes)."""
         return self._rows.map(_log_weights_of, self.seen.of_all, parameters)
 
     def surrogate(self, parameters, log_weights, gradient):
-        """The objective close to some parameters, without the L2 penalty."""
+        """Return the quadratic approximation of the objective without L2 penalty."""
         seen = self.seen.of_sample
         curvature = self._curvature(
             seen.design, seen.sample_weight, np.exp(log_weights)
@@ -380,7 +380,7 @@ class SoftmaxObjective:
         return Solution(parameters, loss, max_iter, converged)
 
     def _at(self, targets, loss_function, log_weights, parameters):
-        """Loss at some parameters, in one pass over the rows."""
+        """Return the loss at some parameters, in one pass over the rows."""
         loss = self._rows.total(
             loss_function.of_block, self.seen.of_all, targets, parameters, log_weights
         )
@@ -395,7 +395,7 @@ class SoftmaxObjective:
         return loss + (1 - self._share) * of_past
 
     def _newton_direction(self, parameters, log_weights, gradient, n_iter):
-        """Solve the Newton equations: exactly where they are few, else by gradients."""
+        """Solve the Newton equations: directly, or by conjugate gradients if large."""
         rows, design, sample_weight = self._hessian_rows(gradient.size, n_iter)
         if log_weights is None:
             probabilities = np.exp(_log_softmax(design, parameters))
@@ -411,7 +411,7 @@ class SoftmaxObjective:
         return solve_damped(hessian, gradient, largest)
 
     def _hessian_rows(self, n_parameters, n_iter):
-        """Rows of the sample for a Hessian [1]_, their design and their weights.
+        """Draw rows for a Hessian [1]_; return them, their design and their weights.
 
         References
         ----------
@@ -422,11 +422,12 @@ class SoftmaxObjective:
         seen = self.seen.of_sample
         design, sample_weight = seen.design, seen.sample_weight
         n_rows = max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters) * 2**n_iter
-        # The rows before have all left their curvature: there is nothing to draw from.
+        # In a stream, the curvature of previous rows is kept as a sum, from which no
+        # rows can be drawn; the batch is used completely.
         if self._past is not None or n_rows >= len(sample_weight):
             return slice(None), design, sample_weight
         if n_rows not in self._drawn:
-            # At random, and not each so many: rows may come in periods.
+            # At random, and not at regular intervals: the rows may be periodic.
             drawn = np.sort(np.random.default_rng(0).random(n_rows))
             rows = np.searchsorted(np.cumsum(sample_weight), drawn)
             rows = np.minimum(rows, len(sample_weight) - 1)
@@ -434,7 +435,7 @@ class SoftmaxObjective:
         return self._drawn[n_rows]
 
     def _curvature(self, design, sample_weight, probabilities):
-        """The Hessian without that of the L2 penalty."""
+        """Return the Hessian of the objective without the L2 penalty."""
         curvature = hessian_of_all(design, sample_weight, probabilities)
         if self._past is not None:
             curvature += (1 - self._share) * self._past.curvature
@@ -442,15 +443,15 @@ class SoftmaxObjective:
 
 
 def line_search(loss_at, parameters, loss, direction):
-    """Go against a direction as far as the loss falls enough.
+    """Backtrack along minus the direction until the loss decreases sufficiently.
 
     Returns
     -------
     parameters : ndarray of shape (n_classes, n_features + 1)
     loss : Loss
-        That of the parameters, for which it has been asked last.
+        Loss at these parameters, at which `loss_at` was called last.
     moved : bool
-        False where no difference is left in floating point numbers.
+        False if no step of at least 1e-6 times the direction decreases the loss.
     """
     slope = np.vdot(loss.gradient, direction)
     step = 1.0
@@ -464,7 +465,7 @@ def line_search(loss_at, parameters, loss, direction):
 
 
 def _logits(design, parameters):
-    """Logits (n_samples, n_classes), those of each class in one piece."""
+    """Return logits of shape (n_samples, n_classes), contiguous for each class."""
     return (parameters @ design.T).T
 
 
@@ -473,10 +474,11 @@ def _log_softmax(design, parameters):
 
 
 def _without_weight(parameters, unwanted):
-    """Take the weight from classes that no row wants, as the minimum does.
+    """Set the weights of classes without targets to almost zero, as in the minimum.
 
-    EM shares it among the others: where one is left some, that the objective falls
-    would not tell that the likelihood rises.
+    EM redistributes the weights of retired experts among the others. If such a class
+    kept some weight, a decrease of the gate's objective would not imply an increase of
+    the likelihood.
     """
     if not unwanted.any():
         return parameters
@@ -506,5 +508,5 @@ def _share_of(block, seen, targets):
 
 
 def _load_of(block, seen, targets):
-    """Share of the weight of the rows of a block that want each class most."""
+    """Return the weight of the rows of a block whose largest target is each class."""
     return np.bincount(targets.argmax(axis=1), seen.sample_weight, targets.shape[1])

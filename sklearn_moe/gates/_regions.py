@@ -1,4 +1,4 @@
-"""Gaussian regions of the features, and the moments of classes that determine them."""
+"""Gaussian regions of the features, and the class moments that determine them."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from scipy.linalg import eigh
 
 from sklearn_moe import kernels
 
-# No variance of standardised features is below it, whatever `reg_covar` says: rounding
-# of the others would be left.
+# Lower limit of the variances of standardised features, even if `reg_covar` is smaller:
+# variances below it would consist of rounding errors.
 LEAST_VARIANCE = 1e-10
 
-# A row farther out, in standard deviations, counts as lying there: nothing is left but
-# its direction, and squares stay finite.
+# Rows farther from the mean than this, in standard deviations, are moved to this
+# distance in the same direction, so that squares stay finite.
 FARTHEST = 1e100
 
 
 def shrink_far_rows(design):
-    """Move standardised rows that lie too far out towards the centre; may overwrite."""
+    """Limit the distance of standardised rows from the centre; may overwrite them."""
     if np.abs(design).max(initial=0) <= FARTHEST:
         return design
-    # Standardising may have overflowed.
+    # The standardisation may have overflowed.
     design = np.nan_to_num(design, copy=False)
     distance = np.abs(design).max(axis=1, keepdims=True)
     design *= FARTHEST / np.maximum(distance, FARTHEST)
@@ -29,7 +29,7 @@ def shrink_far_rows(design):
 
 @dataclass(frozen=True)
 class Regions:
-    """A mixture of gaussians on standardised features.
+    """Mixture of gaussians on standardised features, one for each class.
 
     Attributes
     ----------
@@ -44,15 +44,15 @@ class Regions:
     covariances: np.ndarray
 
     def take(self, order):
-        """The regions of the classes in another order."""
+        """Return the regions with the classes in another order."""
         return Regions(self.priors[order], self.means[order], self.covariances[order])
 
     def class_moments(self, weight):
-        """The moments of rows of this weight that have just these regions."""
+        """Return the moments of rows of a given weight whose regions are these."""
         return ClassMoments(weight * self.priors, self.means, self.covariances)
 
     def log_joint(self, design):
-        """Log density of each standardised row and class (n_samples, n_classes)."""
+        """Return the joint log density of rows and classes (n_samples, n_classes)."""
         columns = []
         for prior, mean, covariance in zip(self.priors, self.means, self.covariances):
             centred = design - mean
@@ -76,14 +76,14 @@ class Regions:
 class ClassMoments:
     """Weight, mean and covariance of the rows of each class.
 
-    ``a + b`` are the moments of the rows of both.
+    ``a + b`` are the moments of the union of the rows.
 
     Attributes
     ----------
     weights : ndarray of shape (n_classes,)
     means : ndarray of shape (n_classes, n_features)
     covariances : ndarray of shape (n_classes, n_features[, n_features])
-        Variances, or covariances. Those of a class without rows are those of all rows.
+        Variances, or covariances. A class without rows has those of all rows.
     """
 
     weights: np.ndarray
@@ -92,7 +92,7 @@ class ClassMoments:
 
     @classmethod
     def of_block(cls, block, design, targets, covariance_type):
-        """Moments of the rows of a block, as `design` standardises them."""
+        """Return the moments of the standardised rows of a block, `design`."""
         weights = targets * block.sample_weight[:, np.newaxis]
         n_classes, n_features = weights.shape[1], design.shape[1]
         total = weights.sum(axis=0)
@@ -125,11 +125,11 @@ class ClassMoments:
         return ClassMoments(weights, means, within + between)
 
     def regions(self, smallest_variance):
-        """Maximise the likelihood under the smallest variance allowed in any direction.
+        """Maximise the likelihood with a lower limit of the variance in any direction.
 
         Clipping the eigenvalues of the empirical covariance is the exact solution, so
-        that EM stays monotone. A class without rows has the region of all rows, and no
-        weight.
+        that EM remains monotone. A class without rows has the region of all rows and
+        the prior zero.
         """
         smallest_variance = max(smallest_variance, LEAST_VARIANCE)
         covariances = self.covariances.copy()
@@ -147,16 +147,16 @@ class ClassMoments:
 
 
 def log_joint_of(block, design, regions):
-    """Log density of each row of a block and class, shape (n_samples, n_classes)."""
+    """Return the joint log density of a block, of shape (n_samples, n_classes)."""
     return regions.log_joint(design)
 
 
 def log_weights_of(block, log_joint):
-    """Logarithm of the gate's weights on a block, shape (n_samples, n_classes)."""
+    """Return the gate's log weights on a block, of shape (n_samples, n_classes)."""
     return kernels.log_softmax(log_joint)
 
 
 def log_density_of(block, log_joint, log_weights, k):
-    """Weighted sum of the log density of the rows of a block, known from one class."""
+    """Sum the weighted log densities of a block's rows, computed from class k."""
     log_density = log_joint[:, k] - log_weights[:, k]
     return np.multiply(log_density, block.sample_weight).sum()

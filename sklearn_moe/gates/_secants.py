@@ -1,46 +1,47 @@
-"""Steps of L-BFGS, which go on from M-step to M-step of a softmax gate."""
+"""Secants of L-BFGS, which are reused from M-step to M-step of a softmax gate."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
 
-# So many steps are remembered.
+# Number of steps that are kept.
 MEMORY = 20
 
 
 @dataclass(frozen=True)
 class Secants:
-    """What the last steps have shown of the curvature of the mean cross-entropy.
+    """The last steps, which approximate the Hessian of the mean cross-entropy.
 
-    The targets enter its gradient as a constant: along a step this changes by the same
-    for any of them, so that what one M-step of EM has seen holds in all that follow.
-    The penalty, whose strength may change, is left out.
+    The targets only add a constant to the gradient of the cross-entropy. The change of
+    the gradient along a step does therefore not depend on them, and the secants of one
+    M-step are valid in all later ones. They exclude the penalty, whose strength may
+    change.
 
     Attributes
     ----------
     pairs : tuple of (ndarray, ndarray)
-        The last steps, each of shape (n_classes, n_features + 1), and the changes of
-        the gradient along them.
+        The steps, each of shape (n_classes, n_features + 1), and the changes of the
+        gradient along them.
     """
 
     pairs: tuple = ()
 
     def with_step(self, step, change):
-        """The same with one step more; the oldest of too many is forgotten."""
+        """Return the secants with one more step, without the oldest if too many."""
         return Secants((*self.pairs, (step, change))[-MEMORY:])
 
     def direction(self, gradient, ridge, solve):
-        """Solve the Newton equations for the curvature that was seen [1]_.
+        """Solve the Newton equations with the L-BFGS approximation of the Hessian [1]_.
 
         Parameters
         ----------
         gradient : ndarray of shape (n_classes, n_features + 1)
-            Of the penalised objective.
+            Gradient of the penalised objective.
         ridge : ndarray of shape (n_features + 1,)
             Strength of the L2 penalty on each column of the parameters.
         solve : callable
-            ``solve(gradient)`` solves them for a curvature to begin with.
+            ``solve(gradient)`` solves the equations with the initial Hessian.
 
         Returns
         -------
@@ -60,13 +61,14 @@ class Secants:
         steps, changes = steps.reshape(n_steps, -1), changes.reshape(n_steps, -1)
         curvatures = np.einsum("mp,mp->m", steps, changes)
         squares = np.einsum("mp,mp->m", changes, changes)
-        # Rounding, or a load-balancing loss, may hide that they are positive.
+        # The curvature may not be positive because of rounding or of a load-balancing
+        # loss; such steps are left out.
         seen = curvatures > np.finfo(np.float64).eps * squares
         if not seen.any():
             return solve(gradient)
         if not seen.all():
             steps, changes, curvatures = steps[seen], changes[seen], curvatures[seen]
-        # Of a later step and an earlier change nothing is asked.
+        # The solver uses the upper triangle only: products of steps and later changes.
         products = steps @ changes.T
         lengths, _ = lapack.dtrtrs(products, steps @ gradient.ravel())
         rest = solve(gradient - (lengths @ changes).reshape(shape)).ravel()

@@ -1,8 +1,8 @@
-"""A gate that is asked about subjects, each of which has several rows.
+"""Gates whose weights belong to subjects, each of which has several rows.
 
-A gate of the package sees the mean of the features of a subject. Any other, a
-classifier for instance, sees the rows of a subject, each a part of it, and the weights
-of the subject are the mean of what it gives to them.
+A gate of the package is fitted to the mean features of each subject. Any other gate,
+such as a classifier, is fitted to all rows, and the weights of a subject are the mean
+of the weights that it predicts for the rows of the subject.
 """
 
 from dataclasses import replace
@@ -13,19 +13,19 @@ from sklearn_moe._rows import LocalRows
 
 
 def rows_of_gate(rows, *, by_features):
-    """What a gate is bound to in place of rows that have subjects.
+    """Return the rows to which a gate is bound if the training rows have subjects.
 
     Parameters
     ----------
     rows : LocalRows
     by_features : bool
-        Whether it sees the mean of features.
+        Whether the gate sees the mean features of each subject.
 
     Returns
     -------
     units : LocalRows
-        One for each subject, of weight one; or the same rows, whose weights sum to one
-        in each.
+        A row of weight one for each subject, if `by_features`; otherwise the same rows,
+        with weights that sum to one in each subject.
     """
     block = rows.block
     subjects = block.subjects
@@ -38,23 +38,23 @@ def rows_of_gate(rows, *, by_features):
 
 
 class GateOfSubjects:
-    """A gate, bound to the subjects of rows; see `sklearn_moe._contracts.Gate`.
+    """A gate, bound to the subjects of the rows; see `sklearn_moe._contracts.Gate`.
 
     Parameters
     ----------
     bound : Gate
-        Bound to `units`.
+        The gate, bound to `units`.
     rows : LocalRows
         The training rows.
     units : LocalRows
-        What `rows_of_gate` has made of them.
+        Result of `rows_of_gate` for these.
     """
 
     def __init__(self, bound, rows, units):
         self._bound = bound
         self._subjects = rows.block.subjects
         self._by_features = units.block.subjects is not None
-        # A penalty is per unit of weight.
+        # Converts a penalty per unit of weight of `units` to one of `rows`.
         self._unit = units.total_weight / rows.total_weight
 
     @property

@@ -1,7 +1,7 @@
 """Any classifier as the gate, bound to the rows that EM fits it to.
 
-The classifier learns the experts as labels. A row with soft targets stands there once
-for each expert, weighted with the responsibility [1]_.
+The labels of the classifier are the numbers of the experts. Each row is repeated once
+for each expert, with the responsibility as weight [1]_.
 
 References
 ----------
@@ -34,11 +34,12 @@ from sklearn_moe._sklearn import safe_indexing
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
 from sklearn_moe.gates.softmax import SoftmaxGate
 
-# Fraction of the weight that is shared by all experts. A tree may give a class no
-# probability after a few rows, and an expert that is never trusted never learns.
+# Fraction of the gate's weight that is divided equally among all experts. A classifier
+# such as a tree may predict probabilities of zero, and an expert with a weight of zero
+# could never be trained again.
 GATE_SHARING = 1e-3
 
-# How warnings call it.
+# Name of the gate in warnings.
 GATE = "the gate"
 
 
@@ -49,9 +50,10 @@ class ClassifierFit:
     Attributes
     ----------
     targets : ndarray of shape (n_samples, n_experts)
-        To which it was fitted.
+        Targets to which the classifier was fitted.
     classifier : estimator or None
-        None where it is cross-fitted: it is fitted to all rows only when it is needed.
+        None if the gate is cross-fitted: a classifier is fitted to all rows only when
+        it is needed.
     """
 
     targets: np.ndarray
@@ -66,11 +68,11 @@ class BoundClassifier:
     fitter : WeightedFit
     rows : LocalRows
     features : {ndarray, CSR} of shape (n_samples, n_gate_features) or None
-        What a softmax gate would see; None where there are no columns to see.
+        Features that a softmax gate would have; None if the rows are no table.
     splits : list of (train, test), default=None
-        Folds that hold each row out once. The weights of a row are those of a gate
-        fitted without it: one that interpolates its targets would keep them where they
-        are.
+        Folds in which each row is held out once. The weights of a row are then
+        out-of-fold predictions. A classifier that interpolates its targets would
+        otherwise reproduce the responsibilities, so that EM could not change them.
     """
 
     learns_penalty = False
@@ -88,7 +90,7 @@ class BoundClassifier:
         if is_table(rows.sample.X):
             features = BoundSoftmax.bind(softmax, rows, n_experts).features
         elif isinstance(gate, Pipeline):
-            # It is the pipeline that makes columns of the rows.
+            # The preceding steps of the pipeline turn the rows into columns.
             softmax = Pipeline([*clone(gate).steps[:-1], ("softmax", softmax)])
             features = BoundSoftmax.bind(softmax, rows, n_experts).features
         return cls(WeightedFit(gate, random_state), rows, features, splits)
@@ -97,17 +99,17 @@ class BoundClassifier:
     def features(self):
         if self._features is None:
             raise ValueError(
-                "A start by rules looks at the columns of the gate, but the rows of X "
-                f"are no table, and the 'gate' {self._fitter.estimator!r} is no "
-                "pipeline that makes columns of them. Give a pipeline, or labels or "
-                "responsibilities as 'init'."
+                "A named start or a clusterer needs the columns of the gate, but X is "
+                f"not a table, and the 'gate' {self._fitter.estimator!r} is not a "
+                "pipeline that makes columns of its rows. Set 'gate' to a pipeline, or "
+                "'init' to labels or responsibilities."
             )
         return self._features
 
     sample_features = features
 
     def fit(self, targets, previous, learn_penalty=True):
-        """Fit the classifier, or one for each fold."""
+        """Fit the classifier, or one classifier for each fold."""
         block = self._rows.sample
         if self._splits is None:
             with one_fit(GATE):
@@ -130,39 +132,41 @@ class BoundClassifier:
         return ClassifierFit(targets, None), log_weights
 
     def penalty(self, fitted, ahead=False):
-        """Zero: what a classifier penalises is its own."""
+        """Return zero: a penalty of the classifier's own is not known."""
         return 0.0
 
     def estimator(self, fitted, order):
-        """The classifier, fitted to all rows."""
+        """Return the classifier, fitted to all rows."""
         in_order = np.array_equal(order, np.arange(len(order)))
         if fitted.classifier is not None and in_order:
             return fitted.classifier
-        # The same rows in the same order, so that a resample of them is the same.
+        # Keep the order of the rows, and permute the labels instead, so that a resample
+        # of the rows is the same.
         block, labels = self._rows.sample, np.argsort(order)
         with one_fit(GATE):
             return _fit_rows(self._fitter, block, fitted.targets, labels=labels)
 
     def recall(self, estimator):
-        """Nothing: a classifier is fitted anew."""
+        """Return None: a classifier is fitted from scratch."""
 
 
 class ResumedGate:
-    """A fitted gate in a stream that looks after itself, or need not learn.
+    """A fitted gate in a stream that needs no memory, or need not learn.
 
-    See `sklearn_moe._contracts.Gate`.
+    See `sklearn_moe._contracts.ResumedGate`.
 
     Parameters
     ----------
     estimator : fitted gate
-        It is left as it is: a classifier with `partial_fit`, a frozen gate, or that of
-        one expert.
+        A classifier with `partial_fit`, a frozen gate, or the gate of a single expert.
+        It is not modified.
     rows : LocalRows
     n_experts : int
     kept : float
-        What a classifier keeps of what it has counted.
+        Fraction of the counts of previous rows that a classifier keeps.
     offset : float
-        In [0, 1); the randomness of a resample, where it takes no weights.
+        In [0, 1); offset of systematic resampling, for a classifier that does not
+        support sample weights.
     """
 
     def __init__(self, estimator, rows, n_experts, kept, offset):
@@ -179,10 +183,10 @@ class ResumedGate:
 
     @classmethod
     def remember(cls, estimator, rows, n_experts, **_):
-        """Nothing: the estimator remembers what it has to."""
+        """Return None: the estimator itself contains all that it needs."""
 
     def fit(self, targets, previous, learn_penalty=True):
-        """Learn the batch, where there is anything to learn."""
+        """Update a copy of the gate, unless it is frozen or there is one expert."""
         gate, block = self._estimator, self._rows.sample
         if self._n_experts > 1 and not isinstance(last_step(gate), FrozenEstimator):
             gate = deepcopy(gate)
@@ -195,27 +199,28 @@ class ResumedGate:
                     unit=block.sample_weight.mean(),
                     offset=self._offset,
                 )
-            # One that has become NaN would stay it: the batch is refused instead.
+            # This raises an error if the gate now predicts NaN, so that the batch is
+            # rejected: a gate with NaN would not recover.
             return gate, classifier_log_weights(gate, block.X, self._n_experts)
-        # The weights of a batch are needed only before it is learnt.
+        # Weights after the fit are not needed: the E-step of a batch comes before it.
         return gate, None
 
     def penalty(self, fitted, ahead=False):
         return 0.0
 
     def estimator(self, fitted, order):
-        """The gate; in a stream the experts stay in their order."""
+        """Return the gate; in a stream the experts keep their order."""
         return fitted
 
     def recall(self, estimator):
-        """Nothing: it goes on from where it stands."""
+        """Return None: the estimator continues from its own state."""
 
     def memory(self, fitted):
-        """Nothing: the estimator remembers what it has to."""
+        """Return None: the estimator itself contains all that it needs."""
 
 
 def _labelled(block, targets, rows=None, labels=None):
-    """Rows, labels and weights: each row once for each expert.
+    """Return rows, labels and weights, with each row repeated for each expert.
 
     The labels of the experts are 0, 1, ... by default.
     """
@@ -231,14 +236,14 @@ def _labelled(block, targets, rows=None, labels=None):
 
 
 def _fit_rows(fitter, block, targets, rows=None, labels=None):
-    """Fit a classifier to some rows, or all."""
+    """Fit a classifier to some of the rows, or to all."""
     labelled = _labelled(block, targets, rows, labels)
     with error_note(GATE, block.X):
         return fitter.fit(*labelled, unit=block.sample_weight.mean())
 
 
 def _fit_and_weigh(fitter, block, targets, train, test):
-    """Fit a classifier to some rows, and predict others."""
+    """Fit a classifier to training rows, and return the log weights of test rows."""
     with one_fit(GATE):
         fitted = _fit_rows(fitter, block, targets, train)
         held_out = safe_indexing(block.X, test)
@@ -246,9 +251,9 @@ def _fit_and_weigh(fitter, block, targets, train, test):
 
 
 def classifier_log_weights(classifier, X, n_experts):
-    """Logarithm of a classifier's weights for all experts (n_samples, n_experts).
+    """Return the log weights of a classifier, of shape (n_samples, n_experts).
 
-    Its classes are numbers of experts, of which some may be missing.
+    Its classes are numbers of experts, some of which may be missing.
     """
     if not np.isin(classifier.classes_, np.arange(n_experts)).all():
         raise ValueError(

@@ -25,7 +25,7 @@ class GaussianFit:
     ----------
     regions : Regions
     log_density : float
-        Mean log density of the rows.
+        Mean log density of the features of the rows.
     """
 
     regions: Regions
@@ -35,18 +35,18 @@ class GaussianFit:
 class BoundGaussian:
     """A gaussian gate, bound to the training rows; see `sklearn_moe._contracts.Gate`.
 
-    EM climbs the joint density of row and target: the log density of the rows under the
-    regions is the gate's term in the objective.
+    EM maximises the joint density of features and targets: the log density of the
+    features under the regions is the gate's term in the objective.
 
     Parameters
     ----------
     gate : GaussianGate or Pipeline
-        It has learnt what standardises the columns.
+        Its means and scales of the columns must be set.
     columns : GateColumns
     past : ClassMoments, default=None
-        Moments of the rows of a stream before these.
+        Moments of the previous rows of a stream.
     memory : Memory, default=None
-        Memory of all rows of a stream up to now.
+        Memory of all rows of a stream so far.
     """
 
     learns_penalty = False
@@ -70,7 +70,7 @@ class BoundGaussian:
     def resume(cls, estimator, rows, n_experts, *, memory, kept, **_):
         """Bind a fitted gate to a batch of a stream; see `resume_gate`.
 
-        The moments of the regions are all that EM has to know of the rows before.
+        The moments of the regions are a sufficient statistic of the previous rows.
         """
         past = kept * memory
         columns, gaussian = gate_columns(estimator, rows), copy(last_step(estimator))
@@ -85,7 +85,7 @@ class BoundGaussian:
 
     @classmethod
     def remember(cls, estimator, rows, n_experts, *, weight):
-        """The memory of a fitted gate; see `remember_gate`."""
+        """Return the memory of a fitted gate; see `remember_gate`."""
         moments = gate_columns(estimator, rows).moments()
         return Memory(weight, (weight / rows.total_weight) * moments)
 
@@ -98,7 +98,7 @@ class BoundGaussian:
         return self._design.of_sample
 
     def fit(self, targets, previous, learn_penalty=True):
-        """Find the regions, in closed form."""
+        """Fit the regions, in closed form."""
         rows, design = self._rows, self._design.of_all
         moments = rows.total(
             ClassMoments.of_block, design, targets, self._gaussian.covariance_type
@@ -108,7 +108,7 @@ class BoundGaussian:
         regions = moments.regions(self._gaussian.reg_covar)
         log_joint = rows.map(log_joint_of, design, regions)
         log_weights = rows.map(log_weights_of, log_joint)
-        # The density is the same from every class that has rows.
+        # log p(x) = log p(x, k) - log p(k | x) for any class k with positive prior.
         largest = regions.priors.argmax()
         log_density = rows.total(log_density_of, log_joint, log_weights, largest)
         return GaussianFit(regions, log_density / rows.total_weight), log_weights
@@ -123,7 +123,7 @@ class BoundGaussian:
         return with_last_step(self._gate, gaussian)
 
     def recall(self, estimator):
-        """Nothing: an M-step has a closed form, so that it starts from nowhere."""
+        """Return None: an M-step has a closed form and needs no starting point."""
 
     def memory(self, fitted):
         return self._memory

@@ -11,22 +11,23 @@ from sklearn_moe.gates._columns import gate_columns, learn_columns, with_last_st
 from sklearn_moe.gates._memory import Memory
 from sklearn_moe.gates._secants import NO_SECANTS, Secants
 
-# Steps of the gate in one M-step. They start where the last M-step ended, so that few
-# are enough: the expected log-likelihood rises, which is all that generalised EM needs.
-# A stream has one M-step for a batch, and its rows before have left their curvature:
-# there they are Newton's.
+# Limits on the steps of the gate in one M-step. Few steps are enough, since they start
+# where the last M-step ended: generalised EM only needs an increase of the expected
+# log-likelihood. These are L-BFGS steps. A stream has only one M-step for each batch,
+# and keeps the curvature of the previous rows: it uses Newton steps.
 MOST_STEPS = 10
 NEWTON_STEPS_PER_BATCH = 2
 
-# The responsibilities with which EM begins are a guess, and often certain of all rows:
-# the first M-step has a gate lean towards them, and not be as certain.
+# Limit for the first M-step. The initial responsibilities are a guess, but are often
+# all zeros and ones: with few steps the gate does not become as certain as they are.
 FIRST_STEPS = 2
 
-# They end where they leave so small a fraction of the gradient.
+# The steps end when the gradient has fallen to this fraction.
 GRADIENT_PER_M_STEP = 0.05
 GRADIENT_PER_BATCH = 0.1
 
-# The largest softmax gate whose curvature is kept from batch to batch: 32 megabytes.
+# Largest number of parameters for which the curvature is kept from batch to batch; it
+# takes 32 megabytes then.
 MAX_PARAMETERS = 2000
 
 
@@ -37,21 +38,21 @@ class SoftmaxFit:
     Attributes
     ----------
     parameters : ndarray of shape (n_experts, n_gate_features + 1)
-        Coefficients on standardised features, the intercepts last.
+        Coefficients on standardised features, with the intercepts in the last column.
     penalty : float
         The gate's term in the objective, per unit of sample weight.
     next_penalty : float
-        What that is with `next_alpha`.
+        The same with the strength `next_alpha`.
     alpha : float
-        The strength of the L2 penalty in it.
+        Strength of the L2 penalty in this M-step.
     next_alpha : float
-        That of the next M-step.
+        Strength of the L2 penalty in the next M-step.
     information : ndarray of shape (n_experts, n_experts) or None
-        What the rows tell of the weights, where alpha is learnt; see `_evidence`.
+        Mean covariance of the labels, if alpha is learnt; see `_evidence`.
     memory : Memory or None
-        Memory of all rows of a stream up to now.
+        Memory of all rows of a stream so far.
     secants : Secants
-        What the last M-steps have shown of the curvature.
+        Steps of the last M-steps, from which L-BFGS continues.
     """
 
     parameters: np.ndarray
@@ -70,12 +71,12 @@ class BoundSoftmax:
     Parameters
     ----------
     gate : SoftmaxGate or Pipeline
-        It has learnt all but the parameters.
+        All but its coefficients must be fitted.
     objective : SoftmaxObjective
     start : SoftmaxFit, default=None
-        Where an M-step begins that follows no other.
+        Starting point of an M-step without a previous one.
     memory : Memory, default=None
-        Memory of all rows of a stream up to now, but for the surrogate.
+        Memory of all rows of a stream so far, without the surrogate.
     """
 
     def __init__(self, gate, objective, start=None, memory=None):
@@ -88,7 +89,7 @@ class BoundSoftmax:
     def bind(cls, gate, rows, n_experts, **_):
         """Bind a gate, whose preprocessing is fitted in place; see `bind_gate`."""
         columns, softmax = learn_columns(gate, rows), last_step(gate)
-        # EM counts no iterations of the gate.
+        # The iterations of the gate are not counted in EM.
         softmax.n_iter_ = 0
         return cls(gate, softmax._objective(columns, n_experts))
 
@@ -108,7 +109,7 @@ class BoundSoftmax:
 
     @classmethod
     def remember(cls, estimator, rows, n_experts, *, weight):
-        """The memory of a fitted gate; see `remember_gate`."""
+        """Return the memory of a fitted gate; see `remember_gate`."""
         columns, softmax = gate_columns(estimator, rows), copy(last_step(estimator))
         moments = (weight / rows.total_weight) * columns.moments()
         objective = softmax._objective(columns, n_experts, moments)
@@ -118,9 +119,9 @@ class BoundSoftmax:
                 f"A SoftmaxGate of {n_experts} experts and {len(moments.mean)} columns "
                 f"has {parameters.size} parameters, more than the {MAX_PARAMETERS} for "
                 "which it can learn from batches. Set gate=SGDClassifier("
-                "loss='log_loss'), or give it fewer columns in a pipeline."
+                "loss='log_loss'), or reduce the columns in a pipeline."
             )
-        # Where the gate fits, the penalty holds the balance.
+        # The gate is at the minimum of the penalised objective: the gradient is zero.
         gradient = np.zeros_like(parameters)
         surrogate = objective.surrogate(
             parameters, objective.log_weights(parameters), gradient
@@ -142,7 +143,7 @@ class BoundSoftmax:
 
     @in_one_blas_thread
     def fit(self, targets, previous, learn_penalty=True):
-        """Go a few steps, from where the last M-step ended."""
+        """Take a few steps from the parameters of the last M-step."""
         gate, start = last_step(self._gate), previous or self._start
         alpha = gate.alpha_
         if gate.alpha == "auto" and start is not None:
@@ -203,7 +204,7 @@ class BoundSoftmax:
         return with_last_step(self._gate, softmax)
 
     def recall(self, estimator):
-        """Where to begin to go on from a fitted gate; None if its features differ."""
+        """Return the state of a fitted gate; None if its features differ."""
         softmax = last_step(estimator)
         if softmax.coef_.shape[1] != len(self._objective.standards.scale):
             return None
@@ -214,7 +215,7 @@ class BoundSoftmax:
 
 
 def _standing(softmax, objective):
-    """The parameters of a fitted gate on features standardised as in the objective."""
+    """Return the fitted gate's parameters on the objective's standardised features."""
     parameters = objective.standards.from_input_units(softmax.coef_, softmax.intercept_)
     alphas = softmax.alpha_, softmax._next_alpha_
     return SoftmaxFit(parameters, np.nan, np.nan, *alphas)

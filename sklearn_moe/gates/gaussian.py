@@ -1,4 +1,4 @@
-"""The gaussian gate, an estimator of its own."""
+"""The gaussian gate, which is also an estimator on its own."""
 
 from numbers import Real
 from typing import Literal
@@ -14,7 +14,7 @@ from sklearn_moe.gates.bound_gaussian import BoundGaussian
 
 
 class GaussianGate(BaseGate):
-    r"""Gate that gives each class a gaussian region of the features.
+    r"""Gate that models the features of each class by a gaussian distribution.
 
     The weight of a class is its posterior under a mixture of gaussians [1]_,
 
@@ -23,44 +23,45 @@ class GaussianGate(BaseGate):
         {\sum_j \pi_j \, \mathcal{N}(x; \mu_j, \Sigma_j)}.
 
     Given the targets, means and covariances have a closed form, so that no optimiser is
-    needed. The regions are bounded: far from all training rows no class is trusted
-    because of a slope. Fitted inside a mixture, EM climbs the joint likelihood of rows
-    and targets.
+    needed. The regions of the classes are localised: unlike with linear logits, the
+    weights far from all training rows do not follow from an extrapolated slope. In a
+    mixture with this gate, EM maximises the joint likelihood of features and targets.
 
     Parameters
     ----------
     covariance_type : {"diag", "full"}, default="diag"
-        Whether the features are independent in each region.
+        Whether each region has a diagonal covariance, with independent features, or a
+        full covariance.
     reg_covar : float, default=1e-3
-        Smallest variance in any direction, on standardised features; one below 1e-10
-        counts as that.
+        Smallest variance in any direction, on standardised features. Values below 1e-10
+        have the effect of 1e-10.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels; ``0, ..., n_classes - 1`` after a fit to soft targets.
     priors_ : ndarray of shape (n_classes,)
-        Share of each class.
+        Prior probability of each class.
     means_ : ndarray of shape (n_classes, n_features)
         Centres, in the units of the input.
     covariances_ : ndarray of shape (n_classes, n_features[, n_features])
         Variances ("diag") or covariances ("full"), in the units of the input.
     encoder_ : FrameEncoder or None
-        Turns the columns of a frame that do not hold numbers into numbers; None where
-        there were none.
+        Encodes the columns of a frame that are not numeric as numbers; None if there
+        were none.
     feature_mean_ : ndarray of shape (n_features,)
-        Means of the training columns, which stand in for missing values.
+        Means of the training columns, which replace missing values.
     feature_scale_ : ndarray of shape (n_features,)
-        Standard deviations of the training columns; 0 for one that is constant but for
-        rounding, which then tells no class from another, wherever a row lies.
+        Standard deviations of the training columns; 0 for a column that is constant up
+        to rounding, which is then ignored in predictions.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, where X has names.
+        Names of features seen during `fit`. Defined only if X has feature names.
 
     See Also
     --------
-    SoftmaxGate : Gate of linear logits, the default.
+    SoftmaxGate : Gate with linear logits, the default.
 
     References
     ----------
@@ -109,18 +110,18 @@ class GaussianGate(BaseGate):
         joint = self._regions().log_joint(self._standardised(features))
         with np.errstate(over="ignore"):
             log_weights = kernels.log_softmax(joint).astype(features.dtype, copy=False)
-        # A weight that rounds to one has the logarithm of one.
+        # A weight that rounds to one gets the logarithm zero.
         return np.where(np.exp(log_weights) == 1, 0, log_weights)
 
     def _n_parameters_of_class(self):
-        """Parameters of a logit, a ratio: its linear and its quadratic terms."""
+        """Return the number of parameters of a logit: a quadratic function."""
         n_features = self.means_.shape[1]
         full = self.covariance_type == "full"
         n_squares = n_features * (n_features + 1) // 2 if full else n_features
         return 1 + n_features + n_squares
 
     def _set_standards(self, moments):
-        """Learn mean and spread of the features."""
+        """Set the mean and the scale of the features."""
         self.feature_mean_ = moments.mean
         self.feature_scale_ = np.where(moments.constant, 0.0, moments.spread)
 
@@ -136,7 +137,7 @@ class GaussianGate(BaseGate):
         self.covariances_ = regions.covariances * self._squared_units()
 
     def _regions(self):
-        """The regions on standardised features."""
+        """Return the regions on standardised features."""
         means = _divided(self.means_ - self.feature_mean_, self.feature_scale_)
         covariances = _divided(self.covariances_, self._squared_units())
         return Regions(self.priors_, means, covariances)
@@ -147,5 +148,5 @@ class GaussianGate(BaseGate):
 
 
 def _divided(array, scale):
-    """An array in units of a scale; zero where that is zero."""
+    """Divide an array by a scale; the result is zero where the scale is zero."""
     return np.divide(array, scale, out=np.zeros_like(array), where=scale > 0)

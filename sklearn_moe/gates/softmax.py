@@ -1,4 +1,4 @@
-"""The softmax gate, an estimator of its own."""
+"""The softmax gate, which is also an estimator on its own."""
 
 import warnings
 from numbers import Integral, Real
@@ -25,8 +25,8 @@ from sklearn_moe.gates._evidence import FIRST_ALPHA
 from sklearn_moe.gates._objective import SoftmaxObjective
 from sklearn_moe.gates.bound_softmax import BoundSoftmax
 
-# The strength of a penalty is learnt when its logarithm changes by less than this, or
-# after so many fits.
+# The search for the strength of the penalty ends when its logarithm changes by less
+# than SETTLED, or after MAX_STRENGTHS fits.
 SETTLED = 1e-3
 MAX_STRENGTHS = 100
 
@@ -42,9 +42,9 @@ class SoftmaxGate(BaseGate):
         + \frac{\alpha}{2} \lVert W \rVert^2,
         \qquad g(x) = \mathrm{softmax}(W z(x) + b),
 
-    where z standardises each column with its weighted mean and standard deviation and
-    puts 0, the mean, in the place of a missing value. The intercept b is not penalised.
-    With two classes the penalty is put on the difference of the two rows of W, as in
+    where z standardises each column with its weighted mean and standard deviation, and
+    replaces missing values by 0, the mean. The intercept b is not penalised. With two
+    classes the penalty applies to the difference of the two rows of W, as in
     :class:`~sklearn.linear_model.LogisticRegression`; on standardised features the two
     agree at ``C = 1 / (alpha * sum(sample_weight))``.
 
@@ -52,17 +52,17 @@ class SoftmaxGate(BaseGate):
     ----------
     alpha : float or "auto", default="auto"
         Strength of the L2 penalty, relative to the mean cross-entropy. "auto" means
-        that it is learnt: it maximises the evidence for the prior that the penalty
-        stands for [3]_, so that labels which change sharply with the features get
-        sharp borders, and labels that do not depend on them a flat gate. In a mixture
-        it is 0.01 until EM has all but converged, so that experts find their rows under
-        soft borders, and learnt along with all else then, by a factor of two at most in
-        each iteration.
+        that it is learnt by maximising the evidence for the prior that corresponds to
+        the penalty [3]_: the gate gets sharp borders if the labels change sharply with
+        the features, and constant weights if the labels do not depend on them. In a
+        mixture, "auto" is 0.01 until EM has almost converged, so that experts find
+        their rows under soft borders. It is then learnt in each iteration, in which it
+        changes by a factor of two at most.
     clip : float, default=None
-        A number that lies farther from the mean of its column than this many standard
-        deviations counts as lying just there, in `fit` as in predictions: a row far
-        out, where nothing was learnt, is trusted to the experts at the edge. The
-        zeros of sparse rows stay zeros. None means no limit.
+        Values farther from the mean of their column than this many standard deviations
+        are clipped to this distance, in `fit` and in predictions. A row far from the
+        training rows then gets the weights of a row at their edge. The zeros of sparse
+        rows stay zeros. None means no limit.
     load_balance : float, default=0
         Strength of the Switch Transformer's load-balancing loss [2]_, which is added to
         the objective,
@@ -70,16 +70,18 @@ class SoftmaxGate(BaseGate):
         .. math::
             \lambda K \sum_k f_k P_k,
 
-        where f is the fraction of rows whose largest target is class k, and P the
-        mean weight that the gate gives to it: the gate is pushed away from classes that
+        where :math:`f_k` is the fraction of rows whose largest target is class k, and
+        :math:`P_k` the mean weight of class k. This reduces the weights of classes that
         have many rows.
     max_iter : int, default=100
-        Largest number of Newton iterations of `fit`, for each `alpha` that it tries.
+        Largest number of Newton iterations of `fit`, for each value of `alpha_` that
+        it tries.
     tol : float, default=1e-8
-        The iterations stop when no element of the gradient is larger than this.
+        The iterations stop when no element of the gradient is larger than this in
+        absolute value.
     warm_start : bool, default=False
-        Whether `fit` starts at the coefficients of the previous fit, and at its
-        `alpha_` where that is learnt.
+        Whether `fit` starts from the coefficients of the previous fit, and from its
+        `alpha_` if ``alpha="auto"``.
 
     Attributes
     ----------
@@ -91,24 +93,24 @@ class SoftmaxGate(BaseGate):
     intercept_ : ndarray of shape (n_classes,)
         Intercepts of the logits; they sum to zero.
     encoder_ : FrameEncoder or None
-        Turns the columns of a frame that do not hold numbers into numbers; None where
-        there were none. The columns of `coef_` are those of its output.
+        Encodes the columns of a frame that are not numeric as numbers; None if there
+        were none. The columns of `coef_` are the columns of its output.
     alpha_ : float
         Strength of the penalty, given or learnt.
     bounds_ : ndarray of shape (2, n_features)
-        Least and largest number of each column that is not clipped.
+        Lower and upper limit to which each column is clipped.
     feature_mean_ : ndarray of shape (n_features,)
-        Means of the training columns, which stand in for missing values.
+        Means of the training columns, which replace missing values.
     n_iter_ : int
         Number of Newton iterations.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, where X has names.
+        Names of features seen during `fit`. Defined only if X has feature names.
 
     See Also
     --------
-    MixtureOfExpertsRegressor : A mixture whose gate this is by default.
+    MixtureOfExpertsRegressor : Mixture that has this gate by default.
 
     References
     ----------
@@ -195,7 +197,7 @@ class SoftmaxGate(BaseGate):
         self._set_parameters(objective.standards, solution.parameters)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logits of the classes.
+        """Return the logits of the classes.
 
         Parameters
         ----------
@@ -204,7 +206,7 @@ class SoftmaxGate(BaseGate):
         Returns
         -------
         logits : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            With two classes the logit of the second against the first, as everywhere in
+            With two classes, the logit of the second class relative to the first, as in
             scikit-learn.
         """
         logits = self._logits_of(self._features(X))
@@ -234,7 +236,7 @@ class SoftmaxGate(BaseGate):
         return logits
 
     def _logits_far_out(self, columns):
-        """Logits of rows in which they overflow, less the largest of the row."""
+        """Return the logits of rows in which they overflow, minus the row's largest."""
         nearby, distance = normalize(
             columns.astype(np.float64), norm="max", return_norm=True
         )
@@ -247,10 +249,10 @@ class SoftmaxGate(BaseGate):
         return np.maximum(logits, np.finfo(columns.dtype).min)
 
     def _objective(self, columns, n_classes, moments=None, past=None):
-        """What is to be minimised; learns the bounds, and where alpha begins.
+        """Return the objective of a fit; set the bounds and the initial strength.
 
-        In a stream, `moments` are those of the columns of all rows up to now, and
-        `past` is the memory of the rows before.
+        In a stream, `moments` are the moments of the columns over all rows so far, and
+        `past` is the memory of the previous rows.
         """
         given = moments
         moments = columns.moments() if given is None else given
@@ -268,15 +270,16 @@ class SoftmaxGate(BaseGate):
         )
 
     def _set_parameters(self, standards, parameters):
-        """Learn coefficients from the parameters on standardised features."""
+        """Set the coefficients, from the parameters on standardised features."""
         self.coef_, self.intercept_ = standards.to_input_units(parameters)
         self.feature_mean_ = standards.mean
 
 
 def softmax_columns(softmax, features):
-    """The columns to which the coefficients of a fitted softmax gate belong.
+    """Return the columns to which the coefficients of a fitted softmax gate apply.
 
-    They are `gate_features`, clipped and without missing values, not standardised.
+    They are `gate_features`, clipped and with missing values replaced, but not
+    standardised.
     """
     columns = clip_outliers(features, softmax.bounds_)
     return fill_missing(columns, softmax.feature_mean_)

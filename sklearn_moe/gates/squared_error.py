@@ -1,14 +1,14 @@
-r"""A softmax gate that pools given experts for the least squared error.
+r"""A softmax gate that pools given experts with the least squared error.
 
-EM maximises the density of the targets. Where experts are given, the pool that predicts
-best has other weights [1]_: those that minimise
+EM maximises the density of the targets. For given experts, the pooled prediction with
+the least squared error has other weights [1]_, which minimise
 
 .. math::
     \frac{1}{2 s^2 \sum_i w_i} \sum_i w_i \Bigl(y_i - \sum_k g_k(x_i) f_k(x_i)\Bigr)^2
     + \frac{\alpha}{2} \lVert W - W_0 \rVert^2,
 
-where s is the error of the pool of EM, :math:`W_0` its coefficients, and the answers f
-are those of experts that have not seen the row.
+where s is the root mean squared error with the gate of EM, :math:`W_0` are the
+coefficients of this gate, and f are out-of-fold predictions of the experts.
 
 References
 ----------
@@ -23,30 +23,30 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-# Strengths of the penalty to choose from, where infinity changes the intercepts alone.
+# Candidate strengths of the penalty; with infinity only the intercepts change.
 ALPHAS = (np.inf, 1.0, 0.1, 0.01, 0.001)
 
-# Penalty of the intercepts, so that they stay finite where a weight is to be zero.
+# Penalty of the intercepts, so that they remain finite if a weight tends to zero.
 INTERCEPT_ALPHA = 1e-6
 
-# Steps of L-BFGS for each strength; each begins where the stronger one ended.
+# Steps of L-BFGS for each strength, starting from the solution of the stronger one.
 STEPS = 50
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What experts predict for some rows, and what is true.
+    """Predictions of the experts for some rows, with the gate's features and targets.
 
     Attributes
     ----------
     features : {ndarray, CSR} of shape (n_samples, n_gate_features)
-        Standardised, as the gate sees them.
+        Standardised features of the gate.
     predictions : ndarray of shape (n_samples, n_experts, n_outputs)
     y : ndarray of shape (n_samples, n_outputs)
     weights : ndarray of shape (n_samples,)
         They sum to one.
     log_gate : ndarray of shape (n_samples, n_experts)
-        Logits of the gate from which the parameters are a departure.
+        Logits of the gate of EM, to which those of the parameters are added.
     """
 
     features: Any
@@ -56,7 +56,7 @@ class Answers:
     log_gate: np.ndarray
 
     def take(self, rows):
-        """Some of the rows."""
+        """Return some of the rows, with weights that sum to one."""
         weights = self.weights[rows]
         return Answers(
             self.features[rows],
@@ -67,21 +67,22 @@ class Answers:
         )
 
     def pooled(self, parameters):
-        """Weights (n_samples, n_experts) and pooled predictions (n_samples, n_outputs).
+        """Return the gate's weights and the pooled predictions.
 
-        `parameters`, (n_experts, n_gate_features + 1), are added to those of the gate.
+        Their shapes are (n_samples, n_experts) and (n_samples, n_outputs). The
+        `parameters` (n_experts, n_gate_features + 1) are added to those of EM's gate.
         """
         logits = self.features @ parameters[:, :-1].T + parameters[:, -1]
         gate = softmax(self.log_gate + logits, axis=1)
         return gate, np.einsum("nk,nkm->nm", gate, self.predictions)
 
     def errors(self, parameters):
-        """Mean squared error of the pool for each output, shape (n_outputs,)."""
+        """Return the pool's mean squared error for each output, shape (n_outputs,)."""
         _, pooled = self.pooled(parameters)
         return self.weights @ (self.y - pooled) ** 2
 
     def loss(self, flat, alpha, shape):
-        """What is to be minimised, and its gradient."""
+        """Return the penalised loss and its gradient."""
         parameters = flat.reshape(shape)
         gate, pooled = self.pooled(parameters)
         residuals = self.y - pooled
@@ -99,7 +100,7 @@ class Answers:
         return loss / 2, gradient.ravel()
 
     def minimize(self, start, alpha):
-        """The parameters of the least loss, beginning with others."""
+        """Minimise the loss from a start, and return the parameters."""
         if np.isinf(alpha):
             everywhere = replace(self, features=self.features[:, :0])
             parameters = np.zeros_like(start)
@@ -117,25 +118,25 @@ class Answers:
 
 
 def squared_error_gate(bound, fitted, block, predictions, active, folds):
-    """Learn the gate of the pool of the least squared error, beginning with that of EM.
+    """Fit the gate of the pool with the least squared error, starting from that of EM.
 
     Parameters
     ----------
     bound : BoundSoftmax
         Bound to the rows of the block.
     fitted : SoftmaxFit
-        What EM has found, for the experts in the order of the predictions.
+        The gate of EM, with the experts in the order of the predictions.
     block : Block
     predictions : ndarray of shape (n_samples, n_experts, ...)
-        Of experts that have not seen the row.
+        Out-of-fold predictions of the experts.
     active : ndarray of shape (n_experts,), bool
-        The others have no weight, whatever the gate says.
+        The weights of inactive experts count as zero.
     folds : list of (train, test)
 
     Returns
     -------
     gate : SoftmaxGate
-        Fitted.
+        The fitted gate.
     """
     n_samples, n_active = len(predictions), np.count_nonzero(active)
     features = bound.features
@@ -155,20 +156,20 @@ def squared_error_gate(bound, fitted, block, predictions, active, folds):
 
 
 def learn_departure(answers, folds):
-    """Learn in what the best pool departs from a gate, as far as it predicts better.
+    """Fit the departure of the best pool's coefficients from those of the gate of EM.
 
     Parameters
     ----------
     answers : Answers
     folds : list of (train, test)
-        They hold each row out once. The penalty that predicts the rows held out best is
-        chosen.
+        Folds in which each row is held out once. The penalty with the least squared
+        error on held-out rows is chosen.
 
     Returns
     -------
     parameters : ndarray of shape (n_experts, n_gate_features + 1)
-        Differences of the coefficients on the features, the intercept last. They are
-        zero where the gate is the best.
+        Differences of the coefficients, with the intercepts in the last column. They
+        are zero if no penalty has a smaller error than the gate of EM.
     """
     start = np.zeros((answers.predictions.shape[1], answers.features.shape[1] + 1))
     errors = answers.errors(start)
