@@ -230,7 +230,7 @@ def test_shares_of_every_kind_are_fitted(y):
 def test_what_is_no_share_is_refused(wrong):
     X, y = shares()
     y[7] = wrong
-    message = rf"BetaNoise is about shares, .* but y has {wrong}\. .*\(n - 1\) \+ 0\.5"
+    message = rf"BetaNoise models shares, .* but y has {wrong}\. .*\(n - 1\) \+ 0\.5"
     with pytest.raises(ValueError, match=message):
         regressor().fit(X, y)
     with pytest.raises(ValueError, match=message):

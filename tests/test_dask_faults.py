@@ -261,7 +261,7 @@ def test_missing_targets_are_named_by_the_number_of_their_partition():
 def test_impossible_targets_are_named_by_the_number_of_their_partition():
     y = np.ones(N_ROWS)
     y[350] = -1
-    with pytest.raises(ValueError, match="Partition 3: PoissonNoise is about counts"):
+    with pytest.raises(ValueError, match="Partition 3: PoissonNoise models counts"):
         mixture(noise="poisson").fit(*collections(y=y))
 
 

@@ -200,7 +200,7 @@ def test_whole_targets_with_weights_stay_counts_that_count_more():
 
 def test_rates_that_are_no_counts_over_their_weights_are_refused():
     X, y, exposure = claims()
-    with pytest.raises(ValueError, match=r"PoissonNoise is about counts.*'exposure'"):
+    with pytest.raises(ValueError, match=r"PoissonNoise models counts.*'exposure'"):
         regressor().fit(X, y / exposure, sample_weight=np.ones(len(y)))
 
 

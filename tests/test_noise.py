@@ -190,7 +190,7 @@ def test_a_target_that_the_model_cannot_produce_is_named(noise, y):
     X = np.arange(20.0).reshape(-1, 1)
     targets = np.r_[np.arange(1.0, 20), y]
     mixture = MixtureOfExpertsRegressor(n_experts=1, noise=noise)
-    with pytest.raises(ValueError, match=rf"Noise is about .* but y has {y}"):
+    with pytest.raises(ValueError, match=rf"Noise models .* but y has {y}"):
         mixture.fit(X, targets)
     mixture.fit(X[:19], targets[:19])
     with pytest.raises(ValueError, match=rf"y has {y}"):

@@ -1,8 +1,8 @@
 """The density of the target given an expert's output: p_k(y | x).
 
-For regression it is a noise model around the experts' predictions, see `Noise`, and for
-classification the probability of a class, see `Categorical`. How EM uses them is in
-`sklearn_moe._contracts`: a `Likelihood` is learnt, a `FittedLikelihood` scores rows.
+In regression it is a noise model around the experts' predictions, see `Noise`, and in
+classification the probability of a class, see `Categorical`. `sklearn_moe._contracts`
+defines how EM uses them: it fits a `Likelihood`, which returns a `FittedLikelihood`.
 """
 
 from sklearn_moe.likelihoods.beta import BetaNoise, BetaRegressor

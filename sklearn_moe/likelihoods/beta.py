@@ -1,4 +1,4 @@
-"""Noise of shares, numbers between zero and one, and the regressor that suits it."""
+"""Beta noise for targets between zero and one, and the regressor that maximises it."""
 
 import warnings
 from numbers import Integral, Real
@@ -18,19 +18,20 @@ from sklearn_moe._sklearn import Interval, check_sample_weight, fit_context
 from sklearn_moe.likelihoods.noise import RELATIVE_SCALE_FLOOR, Noise, Target
 from sklearn_moe.likelihoods.positive import RELATIVE_LOCATION_FLOOR
 
-# The smallest precision of shares: below one they pile up at zero and one.
+# Smallest precision; with a small precision most targets are close to zero or one.
 LEAST_PRECISION = 1e-3
 
-# How often a step is halved before rounding is what is in its way.
+# Number of times that a step is halved; if the loss does not decrease then, rounding
+# prevents it.
 HALVINGS = 30
 
-# Beyond it the likelihood of shares is lost to rounding.
+# Largest precision; beyond it rounding dominates the likelihood.
 MOST_PRECISION = 1e9
 
 
 @saved_as_dict
 class BetaNoise(Noise):
-    r"""Beta noise of shares: targets between zero and one, neither of which is one.
+    r"""Beta noise, for shares: targets strictly between zero and one.
 
     The experts predict the mean :math:`\mu`; the density is that of the beta
     distribution with the parameters :math:`\mu \phi` and :math:`(1 - \mu) \phi`, whose
@@ -40,11 +41,11 @@ class BetaNoise(Noise):
     Attributes
     ----------
     precision_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        :math:`\phi`, by maximum likelihood; no larger than what makes the standard
-        deviation a hundredth of that of the target.
+        Maximum-likelihood estimate of :math:`\phi`, limited such that the standard
+        deviation is at least a hundredth of that of the target.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean, and smallest distance of a mean from one: a prediction beyond
-        counts as this.
+        Smallest mean, and smallest distance of a mean from one; predictions are clipped
+        to this range.
 
     See Also
     --------
@@ -71,8 +72,8 @@ class BetaNoise(Noise):
     distribution = stats.beta
     targets = "shares, numbers between 0 and 1"
     remedy = (
-        "Where 0 and 1 occur, squeeze the n targets, (y * (n - 1) + 0.5) / n; else "
-        "choose another 'noise', or transform y."
+        "If 0 and 1 occur, compress the n targets to (y * (n - 1) + 0.5) / n; "
+        "otherwise choose another 'noise', or transform y."
     )
 
     def possible(self, y: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ class BetaNoise(Noise):
         return self
 
     def predictive(self, location: np.ndarray) -> np.ndarray:
-        # In single precision the floor may be lost beside one.
+        # In single precision, one minus the floor may round to one.
         location = np.asarray(location, np.float64)
         return np.clip(location, self.floor_, 1 - self.floor_)
 
@@ -109,21 +110,21 @@ class BetaNoise(Noise):
 
 
 def _most_precision(mean, scale):
-    """Precision of shares of this mean and standard deviation, if it is one."""
+    """Return the precision that yields a mean and standard deviation, within limits."""
     precision = mean * (1 - mean) / np.square(scale) - 1
     return np.clip(precision, 2 * LEAST_PRECISION, MOST_PRECISION)
 
 
 def _fit_precision(y, mean, weights, most):
-    """Maximum-likelihood precision of a beta distribution of known means."""
+    """Return the maximum-likelihood precision of a beta distribution of known means."""
     if not weights.any():
         return 1.0
     weights = weights / weights.sum()
     observed = weights @ (mean * np.log(y) + (1 - mean) * np.log1p(-y))
 
     def slope(log_precision):
-        # The likelihood is concave in the precision, since its logarithm is linear in
-        # the targets.
+        # Slope of the log-likelihood, which is concave in the precision: a natural
+        # parameter of an exponential family, for given means.
         a, b = mean * np.exp(log_precision), (1 - mean) * np.exp(log_precision)
         expected = mean * digamma(a) + (1 - mean) * digamma(b) - digamma(a + b)
         return observed - weights @ expected
@@ -136,7 +137,7 @@ def _fit_precision(y, mean, weights, most):
 
 
 class BetaRegressor(RegressorMixin, BaseEstimator):
-    r"""Beta regression: linear in the logit of the mean of a share.
+    r"""Beta regression, for shares: the logit of the mean is linear in the features.
 
     It maximises the likelihood of targets between zero and one,
 
@@ -144,40 +145,41 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         y_i \sim \mathrm{Beta}(\mu_i \phi, (1 - \mu_i) \phi), \qquad
         \mathrm{logit}(\mu_i) = x_i^T \beta + \beta_0,
 
-    in the coefficients and the precision :math:`\phi` together [1]_, less a penalty. It
-    is what ``experts=None`` means where the noise is "beta".
+    jointly in the coefficients and the precision :math:`\phi` [1]_, with a penalty. It
+    is the default expert (``experts=None``) if the noise is "beta".
 
     Parameters
     ----------
     alpha : float, default=1e-4
-        Strength of the penalty :math:`\alpha \|\beta\|^2 / 2` on the mean
+        Strength of the penalty :math:`\alpha \|\beta\|^2 / 2`, relative to the mean
         log-likelihood of a row.
     fit_intercept : bool, default=True
         Whether to fit :math:`\beta_0`.
     max_iter : int, default=200
         Largest number of iterations.
     tol : float, default=1e-12
-        They end where one more would gain less than this, in nats a row.
+        The iterations end when the next one is expected to increase the mean
+        log-likelihood by no more than this, in nats per row.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
         Coefficients.
     intercept_ : float
-        Intercept, or 0.
+        Intercept; 0 if ``fit_intercept=False``.
     precision_ : float
-        :math:`\phi`, no larger than what makes the standard deviation a hundredth of
-        that of the target.
+        Estimate of :math:`\phi`, limited such that the standard deviation is at least a
+        hundredth of that of the target.
     n_iter_ : int
         Number of iterations.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, where X has names.
+        Names of features seen during `fit`. Defined only if X has feature names.
 
     See Also
     --------
-    BetaNoise : The noise of shares.
+    BetaNoise : Beta noise in a mixture.
 
     References
     ----------
@@ -225,7 +227,7 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,)
-            Shares, numbers between 0 and 1.
+            Targets, strictly between 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. None means equal weights.
 
@@ -253,8 +255,8 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         if gain > self.tol:
             warnings.warn(
                 f"BetaRegressor did not converge in {self.n_iter_} iterations: one "
-                f"more would gain {gain:.2g} a row. Increase "
-                f"max_iter={self.max_iter} or tol.",
+                f"more would increase the log-likelihood by {gain:.2g} per row. "
+                f"Increase max_iter={self.max_iter} or tol.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -266,7 +268,7 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the mean of the share of each row.
+        """Predict the mean of the target for each row.
 
         Parameters
         ----------
@@ -284,7 +286,7 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
 
 
 class _BetaLikelihood:
-    """Minus the penalised mean log-likelihood, by coefficients and log precision."""
+    """Negative penalised mean log-likelihood of coefficients and log precision."""
 
     def __init__(self, design, y, weights, penalty):
         self.design, self.weights, self.penalty = design, weights, penalty
@@ -295,7 +297,7 @@ class _BetaLikelihood:
         self.most = float(_most_precision(mean, scale))
 
     def start(self):
-        """Least squares of the logits, and the precision of their variance."""
+        """Return the least-squares fit of the logits, and the precision given this."""
         root = np.sqrt(self.weights)
         logits = logit(self.y)
         coef = np.linalg.lstsq(self.design * root[:, None], logits * root)[0]
@@ -304,14 +306,15 @@ class _BetaLikelihood:
         return np.append(coef, np.log(precision))
 
     def maximise(self, max_iter, tol):
-        """Fisher scoring, with steps that are halved until they gain.
+        """Maximise by Fisher scoring, halving each step until the loss decreases.
 
         Returns
         -------
         theta : ndarray of shape (n_coefficients + 1,)
         n_iter : int
         gain : float
-            What one more step promises, in nats a row; 0 where rounding is in its way.
+            Expected increase of the mean log-likelihood by the last step, before it was
+            halved, in nats per row; 0 if rounding prevents further steps.
         """
         theta = self.start()
         loss = self.loss(theta)
@@ -360,7 +363,7 @@ class _BetaLikelihood:
         return gradient
 
     def information(self, theta):
-        """What is expected of the second derivatives; it is positive definite."""
+        """Return the expected Hessian (Fisher information), a positive matrix."""
         mean, rest, precision = self._at(theta)
         a, b = mean * precision, rest * precision
         above, below = polygamma(1, a), polygamma(1, b)

@@ -1,4 +1,4 @@
-"""The likelihood of classes: what probability an expert gives to the true one."""
+"""The likelihood of classes: the probability that an expert gives to the true class."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ import numpy as np
 from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe._statistics import Sums
 
-# The loss of one confident mistake must not be infinite.
+# Lower limit of probabilities, so that the log loss of a mistake is finite.
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
-# Experts that predict probabilities do so in the first rows already.
+# Number of rows that are inspected first to find the experts that predict
+# probabilities; all rows are inspected only if some expert predicts none in these.
 N_INSPECTED = 1000
 
 
@@ -20,13 +21,13 @@ class Categorical:
     """The probability that a classifier gives to the true class.
 
     A classifier that only votes, with probabilities 0 and 1, has an error rate e: the
-    class that it votes for has probability 1 - e, and each of the others
-    e / (n_classes - 1). It may abstain, by giving all classes the same probability.
+    class for which it votes has the probability 1 - e, and each of the others
+    e / (n_classes - 1). It can abstain, by giving all classes the same probability.
 
     Attributes
     ----------
     error_rate : ndarray of shape (n_experts,)
-        Zero for the experts that predict probabilities of their own.
+        Zero for experts that predict probabilities.
     """
 
     error_rate: np.ndarray
@@ -34,7 +35,7 @@ class Categorical:
     has_working_weights = False
 
     def log_prob(self, y, outputs, X):
-        """Log probability of the true classes, encoded as 0, ..., n_classes - 1."""
+        """Return the log probability of classes encoded as 0, ..., n_classes - 1."""
         chosen = np.take_along_axis(outputs, y[:, np.newaxis, np.newaxis], axis=2)
         probability = self._with_errors(chosen[:, :, 0], outputs.shape[2])
         np.maximum(probability, SMALLEST_PROBABILITY, out=probability)
@@ -44,7 +45,7 @@ class Categorical:
         return 1.0
 
     def predictive(self, outputs):
-        """Class probabilities, with the error rates of the experts that only vote."""
+        """Return class probabilities that account for the error rates of votes."""
         n_classes = outputs.shape[2]
         return self._with_errors(outputs.swapaxes(1, 2), n_classes).swapaxes(1, 2)
 
@@ -52,7 +53,10 @@ class Categorical:
         return Categorical(self.error_rate[order])
 
     def _with_errors(self, probabilities, n_classes):
-        """Map certainties 1 and 0 to 1 - e and e / (n_classes - 1); experts last."""
+        """Map probabilities 1 and 0 to 1 - e and e / (n_classes - 1).
+
+        The experts are on the last axis.
+        """
         if not self.error_rate.any():
             return probabilities
         error_rate = self.error_rate.astype(probabilities.dtype, copy=False)
@@ -62,16 +66,15 @@ class Categorical:
 
 @dataclass(frozen=True)
 class VoteSums(Sums):
-    """Statistic of experts of which some only vote.
+    """Statistic for the error rates of experts that only vote.
 
     Attributes
     ----------
     unsure : ndarray of shape (n_experts,)
-        Number of rows, of some that are enough to tell, for which an expert predicts
-        probabilities.
+        Number of inspected rows for which an expert predicts probabilities.
     wrong, decided : ndarray of shape (n_experts,)
-        Weight of the rows on which an expert that only votes is wrong, and of all on
-        which it does not abstain; zero for the others.
+        For an expert that only votes, the weight of the rows on which it is wrong, and
+        of all rows on which it does not abstain; zero for other experts.
     """
 
     unsure: np.ndarray
@@ -82,7 +85,7 @@ class VoteSums(Sums):
 class CategoricalLikelihood:
     """Likelihood of classes; it estimates the error rates of experts that only vote.
 
-    See `sklearn_moe._contracts.Likelihood` for what each method means.
+    See `sklearn_moe._contracts.Likelihood` for its methods.
 
     Parameters
     ----------
@@ -94,9 +97,9 @@ class CategoricalLikelihood:
         self.n_classes = n_classes
 
     def summarize(self, block, outputs, weights):
-        """Statistic of a block.
+        """Return the statistic of a block.
 
-        An expert that predicts probabilities in one row of a block has no votes there.
+        In a block in which an expert predicts probabilities, its votes are not counted.
         """
         wrong, decided = np.zeros((2, outputs.shape[1]))
         unsure, _ = self._unsure(outputs[:N_INSPECTED])
@@ -111,23 +114,23 @@ class CategoricalLikelihood:
         return VoteSums(unsure, wrong, decided)
 
     def _unsure(self, outputs):
-        """Number of rows with probabilities, by expert, and where experts abstain."""
+        """Return each expert's number of rows with probabilities, and abstentions."""
         certain = ((outputs == 0) | (outputs == 1)).all(axis=2)
         abstains = np.all(outputs == 1 / self.n_classes, axis=2)
         return np.count_nonzero(~(certain | abstains), axis=0), abstains
 
     def solve(self, statistic):
-        """Error rates of the experts that only vote, in all rows."""
+        """Return the error rates of the experts that only vote, in all rows."""
         wrong, decided = statistic.wrong, statistic.decided
         votes = (statistic.unsure == 0) & (decided > 0)
         error_rate = np.divide(wrong, decided, out=np.zeros(len(votes)), where=votes)
-        # An expert that errs more often than chance is not turned upside down.
+        # At chance level at most: the votes of a worse expert are not inverted.
         return Categorical(np.minimum(error_rate, 1 - 1 / self.n_classes))
 
     def recall(self, fitted, weight):
         return VoteSums(np.zeros(len(weight)), fitted.error_rate * weight, weight)
 
     def normalised_error(self, y, values, weights):
-        """Mean probability that is given to other classes than the true one."""
+        """Return the mean probability that is given to wrong classes."""
         chosen = values[np.arange(len(y)), y]
         return 1 - np.average(chosen, weights=weights)

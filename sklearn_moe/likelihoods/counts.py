@@ -15,35 +15,37 @@ from sklearn_moe.likelihoods.mean_error import MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Target
 from sklearn_moe.likelihoods.positive import PositiveNoise
 
-# Between these the dispersion of counts is looked for: beyond, a negative binomial
-# distribution is a Poisson one.
+# Limits of the size of the negative binomial distribution; beyond the upper limit it is
+# almost a Poisson distribution.
 LEAST_SIZE, MOST_SIZE = 1e-3, 1e6
 
-# The logarithm of the factorial of a larger one has no digits left for its probability.
+# Largest count: the log factorial of a larger one is so large that rounding leaves no
+# digits for the log probability.
 MOST_COUNT = 1e12
 
 
 class CountNoise(PositiveNoise):
     """Base of the noise models of counts around a positive mean.
 
-    One of several unlike experts that has said zero in all its rows, such as a constant
-    of zero, is a point mass at zero, which makes the mixture zero-inflated: its floor
-    is zero. Not so an expert that memorises its rows, which would say the same of few
-    rows, nor where all experts have said so, since some count may be another.
+    If the experts are different estimators, an expert that predicts zero for all its
+    rows, such as a constant of zero, is a point mass at zero: its `floor_` is zero, and
+    the mixture is zero-inflated. This does not apply to an expert that memorises rows,
+    which may predict zero only because it has few rows. Nor does it apply if all
+    experts predict zero, since other counts would then be impossible.
     """
 
     targets = f"counts, whole numbers from 0 to {MOST_COUNT:.0e}"
     remedy = (
-        "Give counts, with their 'exposure' where that differs, or rates with their "
-        "exposure as sample_weight; else choose another 'noise'."
+        "Use counts, with their 'exposure' if it differs between rows, or rates with "
+        "the exposure as sample_weight; otherwise choose another 'noise'."
     )
     takes_exposure = True
 
-    # Of the rows that it is asked about; None means one.
+    # Exposure of the rows for which it is evaluated; None means one.
     _exposure: np.ndarray | None = None
 
     def at(self, exposure: np.ndarray | None) -> Self:
-        """The same noise for rows of these exposures.
+        """Return the same noise for rows with given exposures.
 
         Parameters
         ----------
@@ -52,7 +54,7 @@ class CountNoise(PositiveNoise):
         Returns
         -------
         noise : CountNoise
-            Its counts have the mean exposure times location.
+            The mean of its counts is the exposure times the location.
         """
         noise = copy(self)
         noise._exposure = exposure
@@ -67,7 +69,7 @@ class CountNoise(PositiveNoise):
     def possible(self, y: np.ndarray) -> np.ndarray:
         return (y >= 0) & (y <= MOST_COUNT) & (y == np.round(y))
 
-    # Which experts may be point masses; None means those that are.
+    # Mask of the experts that may be point masses; None means those that are already.
     _may_be_zero: np.ndarray | None = None
 
     def of_experts(self, experts: list) -> Self:
@@ -94,7 +96,9 @@ class CountNoise(PositiveNoise):
 
 @saved_as_dict
 class PoissonNoise(MeanErrorNoise, CountNoise):
-    """Counts with the variance of their mean, which the experts predict.
+    """Poisson noise, for counts: the variance is equal to the mean.
+
+    The experts predict the mean.
 
     Experts that minimise the Poisson deviance (the default one,
     :class:`~sklearn.linear_model.PoissonRegressor`, and boosting with
@@ -103,13 +107,13 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
     Attributes
     ----------
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean: a prediction below it counts as this. It is zero for an expert
-        that always says zero, such as ``DummyRegressor(strategy="constant",
-        constant=0)``: that is a point mass at zero, as of zero-inflated counts.
+        Smallest mean: smaller predictions are replaced by it. It is zero for an expert
+        that always predicts zero, such as ``DummyRegressor(strategy="constant",
+        constant=0)``, which is a point mass at zero, for zero-inflated counts.
 
     See Also
     --------
-    NegativeBinomialNoise : Counts that vary more.
+    NegativeBinomialNoise : Noise of overdispersed counts.
 
     Examples
     --------
@@ -126,8 +130,8 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
     distribution = stats.poisson
 
     def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
-        # The mean is all that there is to a Poisson distribution; but an expert that is
-        # always zero is a point mass.
+        # A Poisson distribution has no parameter beside the mean; the mean of these
+        # "errors" is zero for an expert that always predicts zero, a point mass.
         return (location != 0).astype(location.dtype)
 
     def learn(self, target: Target, mean: np.ndarray) -> Self:
@@ -143,29 +147,30 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
 
 @saved_as_dict
 class NegativeBinomialNoise(CountNoise):
-    r"""Counts that vary more than Poisson's: variance :math:`\mu + \mu^2 / \theta`.
+    r"""Negative binomial noise, for overdispersed counts.
 
-    An expert that minimises the Poisson deviance (the default one,
+    The variance is :math:`\mu + \mu^2 / \theta`, larger than the Poisson variance. An
+    expert that minimises the Poisson deviance (the default one,
     :class:`~sklearn.linear_model.PoissonRegressor`, and boosting with
-    ``loss="poisson"``) is fitted to rows of the working weights :math:`\theta / (\theta
-    + \mu)`, the ratio of the two variances, where :math:`\mu` is its prediction of the
-    iteration before. Where that comes to rest the likelihood is at its maximum [1]_.
-    Experts of another loss get the same weights: one of squared errors still estimates
-    the mean, but not by maximum likelihood. Of several outputs a row has the mean
-    weight.
+    ``loss="poisson"``) is fitted with the working weights :math:`\theta / (\theta +
+    \mu)`, the ratio of the two variances, where :math:`\mu` is its prediction in the
+    previous iteration. If these iterations converge the likelihood is at its maximum
+    [1]_. Experts with another loss get the same weights: an expert that minimises
+    squared errors still estimates the mean, but not by maximum likelihood. With several
+    outputs, a row has the mean of their working weights.
 
     Attributes
     ----------
     size_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        :math:`\theta`, by maximum likelihood.
+        Maximum-likelihood estimate of :math:`\theta`.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean: a prediction below it counts as this. It is zero for an expert
-        that always says zero, as with :class:`PoissonNoise`, of which no :math:`\theta`
-        is learnt.
+        Smallest mean: smaller predictions are replaced by it. It is zero for an expert
+        that always predicts zero, as in :class:`PoissonNoise`; no :math:`\theta` is
+        estimated for this expert.
 
     See Also
     --------
-    PoissonNoise : Counts with the variance of their mean.
+    PoissonNoise : Noise of counts whose variance is their mean.
 
     References
     ----------
@@ -220,7 +225,7 @@ class NegativeBinomialNoise(CountNoise):
 
 
 def _fit_size(y, mean, weights):
-    """Maximum-likelihood size of a negative binomial distribution of known means."""
+    """Return the maximum-likelihood size of negative binomial counts of known means."""
     if not weights.any():
         return MOST_SIZE
     weights = weights / weights.sum()

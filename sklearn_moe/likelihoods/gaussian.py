@@ -1,4 +1,4 @@
-"""Gaussian noise, of one width for each expert or of a width for each row."""
+"""Gaussian noise, with one standard deviation per expert or one per row."""
 
 from math import log, pi
 from typing import Any, Self
@@ -14,7 +14,7 @@ from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Noise, Target, over_outputs
 
-# Minus the mean of the logarithm of a squared standard normal number.
+# Minus the expected logarithm of a squared standard normal variable (Harvey, 1976).
 HARVEY = np.euler_gamma + np.log(2)
 
 
@@ -25,19 +25,20 @@ class GaussianNoise(MeanErrorNoise):
     Parameters
     ----------
     common_scale : bool, default=False
-        Whether all experts have the same standard deviation, for each output. A mixture
-        of few rows is steadier so: no expert can shrink to some rows that it meets.
+        Whether all experts have the same standard deviation, for each output. This
+        makes a mixture of few rows more stable: no expert can specialise in a few rows
+        that it fits exactly.
 
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Standard deviation, in the units of the target: that of maximum likelihood, not
-        below a hundredth of the standard deviation of the target.
+        Maximum-likelihood standard deviation, in the units of the target; it is at
+        least a hundredth of the standard deviation of the target.
 
     See Also
     --------
-    HeteroscedasticGaussian : Of a width that depends on the row.
-    StudentTNoise : With heavy tails.
+    HeteroscedasticGaussian : Gaussian noise whose variance depends on the row.
+    StudentTNoise : Noise with heavy tails.
 
     Examples
     --------
@@ -59,7 +60,7 @@ class GaussianNoise(MeanErrorNoise):
         return np.square(target.y[:, np.newaxis] - location)
 
     def default_error(self, target: Target) -> float | np.ndarray:
-        # An expert without rows knows nothing better than the spread of y.
+        # An expert without rows gets the variance of y.
         return target.spread**2
 
     def learn(self, target: Target, mean: np.ndarray) -> Self:
@@ -84,16 +85,16 @@ class GaussianNoise(MeanErrorNoise):
 
 @saved_as_dict
 class HeteroscedasticGaussian(Noise):
-    r"""Gaussian noise of a variance that a second estimator predicts from the row.
+    r"""Gaussian noise whose variance is predicted from the row by a second estimator.
 
-    For each expert it learns the logarithm of the squared errors [1]_; a factor then
-    makes the weighted mean of the standardised squared errors one, as maximum
-    likelihood does.
+    For each expert, this estimator is fitted to the logarithm of the squared errors
+    [1]_. The predicted variance is then multiplied by a factor that makes the weighted
+    mean of the standardised squared errors one, as maximum likelihood does.
 
     Parameters
     ----------
     scale_estimator : regressor, default=None
-        A clone of it learns the noise of each expert. None means
+        A clone of it is fitted for each expert. None means
         :class:`~sklearn.linear_model.Ridge`.
 
     Attributes
@@ -101,16 +102,16 @@ class HeteroscedasticGaussian(Noise):
     scale_estimators_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         The fitted estimators of the logarithm of the variance.
     log_bounds_ : ndarray of shape (n_experts, 2) or (n_experts, 2, n_outputs)
-        The smallest and the largest value that they have learnt from; their predictions
-        are clipped to these, since no mean is beyond what it is the mean of.
+        The smallest and the largest target of these estimators; their predictions are
+        clipped to this range, in which any mean of the targets lies.
     log_factor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        What is added to the predictions.
+        Logarithm of the factor, which is added to the predictions.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Smallest standard deviation.
 
     See Also
     --------
-    GaussianNoise : Of one width for each expert.
+    GaussianNoise : Gaussian noise with one standard deviation for each expert.
 
     References
     ----------
@@ -141,7 +142,8 @@ class HeteroscedasticGaussian(Noise):
         squares = (target.y[:, np.newaxis] - location).astype(np.float64) ** 2
         log_squares = np.log(np.maximum(squares, floor**2)) + HARVEY
         base = Ridge() if self.scale_estimator is None else self.scale_estimator
-        # Open seeds are those of the mixture; a resample is always the same.
+        # Seeds that are None have been set by the mixture. The fixed seed makes a
+        # resample, for estimators without weights, the same in each iteration.
         estimator = WeightedFit(base, np.random.RandomState(0))
         self.scale_estimators_ = np.empty(shape, dtype=object)
         self.log_bounds_ = np.stack(
@@ -188,9 +190,10 @@ class HeteroscedasticGaussian(Noise):
 
 
 def _gaussian_log_prob(y, location, scale):
-    """Log density of each target under each expert, outputs summed.
+    """Return the log density of each target under each expert, summed over outputs.
 
-    It is the hot path of EM: SciPy would check every number, and forget float32.
+    This is a performance-critical part of EM: SciPy would validate all arguments, and
+    convert float32 to float64.
     """
     scale = scale.astype(np.result_type(y, location), copy=False)
     log_prob = y[:, np.newaxis] - location

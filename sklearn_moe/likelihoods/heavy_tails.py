@@ -1,4 +1,4 @@
-"""Noise of heavy tails: experts are fitted to rows of which outliers count less."""
+"""Noise with heavy tails, for which experts are fitted with less weight on outliers."""
 
 from abc import abstractmethod
 from typing import Any, Self
@@ -12,23 +12,23 @@ from sklearn_moe._persistence import saved_as_dict
 from sklearn_moe.likelihoods.mean_error import ErrorSums, MeanErrorNoise
 from sklearn_moe.likelihoods.noise import Noise, Target
 
-# An error below this fraction of the scale counts as that: its weight stays finite.
+# Lower limit of absolute errors in units of the scale, so that weights stay finite.
 SMALLEST_ERROR = 1e-2
 
-# Bounds of the degrees of freedom: from tails so heavy that outliers count for nothing
-# to tails that are those of a gaussian.
+# Limits of the degrees of freedom: from tails so heavy that outliers have almost no
+# influence to tails that are almost gaussian.
 LEAST_DF, MOST_DF = 0.2, 200.0
 
 
 class HeavyTailedNoise(Noise):
-    """Base of the noise models that reweight rows for experts of least squares.
+    """Base of the noise models that reweight rows for experts with a squared loss.
 
-    Their parameter `reweight` is False for experts that need no such help.
+    Their parameter `reweight` is False for experts that are robust by themselves.
     """
 
     @abstractmethod
     def _factor(self, errors):
-        """Factor on the weights of rows of these standardised errors."""
+        """Return the factor on the weights of rows, from their standardised errors."""
 
     @property
     def has_working_weights(self) -> bool:
@@ -44,9 +44,9 @@ class HeavyTailedNoise(Noise):
 
 
 class Laplace(type(stats.laplace)):  # type: ignore[misc]
-    """SciPy's distribution with logarithms that do not underflow far from the centre.
+    """SciPy's distribution, with logarithms that stay finite far from the centre.
 
-    Its own are those of a density that is zero beyond 745 scales.
+    SciPy takes the logarithm of the density, which is zero beyond 745 scales.
     """
 
     def _logpdf(self, x):
@@ -65,11 +65,11 @@ laplace = Laplace(name="laplace")
 
 @saved_as_dict
 class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
-    r"""Laplace noise: errors of exponential tails, which forgive outliers.
+    r"""Laplace noise: the tails are exponential, so that outliers have less influence.
 
-    Experts that minimise squared errors are fitted to reweighted rows,
-    :math:`w_i b_k / |y_i - f_k(x_i)|` with the errors of the last iteration: the
-    M-step of the Laplace distribution as a scale mixture of normal ones [1]_.
+    Experts that minimise squared errors are fitted with the weights :math:`w_i b_k /
+    |y_i - f_k(x_i)|`, with the errors of the previous iteration: this is the M-step for
+    the Laplace distribution as a scale mixture of normal distributions [1]_.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
 
     See Also
     --------
-    StudentTNoise : With tails as heavy as those of the data.
+    StudentTNoise : Noise with tails as heavy as those of the data.
 
     References
     ----------
@@ -131,11 +131,11 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
 
 @saved_as_dict
 class StudentTNoise(HeavyTailedNoise):
-    r"""Student's t noise: heavy tails, so that outliers do not bend the experts.
+    r"""Student's t noise: the tails are heavy, so that outliers have little influence.
 
-    Experts that minimise squared errors are fitted to reweighted rows,
-    :math:`w_i (\nu_k + 1) / (\nu_k + e_{ik}^2)` with the standardised errors
-    :math:`e_{ik}` of the last iteration: the M-step of [1]_, equation 25.
+    Experts that minimise squared errors are fitted with the weights :math:`w_i (\nu_k +
+    1) / (\nu_k + e_{ik}^2)`, with the standardised errors :math:`e_{ik}` of the
+    previous iteration: this is the M-step of [1]_, equation 25.
 
     Parameters
     ----------
@@ -148,15 +148,15 @@ class StudentTNoise(HeavyTailedNoise):
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        In the units of the target. It is no standard deviation: that is larger, and
-        infinite up to two degrees of freedom; up to one there is no mean, and the
-        mixture predicts the centre.
+        Scale, in the units of the target. The standard deviation is larger, and is
+        infinite for two degrees of freedom or less. For one degree of freedom or less
+        there is no mean, and the mixture predicts the centre.
     df_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Degrees of freedom.
 
     See Also
     --------
-    LaplaceNoise : The noise of absolute errors.
+    LaplaceNoise : Noise whose likelihood depends on absolute errors.
 
     References
     ----------
@@ -204,13 +204,13 @@ class StudentTNoise(HeavyTailedNoise):
 
     @property
     def adds_up(self) -> bool:  # type: ignore[override]
-        """Whether it is fitted: then it goes on from its scale, and keeps its df."""
+        """Whether it is fitted: it then updates its scale by sums, and keeps its df."""
         return hasattr(self, "scale_")
 
     def _summarize(self, target, location, weights):
         errors = target.y[:, np.newaxis] - location
-        # They have the scale of the normal distributions of which a t distribution is a
-        # mixture.
+        # The EM update of the squared scale is the mean of these weighted squares: a t
+        # distribution is a scale mixture of normal distributions.
         factor = self._factor(errors / self.scale_)
         return ErrorSums.of(factor * errors**2, weights)
 
@@ -226,7 +226,7 @@ class StudentTNoise(HeavyTailedNoise):
         if self.df is None:
             raise ValueError(
                 "The degrees of freedom of StudentTNoise cannot be learnt from "
-                "batches; give them, as in StudentTNoise(df=4)."
+                "batches; set them, as in StudentTNoise(df=4)."
             )
 
     def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
@@ -240,14 +240,14 @@ class StudentTNoise(HeavyTailedNoise):
 
 
 def _fit_t(errors, weights, deviation, floor, df):
-    """Maximum-likelihood scale and degrees of freedom of weighted errors."""
+    """Return maximum-likelihood scale and degrees of freedom of weighted errors."""
     total = weights.sum()
     if total == 0:
         return deviation, MOST_DF if df is None else df
     weights = weights / total
 
     def loss(logs):
-        """Mean negative log-likelihood, and its gradient by log scale and log df."""
+        """Return the mean negative log-likelihood, and its gradient in the logs."""
         scale, nu = np.exp(logs)
         squares = (errors / scale) ** 2
         ratio = squares / nu
@@ -280,7 +280,8 @@ def _fit_t(errors, weights, deviation, floor, df):
                 method="L-BFGS-B",
                 bounds=[spread, range_of_df],
             )
-            # A likelihood of two humps: few outliers, or wide noise.
+            # Two starts, since the likelihood may have two maxima: wide noise, or
+            # narrow noise with outliers.
             for shrinkage, nu in ((1.0, 30.0), (0.3, 2.0))
         ),
         key=lambda result: result.fun,

@@ -1,4 +1,4 @@
-"""Noise models that learn from the mean of some error alone."""
+"""Noise models that are fitted to the weighted mean of some error."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sklearn_moe.likelihoods.noise import Noise, Target
 
 @dataclass(frozen=True)
 class ErrorSums(Sums):
-    """Statistic of a noise model that learns from the mean of some error.
+    """Statistic of a noise model that is fitted to the mean of some error.
 
     Attributes
     ----------
@@ -27,18 +27,18 @@ class ErrorSums(Sums):
 
     @classmethod
     def of(cls, errors, weights):
-        """Sum the errors (n_samples, n_experts, ...) of some rows."""
+        """Return the weighted sums of errors of shape (n_samples, n_experts, ...)."""
         sums = np.einsum("nk,nk...->k...", weights, errors)
         return cls(sums, _of_each(weights.sum(axis=0), sums))
 
     @classmethod
     def known_by(cls, mean, weight):
-        """Sums over rows of this weight (n_experts,) whose errors have this mean."""
+        """Return the sums of rows with given weight (n_experts,) and mean errors."""
         weight = _of_each(weight, mean)
         return cls(mean * weight, weight)
 
     def pooled(self):
-        """The same sums for each expert: those of all."""
+        """Return the sums over all experts, repeated for each expert."""
         errors = self.errors.sum(axis=0, keepdims=True)
         weight = self.weight.sum(axis=0, keepdims=True)
         return ErrorSums(
@@ -47,28 +47,31 @@ class ErrorSums(Sums):
         )
 
     def mean(self, default):
-        """Mean error of each expert and output; the default for one without rows."""
+        """Return the mean error of each expert and output.
+
+        An expert without rows has the default.
+        """
         mean = np.broadcast_to(default, self.errors.shape).astype(np.float64)
         return np.divide(self.errors, self.weight, out=mean, where=self.weight > 0)
 
 
 def _of_each(weight, errors):
-    """Weights of the experts, in a shape that broadcasts against their errors."""
+    """Reshape the weights of experts to broadcast against their errors."""
     return weight.reshape(-1, *[1] * (errors.ndim - 1))
 
 
 class MeanErrorNoise(Noise):
-    """Base of the noise models that learn from the mean of some error alone.
+    """Base of the noise models that are fitted to the weighted mean of some error.
 
-    Sums are all that they need of the rows, so that these may lie in many places, and
-    come one batch after another. A model of your own needs `errors`, `learn`,
-    `mean_error` and `parameters`, and `distribution`; it then works in `fit`, in
-    `partial_fit` and on Dask collections.
+    They only need sums over the rows, which can therefore be distributed, or arrive in
+    batches. To define your own model, implement `errors`, `learn`, `mean_error` and
+    `parameters`, and set `distribution`; it then works in `fit`, in `partial_fit` and
+    with Dask collections.
 
     See Also
     --------
-    Noise : The base of all noise models, with what else one may say.
-    LaplaceNoise : The model to follow.
+    Noise : Base of all noise models, with further methods that can be overridden.
+    LaplaceNoise : Implementation to use as a template.
 
     Examples
     --------
@@ -104,12 +107,12 @@ class MeanErrorNoise(Noise):
 
     @property
     def adds_up(self) -> bool:  # type: ignore[override]
-        # A model that overrides `fit` is to be fitted by it.
+        # A model that overrides `fit` must be fitted by its `fit`, to all rows.
         return type(self).fit is MeanErrorNoise.fit
 
     @abstractmethod
     def errors(self, target: Target, location: np.ndarray) -> np.ndarray:
-        """Errors of the predictions of any experts, whatever was learnt of them.
+        """Return the errors of predictions; they must not depend on fitted attributes.
 
         Parameters
         ----------
@@ -124,12 +127,12 @@ class MeanErrorNoise(Noise):
 
     @abstractmethod
     def learn(self, target: Target, mean: np.ndarray) -> Self:
-        """Set what is learnt from mean errors.
+        """Set the fitted attributes, from mean errors.
 
         Parameters
         ----------
         target : Target
-            It has no rows: only what is known of all targets.
+            It need not have rows (`X` and `y`): use only its moments and `floor`.
         mean : ndarray of shape (n_experts, ...)
             Weighted mean of the errors of each expert.
 
@@ -140,7 +143,7 @@ class MeanErrorNoise(Noise):
 
     @abstractmethod
     def mean_error(self) -> np.ndarray:
-        """Mean errors from which the same would be learnt.
+        """Return the mean errors from which `learn` would set the same attributes.
 
         Returns
         -------
@@ -148,7 +151,7 @@ class MeanErrorNoise(Noise):
         """
 
     def default_error(self, target: Target) -> float | np.ndarray:
-        """The error of an expert that has never had a row.
+        """Return the error of an expert that has never had a row.
 
         Parameters
         ----------
@@ -161,7 +164,7 @@ class MeanErrorNoise(Noise):
         return 1.0
 
     def mean_of(self, sums: ErrorSums, default: float | np.ndarray) -> np.ndarray:
-        """Mean error of each expert, from its sums.
+        """Return the mean error of each expert, from its sums.
 
         Parameters
         ----------
@@ -180,7 +183,8 @@ class MeanErrorNoise(Noise):
         return self.learn(target, self.mean_of(sums, self.default_error(target)))
 
     def _summarize(self, target, location, weights):
-        # One expert at a time: the errors of all would be the largest array around.
+        # One expert at a time, to save memory: the errors of all experts would be the
+        # largest array of a fit.
         sums = [
             ErrorSums.of(self.errors(target, location[:, [k]]), weights[:, [k]])
             for k in range(location.shape[1])
@@ -191,7 +195,7 @@ class MeanErrorNoise(Noise):
         )
 
     def _solve(self, target, statistic):
-        # An expert without rows stays as it is.
+        # An expert without rows keeps its parameters.
         fitted = self.fitted_parameters()
         default = self.mean_error() if fitted else self.default_error(target)
         return self.learn(target, self.mean_of(statistic, default))

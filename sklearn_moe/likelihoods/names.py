@@ -1,4 +1,4 @@
-"""The noise models by the names that stand for them with their defaults."""
+"""The noise models by name; a name means the model with its default parameters."""
 
 from sklearn_moe.likelihoods.beta import BetaNoise
 from sklearn_moe.likelihoods.counts import NegativeBinomialNoise, PoissonNoise
@@ -20,7 +20,7 @@ NOISES = {
 
 
 def noise_model(noise):
-    """The noise model that the parameter `noise` of a mixture, or its name, means."""
+    """Return the noise model that the parameter `noise` of a mixture specifies."""
     if isinstance(noise, Noise):
         return noise
     if isinstance(noise, str) and noise in NOISES:

@@ -1,4 +1,4 @@
-"""Experts that have a density of their own: mixtures in a mixture, and noise."""
+"""Likelihood for experts with their own density: nested mixtures and noise."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +11,15 @@ from sklearn_moe._persistence import saved_as_dict
 @saved_as_dict
 @dataclass(frozen=True)
 class NestedDensity:
-    """The density of an expert where it has one, else that of the noise around it.
+    """The own density of an expert if it has one, otherwise the noise around it.
 
-    Outputs are `Outputs`.
-
-    This is what makes a hierarchical mixture of experts [1]_: its inner likelihoods are
-    those of the mixtures below.
+    The outputs of the experts are `Outputs`. This yields a hierarchical mixture of
+    experts [1]_, in which the density of an inner mixture is that of an expert.
 
     Attributes
     ----------
     noise : FittedLikelihood
-        The likelihood of the other experts.
+        The likelihood of experts without a density of their own.
 
     References
     ----------
@@ -38,7 +36,7 @@ class NestedDensity:
     def log_prob(self, y, outputs, X):
         own = outputs.log_density
         log_prob = self.noise.log_prob(y, outputs.values, X)
-        # In the precision of the others.
+        # Keep the precision of the noise's log density.
         return np.where(np.isnan(own), log_prob, own.astype(log_prob.dtype, copy=False))
 
     def working_weights(self, y, outputs):
@@ -53,14 +51,14 @@ class NestedDensity:
 
 
 class NestedDensityLikelihood:
-    """Likelihood that takes the density of an expert from it where it has one.
+    """Likelihood that uses the own density of an expert if it has one.
 
-    See `sklearn_moe._contracts.Likelihood`; outputs are `Outputs`.
+    See `sklearn_moe._contracts.Likelihood`. The outputs of the experts are `Outputs`.
 
     Parameters
     ----------
     noise : Likelihood
-        For the other experts.
+        The likelihood of experts without a density of their own.
     """
 
     def __init__(self, noise):

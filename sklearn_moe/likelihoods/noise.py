@@ -11,29 +11,30 @@ from sklearn.linear_model import Ridge
 from sklearn_moe._documentation import Documented
 from sklearn_moe._sklearn import own_params
 
-# Smallest noise scale, relative to the spread of the target. Without a floor an expert
-# that meets a handful of rows exactly has an infinite likelihood (Day, 1969).
+# Smallest noise scale, relative to the spread of the target. Without this floor, an
+# expert that fits a few rows exactly would have an infinite likelihood (Day, 1969).
 RELATIVE_SCALE_FLOOR = 1e-2
 
 
 @dataclass(frozen=True)
 class Target:
-    """The training targets, as a noise model sees them.
+    """Training targets and their moments, as passed to a noise model.
 
     Attributes
     ----------
     X : array-like or frame of shape (n_samples, n_features), or None
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
     mean, spread : ndarray of shape () or (n_outputs,)
-        Weighted mean and standard deviation of all targets, of which `y` may be some.
+        Weighted mean and standard deviation of all targets; `y` may be a part of them.
     floor : ndarray of shape () or (n_outputs,)
         Smallest scale of noise.
     exposure : ndarray of shape (n_samples,) or None
-        Of counts, whose mean is the location times it; the moments are those of rates.
+        Exposure of counts, whose mean is the exposure times the location. `mean` and
+        `spread` are those of the rates then.
 
     See Also
     --------
-    Noise : Its `fit` is given one.
+    Noise : Base of the noise models, which are fitted to a `Target`.
     """
 
     X: Any
@@ -45,12 +46,12 @@ class Target:
 
     @classmethod
     def of(cls, moments: Any, X: Any = None, y: Any = None) -> Self:
-        """Some targets, where the moments of all are known.
+        """Return a `Target` for some rows, given the moments of all targets.
 
         Parameters
         ----------
         moments : Moments
-            Of all targets.
+            Moments of all targets.
         X : array-like or frame of shape (n_samples, n_features), default=None
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs), default=None
 
@@ -60,8 +61,8 @@ class Target:
         """
         mean, spread = moments.mean, moments.spread
         eps, size = np.finfo(np.float64).eps, np.maximum(np.abs(mean), 1e-100)
-        # A target that is constant but for rounding still needs a positive scale of a
-        # sensible unit.
+        # A target that is constant up to rounding needs a positive floor as well, in
+        # proportion to its size.
         floor = np.where(
             spread <= 100 * eps * size,
             np.sqrt(eps) * size,
@@ -73,14 +74,14 @@ class Target:
 class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     """Base of the noise models: the density of the target around a prediction.
 
-    Its parameters are those of the user; `fit` learns the others, one value for each
-    expert and output, in attributes that end in an underscore. A model of your own
-    needs `fit` and `parameters`, and `distribution`.
+    The constructor parameters are set by the user. `fit` sets attributes that end in an
+    underscore, with one value for each expert and output. To define your own model,
+    implement `fit` and `parameters`, and set `distribution`.
 
     See Also
     --------
     GaussianNoise : The default.
-    LaplaceNoise : The model to follow, with `working_weights`.
+    LaplaceNoise : Implementation to use as a template, with `working_weights`.
 
     Examples
     --------
@@ -114,23 +115,24 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     array([0.3, 0.3])
     """
 
-    # The distribution of scipy.stats.
+    # The distribution, from scipy.stats.
     distribution: Any
 
-    # What the model is about, and what to do with other targets, for messages.
+    # For error messages: the targets that the model allows, and what to do with others.
     targets = "numbers"
     remedy = "Choose another 'noise', or transform y."
 
-    # Whether targets may be counts over an exposure: then it has `at`.
+    # Whether targets may be counts with an exposure. The model then has a method `at`.
     takes_exposure = False
 
-    # Whether it learns from sums over the rows, so that these may lie in many places:
-    # then it has `_summarize`, `_solve` and `_recall`, those of `NoiseLikelihood`.
+    # Whether the model is fitted to sums over the rows, which may then be distributed.
+    # It then has the methods `_summarize`, `_solve` and `_recall`, which
+    # `NoiseLikelihood` calls.
     adds_up = False
 
     @abstractmethod
     def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
-        """M-step: fit the parameters of the noise.
+        """Fit the parameters of the noise: the M-step of EM.
 
         Parameters
         ----------
@@ -147,7 +149,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def parameters(self, location: np.ndarray, X: Any) -> dict[str, np.ndarray]:
-        """Parameters of the distribution of each target, by the names of SciPy.
+        """Return the parameters of the distribution of each target, by SciPy's names.
 
         Parameters
         ----------
@@ -161,7 +163,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         """
 
     def check_stream(self) -> None:
-        """Raise an error where the model cannot go on from batch to batch.
+        """Raise an error if the model cannot be updated from batch to batch.
 
         Raises
         ------
@@ -170,18 +172,19 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         if not self.adds_up:
             raise ValueError(
                 f"{type(self).__name__} cannot be learnt from batches: its parameters "
-                "do not follow from the mean of anything. Set 'noise' to one of "
+                "do not follow from sums over the rows. Set 'noise' to one of "
                 "'gaussian', 'laplace', 'poisson', 'gamma', 'lognormal' and "
                 "StudentTNoise(df=...)."
             )
 
     def of_experts(self, experts: list) -> Self:
-        """The same noise, which knows the experts that it is going to be around.
+        """Return the same noise, adapted to the experts that it is used with.
 
         Parameters
         ----------
         experts : list of estimators
-            As they were given; clones of one estimator are the same object.
+            The unfitted experts, as set by the user. Experts that are clones of one
+            estimator are the same object in this list.
 
         Returns
         -------
@@ -190,7 +193,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return self
 
     def log_prob(self, y: np.ndarray, location: np.ndarray, X: Any) -> np.ndarray:
-        """Log density of each target under each expert.
+        """Return the log density of each target under each expert.
 
         Parameters
         ----------
@@ -201,17 +204,18 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         log_prob : ndarray of shape (n_samples, n_experts)
-            Outputs are independent given the row and the expert.
+            Log densities are summed over outputs, which are independent given the row
+            and the expert.
         """
         family = self.distribution
-        # To freeze a distribution takes longer than to ask it.
+        # Call the methods directly: it takes longer to freeze a distribution.
         log_density = family.logpmf if self.discrete else family.logpdf
         log_prob = log_density(y[:, np.newaxis], **self.parameters(location, X))
         dtype = np.result_type(y, location)
         return over_outputs(log_prob).astype(dtype, copy=False)
 
     def predictive(self, location: np.ndarray) -> np.ndarray:
-        """Mean of the target under each expert.
+        """Return the mean of the target under each expert.
 
         Parameters
         ----------
@@ -232,7 +236,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     def working_weights(
         self, y: np.ndarray, location: np.ndarray
     ) -> float | np.ndarray:
-        """Factor on the weight of each row in the next fit of the experts.
+        """Return the factor on the weight of each row in the experts' next fit.
 
         Parameters
         ----------
@@ -242,13 +246,13 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         factor : float or ndarray of shape (n_samples, n_experts)
-            1 unless the experts' own loss gives some rows more than the likelihood has,
-            such as outliers where tails are heavy.
+            1, unless the loss of the experts differs from the likelihood: for example,
+            squared errors give outliers more influence than heavy-tailed noise.
         """
         return 1.0
 
     def take(self, order: np.ndarray) -> Self:
-        """The noise of the experts in another order.
+        """Return the noise with the experts in another order.
 
         Parameters
         ----------
@@ -258,14 +262,14 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         -------
         noise : Noise
         """
-        # To clone it takes longer than to predict a row.
+        # `clone` would take longer than the prediction of a row.
         taken = type(self)(**own_params(self))
         for name, value in self.fitted_parameters().items():
             setattr(taken, name, value[order])
         return taken
 
     def fitted_parameters(self) -> dict[str, np.ndarray]:
-        """What was learnt, by name.
+        """Return the fitted attributes, by name.
 
         Returns
         -------
@@ -274,24 +278,25 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return {name: value for name, value in vars(self).items() if name[-1] == "_"}
 
     def n_parameters(self) -> int:
-        """Number of free parameters learnt, of all experts and outputs.
+        """Return the number of free parameters of all experts and outputs.
 
         Returns
         -------
         n_parameters : int
-            A floor is none: it is not fitted to the errors.
+            `floor_` is not counted, since it is not fitted to the errors.
         """
         learnt = self.fitted_parameters()
         return sum(np.size(learnt[name]) for name in learnt if name != "floor_")
 
     def default_expert(self) -> Any:
-        """The regressor that maximises this likelihood, for ``experts=None``.
+        """Return the regressor that maximises this likelihood, for ``experts=None``.
 
         Returns
         -------
         expert : regressor
         """
-        # EM climbs as far as its experts are exact: on sparse rows Ridge iterates.
+        # On sparse rows Ridge uses an iterative solver: a small tolerance makes its
+        # M-step exact enough for EM.
         return Ridge(tol=1e-8)
 
     @property
@@ -300,7 +305,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return not hasattr(self.distribution, "pdf")
 
     def possible(self, y: np.ndarray) -> np.ndarray:
-        """Which targets the model can produce.
+        """Return a mask of the targets that are possible under the model.
 
         Parameters
         ----------
@@ -313,7 +318,7 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         return np.ones(y.shape, dtype=bool)
 
     def check_target(self, y: np.ndarray) -> None:
-        """Raise an error where a target is none that the model can produce.
+        """Raise an error if a target is impossible under the model.
 
         Parameters
         ----------
@@ -322,18 +327,18 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            It names the first such target.
+            If a target is impossible; the message names the first one.
         """
         impossible = np.argwhere(~self.possible(y))
         if len(impossible):
             row, *output = impossible[0]
             where = f"column {output[0]} of y" if output else "y"
             raise ValueError(
-                f"{type(self).__name__} is about {self.targets}, but {where} has "
+                f"{type(self).__name__} models {self.targets}, but {where} has "
                 f"{y[row, *output].item()!r}. {self.remedy}"
             )
 
 
 def over_outputs(log_prob):
-    """Sum of a log density over the outputs, where there are several."""
+    """Sum a log density over the outputs, if there are several."""
     return log_prob if log_prob.ndim == 2 else log_prob.sum(axis=2)

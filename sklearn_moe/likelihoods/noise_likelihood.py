@@ -1,4 +1,4 @@
-"""How EM fits a noise model."""
+"""The likelihood of regression, which fits a noise model in EM."""
 
 from copy import copy
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from sklearn_moe.likelihoods.noise import Target
 
 @dataclass(frozen=True)
 class AllRows:
-    """Statistic of a noise model that needs all rows in one place: the rows themselves.
+    """All rows, as the statistic of a noise model that needs them at once.
 
     Attributes
     ----------
     target, location, weights : object
-        The arguments of `Noise.fit`; they cannot be added to those of other rows.
+        The arguments of `Noise.fit`; they cannot be added to those of other blocks.
     """
 
     target: Target
@@ -24,14 +24,14 @@ class AllRows:
 
 
 class NoiseLikelihood:
-    """Likelihood of numbers, which follow a noise model around the outputs.
+    """Likelihood of numbers under a noise model around the outputs.
 
     See `sklearn_moe._contracts.Likelihood`.
 
     Parameters
     ----------
     noise : Noise
-        It is not changed. EM fits one that is not fitted, and goes on from one that is.
+        It is not modified. EM starts from its parameters if it is fitted.
     moments : Moments
         Moments of all targets.
     """
@@ -59,7 +59,7 @@ class NoiseLikelihood:
         return fitted._recall(weight)
 
     def normalised_error(self, y, values, weights):
-        """Root mean squared error of predictions, relative to the target's spread."""
+        """Return the root mean squared error in units of the target's spread."""
         spread = self.target.spread
         if not np.all(spread > 0):
             return np.inf

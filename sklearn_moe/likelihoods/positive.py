@@ -19,8 +19,9 @@ RELATIVE_LOCATION_FLOOR = 1e-6
 class PositiveNoise(Noise):
     """Base of the noise models of targets around a positive location.
 
-    Experts that know nothing of this may predict less than zero. Such a prediction
-    counts as `floor_`, a small fraction of the mean of the target.
+    Experts that are not restricted to positive predictions may predict zero or less.
+    Predictions below `floor_`, a small fraction of the mean of the target, are replaced
+    by it.
     """
 
     targets = "positive numbers"
@@ -41,18 +42,19 @@ class PositiveNoise(Noise):
 
 @saved_as_dict
 class GammaNoise(MeanErrorNoise, PositiveNoise):
-    """Gamma noise: positive targets, of a standard deviation in proportion to the mean.
+    """Gamma noise, for positive targets whose spread is proportional to their mean.
 
-    The experts predict the mean. Those that minimise the gamma deviance (the default
+    The experts predict the mean. Experts that minimise the gamma deviance (the default
     one, :class:`~sklearn.linear_model.GammaRegressor`, and boosting with
     ``loss="gamma"``) maximise this likelihood.
 
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Shape, by maximum likelihood; one over the squared coefficient of variation.
+        Maximum-likelihood estimate of the shape, which is the inverse of the squared
+        coefficient of variation.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest mean: a prediction below it counts as this.
+        Smallest mean: smaller predictions are replaced by it.
 
     See Also
     --------
@@ -93,19 +95,19 @@ class GammaNoise(MeanErrorNoise, PositiveNoise):
 
 @saved_as_dict
 class LogNormalNoise(MeanErrorNoise, PositiveNoise):
-    """Lognormal noise: positive targets whose logarithm has gaussian noise.
+    """Lognormal noise, for positive targets whose logarithm has gaussian noise.
 
     The experts predict the median: :class:`~sklearn.compose.TransformedTargetRegressor`
-    with ``func=np.log, inverse_func=np.exp`` around a regressor that minimises squares
-    (the default is such) maximises this likelihood. The mixture predicts the mean,
-    which is larger, and refuses to where it is beyond floating point numbers.
+    with ``func=np.log, inverse_func=np.exp`` and a regressor that minimises squared
+    errors (as in the default expert) maximises this likelihood. The mixture predicts
+    the mean, which is larger, and raises an error if the mean overflows.
 
     Attributes
     ----------
     sigma_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Standard deviation of the logarithm.
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Smallest median: a prediction below it counts as this.
+        Smallest median: smaller predictions are replaced by it.
 
     See Also
     --------
@@ -158,17 +160,17 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
 
 
 def _location_floor(target):
-    """Smallest location of a positive target."""
+    """Return the smallest location of a positive target."""
     return RELATIVE_LOCATION_FLOOR * np.maximum(target.mean, target.floor)
 
 
 def _ratio(target, location):
-    """Targets relative to a location that is positive."""
+    """Return targets relative to their location, which is limited to the floor."""
     return target.y[:, np.newaxis] / _at_least(_location_floor(target), location)
 
 
 def _at_least(floor, location):
-    """Locations, in their precision unless the floor would be zero there."""
+    """Limit locations to a floor; keep their precision unless the floor underflows."""
     own = floor.astype(location.dtype, copy=False)
     return np.maximum(location, own if np.array_equal(own > 0, floor > 0) else floor)
 
