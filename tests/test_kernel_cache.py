@@ -141,7 +141,7 @@ def test_without_a_folder_functions_work_and_one_warning_names_the_remedy(nowher
         functions = compiled(), compiled(triple)
     assert [function(1) for function in functions] == [2, 3]
     (warning,) = caught
-    assert "no folder for it can be written to" in str(warning.message)
+    assert "no cache folder is writable" in str(warning.message)
     assert "NUMBA_CACHE_DIR" in str(warning.message)
 
 
@@ -190,7 +190,7 @@ MixtureOfExpertsRegressor(Last()).fit([[1.0]] * 9, [1.0] * 9)
         text=True,
         check=True,
     )
-    assert run.stderr.count("cannot be kept on disk") == 1
+    assert run.stderr.count("cannot be cached on disk") == 1
 
 
 def test_without_private_names_of_numba_the_cache_is_that_of_numba(monkeypatch):

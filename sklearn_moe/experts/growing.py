@@ -1,26 +1,26 @@
-"""Experts that grow with EM: they get a few trees in each iteration.
+"""Experts that grow with EM: they are boosted by a few trees in each iteration.
 
-Under the responsibilities of the first iterations, which know little of the borders
-yet, few trees are learnt, and later ones mend what these have got wrong. So EM takes
-little longer than fitting each expert once, and experts with few trees have not
-memorised their own rows when these are judged by them.
+Only few trees are fitted under the imprecise responsibilities of the first iterations,
+and later trees correct their errors. EM therefore takes little longer than fitting each
+expert once. Moreover, experts with few trees have not memorised their rows yet when the
+E-step compares the experts on these rows.
 """
 
 from sklearn_moe._estimators import GrowingFit, WeightedFit, growth_of
 
-# All trees are there after this many iterations.
+# An expert has all its trees after this many iterations.
 N_FITS = 8
 
 
 def fitter_of(estimator, random_state, *, max_iter):
-    """Return how an expert is fitted in EM: it grows if it can.
+    """Return the fitter of an expert in EM, which grows the expert if possible.
 
     Parameters
     ----------
     estimator : estimator
     random_state : RandomState instance
     max_iter : int
-        Largest number of iterations of EM; all trees are there before.
+        Largest number of iterations of EM; the expert has all trees by then.
 
     Returns
     -------
@@ -32,28 +32,28 @@ def fitter_of(estimator, random_state, *, max_iter):
 
 
 def is_growing(fitter, expert):
-    """Return whether the next M-step goes on building a `FittedExpert`."""
+    """Return whether a `FittedExpert` continues to grow in the next M-step."""
     fits = expert.folds or [expert.estimator]
     return any(fitter.grows(fitted, expert.n_fits) for fitted in fits)
 
 
 def next_step(fitter, expert):
-    """Return the fitter that goes on building a `FittedExpert`, or builds it anew."""
+    """Return the fitter for the next M-step after a `FittedExpert`, or the first."""
     if expert is None or not can_grow(fitter):
         return fitter
     return fitter.after(expert.n_fits)
 
 
 def at_once(fitter, expert):
-    """Return a fitter that makes in one fit as much as there is of a `FittedExpert`."""
+    """Return a fitter that fits all trees of a `FittedExpert` at once."""
     return fitter.at_once(expert.n_fits) if can_grow(fitter) else fitter
 
 
 def can_grow(fitter):
-    """Return whether a fitter goes on building what it has fitted before."""
+    """Return whether a fitter grows its previous fit."""
     return isinstance(fitter, GrowingFit)
 
 
 def goes_on(fitter):
-    """Return whether fits to the same rows go on from each other."""
+    """Return whether a fit can start from the previous fit to the same rows."""
     return can_grow(fitter) or getattr(fitter, "begins_at_coefficients", False)

@@ -1,27 +1,30 @@
-"""Experts that interpolate their training targets."""
+"""Detection of experts that interpolate their training targets."""
 
 import numpy as np
 from sklearn.model_selection import KFold
 
 from sklearn_moe._fit_warnings import without_warnings
 
-# An expert whose error on its own rows is below this may interpolate them, ...
+# An expert whose normalised error on its training rows is at most this may interpolate
+# them ...
 SUSPICIOUS = 0.2
 
-# ... and does, if it misses rows that it has not seen by this much, and by so many
-# times as much. Trees of a few levels and boosting that has grown stay below.
+# ... and does so if its error on rows that it has not seen exceeds this, and is so many
+# times as large. Trees of a few levels and grown boosting stay below.
 REVEALING = 0.1
 LARGEST_RATIO = 5
 
-# With fewer rows than this, any expert may interpolate all that there is to learn.
+# Experts with fewer rows than this are not examined, since any expert may interpolate
+# so few rows.
 ENOUGH_ROWS = 20
 
 
 def find_interpolating(pool, fitted, likelihood, random_state):
-    """Find the experts that reproduce their training targets, and only these.
+    """Find the experts that reproduce their training targets, but not other targets.
 
-    Each expert that seems to do so is fitted once more, to every other of its rows, and
-    predicts the rest: where the truth is as simple as it says, it will be right.
+    Each expert that seems to do so is fitted again, to a random half of its rows, and
+    predicts the other half. Its predictions are correct if the data can indeed be
+    predicted without error.
 
     Parameters
     ----------
@@ -30,7 +33,7 @@ def find_interpolating(pool, fitted, likelihood, random_state):
     fitted : list of FittedExpert
     likelihood : Likelihood
         ``likelihood.normalised_error(encoded_y, values, weights)`` is the error of
-        predictions relative to that of the mean of the targets.
+        predictions relative to that of predicting the mean of the targets.
     random_state : RandomState instance
 
     Returns
@@ -55,16 +58,16 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         own = expert.weights
         given = block.expert_weight if own is None else own.of(k)
-        # An expert that is resampled has not seen all rows that have weight.
+        # An expert that is fitted to a resample has not seen all rows with weight.
         weights = pool.learnt_weights(k, given)
         if _n_effective(weights) < ENOUGH_ROWS:
             continue
-        # What it warns of in predictions of these rows has been told.
+        # Warnings of predictions for these rows have been reported before.
         with without_warnings():
             own_error = error(k, expert.estimator, seen, weights)
         if own_error > SUSPICIOUS:
             continue
-        # They would be about an expert that nobody will have.
+        # The refitted expert is discarded, and its warnings with it.
         with without_warnings():
             refitted = pool.refit(k, expert, given, seen)
             unseen_error = error(k, refitted, unseen, weights)
@@ -73,7 +76,7 @@ def find_interpolating(pool, fitted, likelihood, random_state):
 
 
 def _n_effective(weights):
-    """How many equal weights say as much as these (Kish, 1965)."""
+    """Return the effective sample size of weights (Kish, 1965)."""
     largest = weights.max()
     if largest == 0:
         return 0

@@ -1,4 +1,4 @@
-"""Linear experts: the normal equations of all of them in one pass over the rows."""
+"""Linear experts, solved by the normal equations of all in one pass over the rows."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -18,39 +18,40 @@ from sklearn_moe._sklearn import cut_off_of_singular_values
 from sklearn_moe._statistics import Sums
 from sklearn_moe.experts.scaled_columns import ScaledColumns
 
-# Equations whose reciprocal condition, their columns scaled to length one, is below
-# this are left to the estimator: their solution may differ by more than rounding.
+# Equations whose reciprocal condition number, with columns scaled to length one, is
+# below this are solved by the estimator's own fit, since their solution may be inexact.
 MIN_RCOND = 1e-6
 
-# Columns whose variance is below this, relative to the square of the mean, are left to
-# StandardScaler, which has to tell whether they are constant.
+# If the variance of a column is below this, relative to the square of its mean, the
+# estimator's own fit is used: StandardScaler decides whether the column is constant.
 MIN_VARIANCE = 1e-10
 
-# A singular value within this factor of where LinearRegression cuts them off is for it
-# to judge.
+# If a singular value is within this factor of the cut-off of LinearRegression, the
+# estimator's own fit is used.
 MARGIN = 1.5
 
-# Weights of all experts that are held at a time.
+# Number of weights of all experts that are in memory at a time.
 BATCH_SIZE = 2**18
 
-# With more columns the estimators' own solvers take as long. With fewer, an expert
-# takes part if it has as large a part of the rows: the pass goes over all rows, a fit
-# over its own. A pass that takes no more products of two numbers than these is faster
-# in any case: a fit has to check what it is given.
+# With more columns than MAX_FEATURES the estimators' own solvers are as fast. With
+# fewer, an expert takes part if its fraction of the rows is at least n_features /
+# MAX_FEATURES: the pass is over all rows, but the estimator's own fit only over those
+# with weight. If a pass takes no more products of two numbers than FEW_PRODUCTS it is
+# faster in any case, since the estimator's own fit validates its arguments.
 MAX_FEATURES = 80
 FEW_PRODUCTS = 2**23
 
-# How many rows tell how large a part an expert has.
+# Number of rows from which an expert's fraction of the rows is estimated.
 N_INSPECTED = 1000
 
 
 def is_least_squares(estimator):
-    """Whether `fit` solves the normal equations of its rows, standardised or not.
+    """Return whether an estimator is fitted by least squares, standardised or not.
 
     Parameters
     ----------
     estimator : estimator
-        A subclass may do otherwise, and is not known.
+        Subclasses are not recognised, since they may override `fit`.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def is_least_squares(estimator):
         )
     if step is None or not known:
         return known
-    # Without an intercept the equations are those of columns that are not moved.
+    # Without an intercept, the columns must not be centred.
     return not learns_rows_alone(step) and all(
         estimator.fit_intercept if scaler.with_mean else scaler.with_std
         for scaler in _scalers(step)
@@ -76,7 +77,7 @@ def is_least_squares(estimator):
 
 
 def _parts(expert):
-    """The step that standardises columns, or None, and the linear estimator itself."""
+    """Return the step that standardises columns, or None, and the linear estimator."""
     if type(expert) is Pipeline and len(expert.steps) == 2:
         step, last = (step for _, step in expert.steps)
         if type(step) in (StandardScaler, ScaledColumns):
@@ -85,7 +86,7 @@ def _parts(expert):
 
 
 def _scalers(step):
-    """The scalers in a step, before they are fitted."""
+    """Return the unfitted scalers in a step."""
     if isinstance(step, ScaledColumns):
         return [scaler for _, scaler in step.scalers]
     return [step]
@@ -93,12 +94,12 @@ def _scalers(step):
 
 @dataclass(frozen=True)
 class NormalEquations(Sums):
-    """What the normal equations of some experts need to know of the rows.
+    """Sufficient statistic of some experts' normal equations.
 
     Attributes
     ----------
     n_rows : ndarray of shape (n_experts,)
-        Number of rows whose weight is not negligible; the others are left out.
+        Number of rows whose weight is not negligible; other rows are left out.
     moments : ndarray of shape (n_experts, n_features + 2, n_features + 2)
         Weighted products of a column of ones, the features and the target.
     """
@@ -110,13 +111,14 @@ class NormalEquations(Sums):
 class LeastSquares:
     """Weighted least squares of many experts on the same rows.
 
-    One pass over the rows has the normal equations of all experts. For those with an
-    intercept the columns are centred, so that large means take no digits from the sums.
+    One pass over the rows computes the normal equations of all experts. For experts
+    with an intercept the columns are centred, so that large means do not reduce the
+    precision of the sums.
 
     Parameters
     ----------
     rows : Rows
-        To which the estimators can be fitted.
+        Rows to which the estimators can be fitted.
     """
 
     def __init__(self, rows):
@@ -125,36 +127,38 @@ class LeastSquares:
         if not self._serves:
             return
         design = _design_of_block(rows.sample)
-        # A frame may be sparse, too.
+        # A sparse frame is converted to a sparse design as well.
         self._serves = not issparse(design)
         if not self._serves:
             return
         n_features = design.shape[1]
-        # The estimators compute in the precision of X.
+        # The estimators compute in the precision of X; only double is supported here.
         double = design.dtype == np.float64
         few_columns = n_features <= MAX_FEATURES and n_features < rows.n_samples
         self._serves = double and few_columns
         if self._serves:
             self._means = rows.total(_means_of_block, rows.total_weight)
-            # For columns that are centred, and for others.
+            # The columns, by whether they are centred.
             self._columns = {}
 
     @in_one_blas_thread
     def fit(self, estimators, weights):
-        """Fit experts to new weights, as far as it can be done exactly.
+        """Fit experts to new weights, if this is possible without loss of precision.
 
         Parameters
         ----------
         estimators : dict of {int: estimator}
-            By the column of their weights; fitted before, to the same columns of X.
-            They are not changed. A StandardScaler in front of one is fitted by itself:
-            then the penalty is one on what comes out of it.
+            Experts, by the column of their weights. They must have been fitted to the
+            same columns of X, and are not modified. A StandardScaler before a linear
+            estimator is fitted as well; the penalty then applies to the coefficients of
+            the standardised columns.
         weights : column of TrainingWeights
 
         Returns
         -------
         fitted : dict of {int: estimator}
-            Those whose coefficients are what the estimator's own `fit` finds.
+            The experts whose coefficients are those of the estimator's own `fit`;
+            others are left out.
         """
         if not self._serves or not estimators:
             return {}
@@ -163,7 +167,7 @@ class LeastSquares:
         experts = [
             k
             for k in self._worthwhile(estimators, weights)
-            # Columns that depended on each other will do so again.
+            # Leave out experts whose columns were linearly dependent.
             if getattr(linear[k], "rank_", n_features) == n_features
         ]
         for centred in (True, False):
@@ -171,11 +175,12 @@ class LeastSquares:
             if not group:
                 continue
             columns, means = self._columns_less_means(centred)
-            # What overflows has no finite condition.
+            # Overflow is detected later: the scales are not finite then.
             with np.errstate(over="ignore", invalid="ignore"):
                 equations = self._rows.total(normal_equations, columns, weights, group)
                 for k, n_own, own in zip(group, equations.n_rows, equations.moments):
-                    # With fewer, its own fit takes in rows of negligible weight.
+                    # With fewer rows, the estimator's own fit also uses rows of
+                    # negligible weight.
                     if n_own < max(MIN_ROWS, n_features + 1):
                         continue
                     expert = _fitted(estimators[k], own, means)
@@ -185,7 +190,7 @@ class LeastSquares:
 
     @in_one_blas_thread
     def predict(self, estimators):
-        """Predict for the training rows with many experts at once.
+        """Predict the training rows with many experts at once.
 
         Parameters
         ----------
@@ -206,19 +211,19 @@ class LeastSquares:
         return self._rows.map(_predict_block, columns, *map(np.stack, zip(*lines)))
 
     def _columns_less_means(self, centred):
-        """The columns of the equations, and what was subtracted from them."""
+        """Return the columns of the equations, and the means subtracted from them."""
         means, rows = centred * self._means, self._rows
         if centred not in self._columns:
             columns = rows.keep(rows.map(_columns_of_block, means))
-            # Of starts in threads, all go on with what was there first.
+            # If starts run in several threads, all use the columns stored first.
             self._columns.setdefault(centred, columns)
         return self._columns[centred], means
 
     def _worthwhile(self, estimators, weights):
-        """The experts for which a pass over all rows may pay."""
+        """Return the experts for which a pass over all rows is likely to be faster."""
         experts = list(estimators)
         if not self._rows.in_one_block:
-            # Rows would be sent around.
+            # The estimators' own fits would require the rows to be gathered.
             return experts
         n_samples, n_features = self._rows.n_samples, len(self._means) - 1
         if n_samples * (n_features + 2) ** 2 / 2 <= FEW_PRODUCTS:
@@ -231,7 +236,7 @@ class LeastSquares:
 
 
 def _design_of_block(block):
-    """The rows as the estimators convert them, which have found them finite before."""
+    """Convert rows as the estimators do; these have checked that they are finite."""
     return check_array(
         block.X,
         accept_sparse=True,
@@ -247,7 +252,10 @@ def _means_of_block(block, total_weight):
 
 
 def _columns_of_block(block, means):
-    """The columns 1, X and y (n_features + 2, n_samples), the last ones less means."""
+    """Return the columns 1, X and y, of shape (n_features + 2, n_samples).
+
+    The means are subtracted from X and y.
+    """
     columns = np.ones((len(means) + 1, len(block.y)))
     np.subtract(_design_of_block(block).T, means[:-1, np.newaxis], out=columns[1:-1])
     np.subtract(block.y, means[-1], out=columns[-1])
@@ -261,7 +269,7 @@ def _predict_block(block, columns, coef, intercept):
 
 
 def normal_equations(block, columns, weights, experts):
-    """Weighted products of each two columns.
+    """Return the weighted sums of products of all pairs of columns.
 
     Parameters
     ----------
@@ -291,7 +299,7 @@ def normal_equations(block, columns, weights, experts):
 
 
 def _batches(n_samples, size):
-    # The function of scikit-learn takes longer than a batch to check its arguments.
+    # `sklearn.utils.gen_batches` takes longer to validate its arguments than a batch.
     return [
         slice(first, min(first + size, n_samples))
         for first in range(0, n_samples, size)
@@ -299,7 +307,7 @@ def _batches(n_samples, size):
 
 
 def _fitted(expert, moments, means):
-    """A copy of an expert, fitted to the moments; None where that is not sure."""
+    """Return a copy of an expert, fitted to the moments; None if this is inexact."""
     step, linear = _parts(expert)
     if step is not None:
         step = _fitted_step(step, moments, means)
@@ -315,7 +323,7 @@ def _fitted(expert, moments, means):
 
 
 def _fitted_step(step, moments, means):
-    """A copy of a step that standardises; None where that is not sure."""
+    """Return a fitted copy of a step that standardises; None if this is inexact."""
     if isinstance(step, StandardScaler):
         return _fitted_scaler(step, moments, means)
     fitted, numbers = copy(step), np.arange(1, len(means))
@@ -330,14 +338,15 @@ def _fitted_step(step, moments, means):
 
 
 def _fitted_scaler(scaler, moments, means):
-    """A copy of a scaler, fitted to the moments; None where these lose its digits."""
+    """Return a copy of a scaler, fitted to the moments; None if this is inexact."""
     count, (shifts, squares) = moments[0, 0], (moments[0], moments.diagonal())
     shifts, squares = shifts[1:-1] / count, squares[1:-1] / count
     variances = squares - shifts**2
     fitted = copy(scaler)
     fitted.n_samples_seen_, fitted.mean_ = count, means[:-1] + shifts
     if scaler.with_std:
-        # It divides columns that are all but constant by one.
+        # A scaler divides columns that are constant up to rounding by one; which ones
+        # these are cannot be decided from the moments.
         least = np.maximum(MIN_RCOND * squares, MIN_VARIANCE * fitted.mean_**2)
         if not (variances > least).all():
             return None
@@ -346,7 +355,7 @@ def _fitted_scaler(scaler, moments, means):
 
 
 def _scales(step, n_features):
-    """What a fitted step, or None, subtracts from columns, and divides them by."""
+    """Return the shifts and the scales of the columns in a fitted step, or None."""
     shifts, scales, fitted = np.zeros(n_features), np.ones(n_features), []
     if isinstance(step, ScaledColumns):
         fitted = zip(step.scalers_, step.columns)
@@ -361,14 +370,16 @@ def _scales(step, n_features):
 
 
 def _solved(estimator, moments, means, shifts, units):
-    """A copy of an estimator with new coefficients; None where they are not sure.
+    """Return a copy of an estimator with new coefficients; None if they are inexact.
 
-    Its columns are those of the equations less `shifts`, divided by `units`.
+    The estimator's columns are the columns of the equations, minus `shifts`, divided by
+    `units`.
     """
     n_features = len(means) - 1
     spread = 1.0
     if estimator.fit_intercept:
-        # Targets far from those of the others have lost digits to the distance.
+        # If the expert's targets are far from the overall mean, their variance is
+        # inexact.
         count, total, squares = moments[[0, 0, -1], [0, -1, -1]]
         spread = np.sqrt(max(0.0, 1 - total**2 / (count * squares))) if squares else 0.0
     else:
@@ -397,8 +408,8 @@ def _solved(estimator, moments, means, shifts, units):
     if type(estimator) is Ridge:
         fitted.solver_ = "cholesky"
         return fitted
-    # What is left of the factor without the intercept is that of the design centred by
-    # its own mean.
+    # Without the row and column of the intercept, this is the factor of the design
+    # centred by its own mean.
     design = factor[-n_features:, -n_features:] * (scales[-n_features:] / units)
     fitted.rank_, fitted.singular_ = n_features, svdvals(design)
     largest, smallest = fitted.singular_[[0, -1]]

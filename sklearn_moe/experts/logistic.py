@@ -1,4 +1,4 @@
-"""Logistic experts: Newton's method, from where the last M-step has ended."""
+"""Logistic experts, fitted by Newton's method from their last coefficients."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from sklearn_moe._curvature import cross_entropy_hessian
 from sklearn_moe._estimators import equal_if_zero, substantial_weights
 from sklearn_moe._parallel import in_one_blas_thread
 
-# Parameters that may be other than by default; the others stand for another objective,
-# or for something to warn of.
+# Constructor parameters that may differ from the defaults; other parameters change the
+# objective or cause warnings.
 FREE = {
     "C",
     "fit_intercept",
@@ -27,34 +27,35 @@ FREE = {
     "warm_start",
 }
 
-# The gradient that is left is at most this fraction of the largest that the estimator
-# would leave, so that the solution is nearer to the optimum than its own.
+# The remaining gradient is at most this fraction of the estimator's tolerance, so that
+# the solution is closer to the optimum than that of the estimator's own fit.
 GRADIENT_LEFT = 0.01
 
-# Beyond so many parameters the Hessian is more work than the estimator's own steps.
+# With more parameters than this, the Hessian is more expensive than the estimator's own
+# steps.
 MAX_PARAMETERS = 600
 
-# After more steps, each of which may be halved so often, an expert is left to its own
-# fit.
+# Limits on the number of steps and on the halvings of each; if they are exceeded, the
+# estimator's own fit is used.
 MAX_STEPS = 20
 MAX_HALVINGS = 10
 
-# A Hessian is used again after a step that leaves so small a fraction of the gradient:
-# without it a step costs less than half.
+# A Hessian is reused after a step that reduces the gradient to this fraction or less: a
+# step without a new Hessian costs less than half.
 GOOD_STEP = 0.2
 
-# Numbers of a block of rows that are held at a time: they stay in the cache.
+# Size of the arrays for a batch of rows, which fit into the processor's cache.
 BLOCK = 2**16
 LEAST_BATCH = 256
 
 
 def is_logistic(estimator):
-    """Whether `fit` minimises the cross-entropy with an L2 penalty.
+    """Return whether an estimator minimises the cross-entropy with an L2 penalty.
 
     Parameters
     ----------
     estimator : estimator
-        A subclass may do otherwise, and is not known.
+        Subclasses are not recognised, since they may override `fit`.
 
     Returns
     -------
@@ -67,18 +68,18 @@ def is_logistic(estimator):
 
 
 class LogisticNewton:
-    """Weighted logistic regressions on the same rows, again and again.
+    """Repeated weighted logistic regressions on the same rows.
 
-    The logits are those of all classes but the first, which has zero. Of two classes
-    the penalty is that of the one logit; of more it is that of one for each class, of
-    which all that is the same for all classes vanishes at the optimum.
+    The logit of the first class is zero, and the parameters are those of the other
+    classes. With two classes the single logit is penalised. With more classes the
+    penalty applies to logits of all classes, whose common part vanishes at the optimum.
 
     Parameters
     ----------
     rows : Rows
-        To which the estimators can be fitted.
+        Rows to which the estimators can be fitted.
     classes : ndarray of shape (n_classes,)
-        What the encoded targets mean.
+        Classes in the order of the encoded targets.
     """
 
     def __init__(self, rows, classes):
@@ -86,41 +87,42 @@ class LogisticNewton:
         self._serves = rows.in_one_block and len(classes) > 1
         if not self._serves:
             return
-        # As the estimators convert it, which have found it finite before.
+        # Convert X as the estimators do; these have checked that it is finite.
         design = check_array(
             rows.sample.X, accept_sparse=True, dtype=np.float64, ensure_all_finite=False
         )
         n_parameters = (len(classes) - 1) * (design.shape[1] + 1)
         self._serves = not issparse(design) and n_parameters <= MAX_PARAMETERS
         if self._serves:
-            # With the values of each column in one piece all passes are faster.
+            # All passes are faster if columns are contiguous.
             self._design = np.ones((len(design), design.shape[1] + 1), order="F")
             self._design[:, :-1] = design
             self._codes = rows.sample.encoded_y
             self._targets = _one_hot(self._codes, len(classes))
-            # Of a Hessian that was good for each of the experts fitted.
+            # For each fitted expert, the factor of a Hessian that can be reused.
             self._factors = WeakKeyDictionary()
 
     @in_one_blas_thread
     def fit(self, estimators, weights):
-        """Fit experts to new weights, as far as Newton's method converges.
+        """Fit experts to new weights, if Newton's method converges.
 
         Parameters
         ----------
         estimators : dict of {int: estimator}
-            By the column of their weights; fitted before, to the same columns of X.
-            They are not changed.
+            Experts, by the column of their weights. They must have been fitted to the
+            same columns of X, and are not modified.
         weights : column of TrainingWeights
 
         Returns
         -------
         fitted : dict of {int: estimator}
+            The experts for which Newton's method converged.
         """
         fitted = {}
         for k, estimator in estimators.items() if self._serves else ():
             if not self._knows(estimator):
                 continue
-            # What overflows is no optimum.
+            # If there is an overflow, the method does not converge.
             with np.errstate(over="ignore", invalid="ignore"):
                 solved = self._solved(estimator, weights.of(k))
             if solved is not None:
@@ -129,7 +131,7 @@ class LogisticNewton:
 
     @in_one_blas_thread
     def predict(self, estimators):
-        """Predict for the training rows with many experts.
+        """Predict the training rows with many experts.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class LogisticNewton:
         return [self._probabilities(estimator) for estimator in estimators]
 
     def _knows(self, estimator):
-        """Whether it is what the last fit should have left."""
+        """Return whether a fitted estimator can be the start of Newton's method."""
         return (
             type(estimator) is LogisticRegression
             and estimator.coef_.dtype == np.float64
@@ -150,7 +152,7 @@ class LogisticNewton:
         )
 
     def _solved(self, estimator, weights):
-        """A copy of an expert at the optimum; None where that has not been found."""
+        """Return a copy of an expert at the optimum; None if it was not found."""
         rows, weights = substantial_weights(equal_if_zero(weights), self._codes)
         design, targets = self._design, self._targets
         if len(rows) < len(self._codes):
@@ -189,13 +191,13 @@ class LogisticNewton:
 
 
 def _one_hot(codes, n_classes):
-    """Targets (n_samples, n_classes), those of each class in one piece."""
+    """Return one-hot targets (n_samples, n_classes), contiguous for each class."""
     return np.asfortranarray(np.eye(n_classes)[codes])
 
 
 @dataclass(frozen=True)
 class LogisticLoss:
-    """Mean cross-entropy of some rows, and the L2 penalty.
+    """Mean cross-entropy of some rows, with an L2 penalty.
 
     Attributes
     ----------
@@ -207,9 +209,9 @@ class LogisticLoss:
         They sum to one.
     n_classes : int
     strength : float
-        Strength of the penalty beside the mean.
+        Strength of the penalty, relative to the mean cross-entropy.
     intercept : bool
-        Whether there is one.
+        Whether there is an intercept.
     """
 
     design: np.ndarray
@@ -220,14 +222,14 @@ class LogisticLoss:
     intercept: bool
 
     def parameters_of(self, estimator):
-        """Those of all classes but the first, relative to that; intercepts last."""
+        """Return the parameters of classes relative to the first; intercepts last."""
         parameters = estimator.coef_
         if self.intercept:
             parameters = np.column_stack([parameters, estimator.intercept_])
         return parameters if self.n_classes == 2 else parameters[1:] - parameters[0]
 
     def coefficients(self, parameters):
-        """Coefficients and intercepts as the estimator has them."""
+        """Return the coefficients and intercepts in the form of the estimator."""
         if self.n_classes > 2:
             parameters = np.vstack([np.zeros_like(parameters[0]), parameters])
             parameters -= parameters.mean(axis=0)
@@ -236,7 +238,7 @@ class LogisticLoss:
         return parameters.copy(), np.zeros(len(parameters))
 
     def __call__(self, parameters, with_hessian):
-        """Loss and gradient; the Hessian if it is wanted."""
+        """Return the loss, the gradient and the Hessian, or None without Hessian."""
         n_logits, n_columns = parameters.shape
         n_features = n_columns - self.intercept
         loss, gradient = 0.0, np.zeros_like(parameters)
@@ -268,7 +270,7 @@ class LogisticLoss:
         return loss, gradient, hessian
 
     def _common_removed(self, parameters):
-        """The part of the parameters that is penalised."""
+        """Return the penalised part of the parameters."""
         if self.n_classes == 2:
             return parameters.copy()
         return parameters - parameters.sum(axis=0) / self.n_classes
@@ -277,28 +279,28 @@ class LogisticLoss:
 def minimise(function, parameters, tol, max_steps, factor=None):
     """Minimise a convex function by Newton's method with a backtracking line search.
 
-    A Hessian is kept as long as steps with it are good [1]_.
+    A Hessian is reused as long as its steps reduce the gradient sufficiently [1]_.
 
     Parameters
     ----------
     function : callable
         ``function(parameters, with_hessian)`` returns the value, the gradient and, if
-        it is wanted, the Hessian.
+        requested, the Hessian.
     parameters : ndarray
-        Where to begin.
+        Initial parameters.
     tol : float
-        Largest element of the gradient that may be left.
+        Largest absolute value of the gradient's elements at the solution.
     max_steps : int
     factor : Factor, default=None
-        Of a Hessian that may still be good.
+        Factor of a previous Hessian, which is tried first.
 
     Returns
     -------
     parameters : ndarray or None
-        None where that much of the gradient has not been reached.
+        None if the tolerance was not reached.
     n_steps : int
     factor : Factor or None
-        Of the last Hessian, where it is still good.
+        Factor of the last Hessian, if it can be reused.
 
     References
     ----------
@@ -340,13 +342,13 @@ def minimise(function, parameters, tol, max_steps, factor=None):
 
 @dataclass(frozen=True)
 class Factor:
-    """A Hessian, scaled to a diagonal of one and factorised.
+    """Factorisation of a Hessian that is scaled to a diagonal of one.
 
     Attributes
     ----------
     factor : ndarray of shape (n_parameters, n_parameters)
     scales : ndarray of shape (n_parameters,)
-        Roots of the diagonal.
+        Square roots of the diagonal.
     """
 
     factor: np.ndarray
@@ -354,7 +356,7 @@ class Factor:
 
     @classmethod
     def of(cls, hessian):
-        """Factorise a Hessian; None where it is not positive definite."""
+        """Factorise a Hessian; return None if it is not positive definite."""
         scales = np.sqrt(hessian.diagonal())
         if not (np.isfinite(scales) & (scales > 0)).all():
             return None

@@ -1,8 +1,9 @@
 """Compiled functions of arrays: the numerical core of the package.
 
-The functions of this module prepare the arguments of the compiled functions. They bring
-every array to one order and one floating dtype, so that few signatures are compiled,
-and they import Numba on their first call, so that importing the package stays fast.
+The functions of this module prepare the arguments of the compiled functions. They
+convert every array to one memory order and one floating dtype, so that few signatures
+are compiled, and they import Numba on their first call, so that importing the package
+stays fast.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = [
 
 
 def add_weighted_products(columns, weights, products, first=0):
-    r"""Add the weighted products of each two columns to those of other rows.
+    r"""Add the weighted sums of products of all pairs of columns, in place.
 
     .. math::
         P_{kij} \leftarrow P_{kij} + \sum_n w_{kn} x_{in} x_{jn}
@@ -31,11 +32,11 @@ def add_weighted_products(columns, weights, products, first=0):
     ----------
     columns : ndarray of shape (n_columns, n_samples)
     weights : ndarray of shape (n_experts, n_rows)
-        Those of some of the rows.
+        Weights of `n_rows` consecutive rows.
     products : ndarray of shape (n_experts, n_columns, n_columns)
-        Symmetric, of float64 and in C order. It is changed in place.
+        Symmetric, of float64 and in C order. It is modified in place.
     first : int, default=0
-        The first of the weights is that of the row of this number.
+        Index of the row to which the first weight belongs.
     """
     from sklearn_moe.kernels import _compiled
 
@@ -44,9 +45,9 @@ def add_weighted_products(columns, weights, products, first=0):
 
 
 def argmax(scores):
-    """Return the column of the largest score of each row, the first of equals.
+    """Return the column of the largest score of each row, the first if there are ties.
 
-    The function of NumPy takes five times as long if rows are short.
+    The function of NumPy takes five times as long for short rows.
 
     Parameters
     ----------
@@ -62,18 +63,18 @@ def argmax(scores):
 
 
 def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
-    """Assign each row to one expert of limited capacity, as Switch routing does [1]_.
+    """Assign each row to one expert of limited capacity, as in Switch routing [1]_.
 
-    A row asks for the expert of its largest score. An expert takes the rows that ask
-    for it, those of the largest score first, up to its capacity. With `reroute` there
-    are further rounds, in which rows without an expert ask for that of their next
+    Each row requests the expert with its largest score. An expert accepts the rows that
+    request it in the order of their scores, up to its capacity. With `reroute` there
+    are further rounds, in which rows without an expert request the expert with the next
     largest score.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples, n_experts)
     sample_weight : ndarray of shape (n_samples,)
-        Capacity that a row takes.
+        Capacity that each row uses.
     capacity : float
         Capacity of an expert, which may be infinite.
     reroute : bool
@@ -95,7 +96,7 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
     scores = _prepare(scores, np.float64)
     wish = _compiled.argmax(scores)
     if np.bincount(wish, sample_weight).max() <= capacity:
-        # Nobody has to queue: nothing is sorted, and no sort compiled.
+        # No expert is over capacity: avoid sorting, and compiling the sort.
         return wish
     return _compiled.assign_with_capacity(
         scores, _prepare(sample_weight, np.float64), float(capacity), bool(reroute)
@@ -103,27 +104,27 @@ def assign_with_capacity(scores, sample_weight, capacity, *, reroute):
 
 
 def bracketed_newton(search, excess, slope, accuracy, bisect=False):
-    """Take a step, by Newton's method or bisection, of the search for many roots.
+    """Take one step of many root searches, by Newton's method or bisection.
 
-    A step of bisection is taken where Newton's step leaves the bracket, or is more than
-    half as long as the last step [1]_.
+    A bisection step is taken if Newton's step leaves the bracket, or is more than half
+    as long as the last step [1]_.
 
     Parameters
     ----------
     search : ndarray of shape (4, ...)
-        Lower end, upper end, point between them and length of the last step of each
-        search. A search that has ended has both ends at the point.
+        Lower end, upper end, current point and length of the last step of each search.
+        In a search that has ended, both ends are equal to the point.
     excess : ndarray of shape (...)
-        Value of the function, which is increasing, at the point.
+        Value of the function, which must be increasing, at the point.
     slope : ndarray of shape (...)
         Derivative of the function at the point.
     accuracy : float
-        A search ends where the excess is no larger; with Newton's step where that is
-        lost to the rounding of the excess; or where no number is left between the ends,
-        then at the upper one.
+        A search ends if the absolute excess is no larger than this; after a Newton step
+        that is as small as the rounding errors of the excess; or, at the upper end, if
+        there is no number between the ends.
     bisect : bool, default=False
-        Whether all steps are of bisection: of the magnitudes, where the ends differ
-        much in these, so that it ends after some 70 of them.
+        Whether all steps are bisection steps. If the magnitudes of the ends differ
+        much, their magnitudes are bisected, so that about 70 steps are enough.
 
     Returns
     -------
@@ -147,13 +148,13 @@ def bracketed_newton(search, excess, slope, accuracy, bisect=False):
 
 
 def choose_rows(scores, sample_weight, capacity):
-    """Choose the rows of the largest scores for each expert: expert choice [1]_.
+    """Choose the rows with the largest scores for each expert: expert choice [1]_.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples, n_experts)
     sample_weight : ndarray of shape (n_samples,)
-        Capacity that a row takes.
+        Capacity that each row uses.
     capacity : float
         Capacity of an expert.
 
@@ -182,8 +183,8 @@ def gaussian_crps(weights, means, scales, y):
     .. math::
         E|Y - y| - \tfrac{1}{2} E|Y - Y'|,
 
-    where Y and Y' are independent draws. It has a closed form, since the mean distance
-    of a gaussian from zero has one.
+    where Y and Y' are independent draws. It has a closed form, since the expected
+    absolute value of a gaussian variable has one.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def log_softmax(logits):
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_experts)
-        Any finite values, or -inf for a class that is ruled out.
+        Any finite values, or -inf for a class that is excluded.
 
     Returns
     -------
@@ -228,14 +229,14 @@ def log_softmax(logits):
 
 
 def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=False):
-    r"""Take an E-step: return the posterior of the experts and the log-likelihood.
+    r"""Return the posterior of the experts and the log-likelihood: an E-step.
 
     .. math::
         r_{ik} = \frac{g_k(x_i) p_k(y_i | x_i)}{\sum_j g_j(x_i) p_j(y_i | x_i)},
         \qquad L = \sum_i w_i \log \sum_k g_k(x_i) p_k(y_i | x_i)
 
-    A row that no expert can explain (every term is -inf) keeps its prior, the gate's
-    weights, as responsibilities, and has a log-likelihood of -inf.
+    If the target of a row is impossible under all experts (every term is -inf), its
+    responsibilities are the gate's weights, and its log-likelihood is -inf.
 
     Parameters
     ----------
@@ -246,7 +247,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
     sample_weight : ndarray of shape (n_samples,)
         Weight of each row in the total.
     overwrite_gate : bool, default=False
-        Whether the responsibilities may take the memory of `log_gate`.
+        Whether the responsibilities may be written to the memory of `log_gate`.
 
     Returns
     -------
@@ -275,7 +276,7 @@ def responsibilities(log_gate, log_likelihood, sample_weight, overwrite_gate=Fal
 
 
 def softmax_cross_entropy(logits, targets, sample_weight, first=0):
-    r"""Return the weighted cross-entropy of soft targets, and its derivative by logits.
+    r"""Return the weighted cross-entropy of soft targets, and its gradient by logits.
 
     .. math::
         \ell = -\sum_i w_i \sum_k t_{ik} \log \mathrm{softmax}(a_i)_k,
@@ -285,13 +286,13 @@ def softmax_cross_entropy(logits, targets, sample_weight, first=0):
     Parameters
     ----------
     logits : ndarray of shape (n_rows, n_classes)
-        Finite values of some of the rows. The array is overwritten by the logarithm of
-        their softmax if it is in Fortran order and of float64.
+        Finite logits of `n_rows` consecutive rows. The array is overwritten by the
+        logarithm of their softmax if it is in Fortran order and of float64.
     targets : ndarray of shape (n_samples, n_classes)
         Non-negative targets. Rows sum to one.
     sample_weight : ndarray of shape (n_samples,)
     first : int, default=0
-        The first row of the logits is that of this number.
+        Index of the row to which the first logits belong.
 
     Returns
     -------
@@ -317,7 +318,7 @@ def softmax_cross_entropy(logits, targets, sample_weight, first=0):
 
 
 def load():
-    """Import the compiled functions now, with the warnings that this may give."""
+    """Import the compiled functions now, with the warnings that this may raise."""
     from sklearn_moe.kernels import _compiled  # noqa: F401
 
 

@@ -1,9 +1,9 @@
-"""Compiled functions that are kept on disk, and that work where that does not.
+"""Cache of compiled functions on disk, whose failures do not affect the functions.
 
-With ``njit(cache=True)`` every call is an error where no folder can be written to, and
-where a file of the cache is damaged: it may even end the process, if machine code is
-what is damaged. There is no public way to change that, hence the private names of Numba
-below. If they move, the cache is that of ``njit(cache=True)``.
+With ``njit(cache=True)`` a call raises an error if no folder is writable or if a file
+of the cache is damaged; damaged machine code may even crash the process. Numba has no
+public interface to change this, so that this module uses private names of Numba. If
+these are moved in a later version, the cache of ``njit(cache=True)`` is used.
 """
 
 import pickle
@@ -21,7 +21,7 @@ except ImportError:  # pragma: no cover
 else:
 
     class ChecksummedResults(CompileResultCacheImpl):
-        """How a compiled function is turned into bytes and back, with a checksum."""
+        """Serialisation of a compiled function, with a checksum."""
 
         def reduce(self, compiled):
             """Return the checksum and the bytes."""
@@ -29,37 +29,37 @@ else:
             return self._checksum(payload), payload
 
         def rebuild(self, target_context, reduced):
-            """Return the compiled function, if the bytes are those that were saved."""
+            """Return the compiled function, if the checksum of the bytes is correct."""
             checksum, payload = reduced
             if self._checksum(payload) != checksum:
                 raise ValueError("The file is not what was written for this function.")
             return super().rebuild(target_context, pickle.loads(payload))
 
         def _checksum(self, payload):
-            # Numba writes the index first. If the process ends there, it points to a
-            # file of the same name that an earlier version of the source has left.
+            # Numba writes the index first. If the process ends then, the index points
+            # to a file of the same name from an earlier version of the source.
             name, source = self.filename_base, self.locator.get_source_stamp()
             return sha256(repr((name, source)).encode() + payload).digest()
 
     class MendingCache(FunctionCache):  # type: ignore[no-redef]
-        """The cache of one function; no fault of it reaches those who call that."""
+        """The cache of one function, whose errors do not reach callers of this."""
 
         _impl_class = ChecksummedResults
 
         def load_overload(self, signature, target_context):
-            """Return what was compiled before, or None where it cannot be read."""
-            # What is damaged may raise anything while it is read.
+            """Return the compiled function, or None if it cannot be read."""
+            # A damaged file may raise any exception.
             try:
                 return super().load_overload(signature, target_context)
             except Exception:
-                # With an empty index, what is compiled now takes the place of what is
-                # damaged. If that cannot be written, `save_overload` will say so.
+                # Empty the index, so that the damaged file is replaced after
+                # compilation. If it cannot be written, `save_overload` warns.
                 with suppress(OSError):
                     self.flush()
                 return None
 
         def save_overload(self, signature, compiled):
-            """Keep what was compiled, where that is possible."""
+            """Save a compiled function, or warn if this is not possible."""
             try:
                 super().save_overload(signature, compiled)
             except Exception as error:
@@ -70,12 +70,12 @@ _warned = False
 
 
 def cached_njit(**options):
-    """Make a decorator that compiles a function and keeps the result on disk.
+    """Return a decorator that compiles a function and caches the result on disk.
 
     Parameters
     ----------
     **options : dict
-        Of `numba.njit`.
+        Options of `numba.njit`.
 
     Returns
     -------
@@ -84,12 +84,12 @@ def cached_njit(**options):
 
     def compiled(function):
         dispatcher = njit(**options)(function)
-        # With NUMBA_DISABLE_JIT it is the function itself.
+        # With NUMBA_DISABLE_JIT, njit returns the function itself.
         if dispatcher is not function:
             try:
                 _enable_cache(dispatcher)
             except (RuntimeError, OSError) as error:
-                _warn_once(f"no folder for it can be written to ({error})")
+                _warn_once(f"no cache folder is writable ({error})")
         return dispatcher
 
     return compiled
@@ -103,14 +103,14 @@ def _enable_cache(dispatcher):
 
 
 def _warn_once(reason):
-    """Warn that nothing can be kept, for the first function of this process."""
+    """Warn that the cache does not work, once in a process."""
     global _warned
     if not _warned:
         _warned = True
         warnings.warn(
-            "What Numba compiles for sklearn_moe cannot be kept on disk, so that each "
-            f"process compiles it anew, which takes a while: {reason}. Set the "
-            "environment variable NUMBA_CACHE_DIR to a folder that can be written to.",
+            "The functions that Numba compiles for sklearn_moe cannot be cached on disk"
+            f", so that each process compiles them again, which is slow: {reason}. Set "
+            "the environment variable NUMBA_CACHE_DIR to a writable folder.",
             UserWarning,
             stacklevel=2,
         )

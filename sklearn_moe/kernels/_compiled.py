@@ -1,17 +1,17 @@
-"""The compiled functions; see the package for what they compute.
+"""The compiled functions; the documentation of the package says what they compute.
 
-They check nothing: dtype and order are settled before they are called, and the caller
-brings the arrays for large results, because NumPy asks for huge pages of memory and
-Numba does not. `fastmath` stays off, since log-likelihoods of -inf are ordinary input
-here; exp and log alone may contract a product and a sum into one instruction, and sums
-of products may be added up in any order, too.
+They do not check their arguments: the functions of the package convert dtype and order.
+The caller also allocates the arrays of large results, because NumPy requests huge pages
+of memory and Numba does not. `fastmath` is off, since log-likelihoods of -inf are valid
+input. Only exp and log may contract a product and a sum into one instruction, and sums
+of products may also be evaluated in any order.
 
-Arrays come with one line for each expert or class, in which the rows follow each other,
-and pass in tiles of `TILE` rows: an innermost loop over the rows of a tile becomes
-vector instructions whatever the number of experts, if it is in a function of its own,
-with few arrays that do not overlap. A tile holds float64, whatever the input. The exp
-and log of the C library would take one number at a time, hence those of this module,
-which are right to one unit in the last place.
+Arrays have one line for each expert or class, with the rows along the contiguous axis,
+and are processed in tiles of `TILE` rows. The compiler vectorises the innermost loop
+over the rows of a tile for any number of experts, if the loop is in a function of its
+own and has few arrays, which do not overlap. Tiles are float64 for any input. The exp
+and log of the C library are not vectorised; this module therefore has its own, which
+are accurate to one unit in the last place.
 """
 
 from math import erf, exp, factorial, inf, log, pi, sqrt
@@ -30,7 +30,7 @@ TILE = 256
 LOWEST = -np.finfo(np.float64).max
 LEAST = np.finfo(np.float64).smallest_subnormal
 
-# Added to a number, it leaves the nearest integer in the lowest bits.
+# Adding this to a number puts the nearest integer into the lowest bits.
 ROUND = 1.5 * 2.0**52
 # exp(x) = 2^n exp(r) with r = x - n log 2 in [-log(2) / 2, log(2) / 2]. The upper part
 # of log 2 has so few digits that its product with n is exact.
@@ -38,7 +38,7 @@ LOG_2 = log(2)
 LOG_2_UPPER = float.fromhex("0x1.62e42feep-1")
 LOG_2_LOWER = float.fromhex("0x1.a39ef35793c76p-33")
 EXP_SERIES = tuple(1 / factorial(k) for k in range(13, -1, -1))
-# Below it, exp would leave the normal numbers.
+# For smaller arguments, exp would be below the smallest normal number.
 LEAST_EXPONENT = -708.0
 # The bits of sqrt(1/2): log(x) = e log 2 + log(m), with m from there to sqrt(2).
 ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
@@ -47,7 +47,7 @@ LOG_SERIES = tuple(1 / (2 * k + 1) for k in range(10, -1, -1))
 
 @_contracting
 def _exp(x):
-    """The exponential function of a number that is not positive; NaN stays NaN.
+    """Return the exponential of a number that is not positive; NaN stays NaN.
 
     Results below the smallest normal number are zero.
     """
@@ -65,7 +65,7 @@ def _exp(x):
 
 @_contracting
 def _log(x):
-    """The logarithm of a positive normal number."""
+    """Return the logarithm of a positive normal number."""
     bits = np.float64(x).view(np.int64)
     exponent = (bits - np.int64(ROOT_HALF_BITS)) >> np.int64(52)
     m = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
@@ -103,10 +103,11 @@ def _lines(numbers, n_rows):
 
 @_jit
 def _exponentials(logits, start, tile, shift, total):
-    """Exponentials of logits less the largest of each row, and their sums.
+    """Compute exponentials of logits minus the largest of each row, and their sums.
 
-    The rows are as many as there are shifts, from `start` on. The shift of a row that
-    holds -inf alone is not, so that its exponentials are zero.
+    There are as many rows, from `start` on, as elements of `shift`, which becomes the
+    largest logits. If all logits of a row are -inf, the shift is finite, so that the
+    exponentials are zero.
     """
     stop = start + len(shift)
     shift[:] = LOWEST
@@ -126,7 +127,7 @@ def _log_each(values, logarithms):
 @_jit
 def _normalise(logits, shift, log_total):
     for j in range(len(shift)):
-        # In two steps: added to a large shift, the logarithm would be lost.
+        # In two steps: the sum of a large shift and the logarithm would be inexact.
         logits[j] = (logits[j] - shift[j]) - log_total[j]
 
 
@@ -250,7 +251,7 @@ def _dot(first, second):
 
 @_summing
 def _dots(first, a, b, c, d):
-    """Four at a time: what is read once is used four times."""
+    """Return four dot products at once, which reads `first` only once."""
     of_a = of_b = of_c = of_d = 0.0
     for j in range(len(first)):
         of_a += first[j] * a[j]
@@ -322,7 +323,7 @@ def assign_with_capacity(scores, sample_weight, capacity, reroute):
                     best = k
             wish[i] = best
             urgency[i] = -scores[i, best]
-        # A stable sort: of equals, the earlier row goes first.
+        # A stable sort: among rows with equal scores, the earlier row goes first.
         pending = pending[np.argsort(urgency[pending], kind="mergesort")]
         n_left = 0
         for i in pending:
@@ -352,14 +353,14 @@ def choose_rows(scores, sample_weight, capacity):
     return chosen
 
 
-# What is left after Newton's step from an excess so small, by so small a part of the
-# point, is rounding: a further one need not be shorter.
+# If the excess is at most CLOSE and Newton's step is at most SHORT relative to the
+# point, the remaining error is due to rounding, and further steps need not be shorter.
 CLOSE, SHORT = 1e-10, 1e-13
 
 
 @_jit
 def middle_of(lower, upper):
-    """A number between two, or of a magnitude between theirs if these differ much."""
+    """Return a number between two; their geometric mean if magnitudes differ much."""
     if lower < 0 < upper:
         return 0.0
     least, largest = min(abs(lower), abs(upper)), max(abs(lower), abs(upper))
@@ -385,10 +386,12 @@ def bracketed_newton(search, excess, slope, accuracy, bisect):
             search[:3, i] = new if close else point
             continue
         if new == point:
-            # The step is lost to rounding: the neighbour tells whether it is right.
+            # The step is lost to rounding: continue with the neighbouring number, to
+            # see on which side the root is.
             new = np.nextafter(point, -inf if excess[i] > 0 else inf)
         if bisect or not lower < new < upper or 2 * abs(new - point) > last:
-            # Across zero the least magnitudes are the last to be tried.
+            # The arithmetic mean, if the bracket contains zero: it tries the smallest
+            # magnitudes last.
             by_size = bisect or lower * upper > 0
             new = middle_of(lower, upper) if by_size else (lower + upper) / 2
         step = abs(new - point)

@@ -363,7 +363,7 @@ class _BetaLikelihood:
         return gradient
 
     def information(self, theta):
-        """Return the expected Hessian (Fisher information), a positive matrix."""
+        """Return the expected Hessian of the loss, which is positive definite."""
         mean, rest, precision = self._at(theta)
         a, b = mean * precision, rest * precision
         above, below = polygamma(1, a), polygamma(1, b)
