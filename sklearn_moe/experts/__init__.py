@@ -1,4 +1,4 @@
-"""Any scikit-learn estimator as an expert."""
+"""The experts of a mixture, which can be any scikit-learn estimators."""
 
 from sklearn_moe.experts.growing import fitter_of
 from sklearn_moe.experts.interpolation import LARGEST_RATIO, find_interpolating

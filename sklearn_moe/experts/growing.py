@@ -1,4 +1,4 @@
-"""Experts that grow with EM: they are boosted by a few trees in each iteration.
+"""Experts that grow with EM: they get a few more boosted trees in each iteration.
 
 Only few trees are fitted under the imprecise responsibilities of the first iterations,
 and later trees correct their errors. EM therefore takes little longer than fitting each

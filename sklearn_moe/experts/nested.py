@@ -1,7 +1,4 @@
-"""Experts that have a density themselves: a mixture is an expert of a mixture.
-
-A component of noise is the other kind.
-"""
+"""Experts with a density of their own: nested mixtures and noise components."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -12,21 +9,21 @@ from sklearn_moe.experts.uniform import is_uniform
 
 
 def ends_in_mixture(expert):
-    """Whether an expert is a mixture itself, or a pipeline that ends in one."""
+    """Return whether an expert is a mixture, or a pipeline that ends in one."""
     last = last_step(unwrap_frozen(expert))
     return hasattr(last, "predict_gate") and hasattr(last, "score_samples")
 
 
 def has_density(expert):
-    """Whether an expert has a density itself, and needs no noise around it."""
+    """Return whether an expert has its own density, and needs no noise model."""
     return is_uniform(expert) or ends_in_mixture(expert)
 
 
 def nested_log_density(expert, X, y):
-    """Log density of the targets under an expert that has one.
+    """Return the log density of the targets under an expert with its own density.
 
-    It is NaN for classes that the mixture has never seen: they have no probability, and
-    what that means is for the likelihood around it to say.
+    It is NaN for classes that a nested mixture has never seen; the likelihood of the
+    outer mixture decides how to handle these.
     """
     if is_uniform(expert):
         return expert.score_samples(X, y)
@@ -41,13 +38,13 @@ def nested_log_density(expert, X, y):
 
 
 def nested_distribution(expert, X):
-    """Distribution of the targets under a mixture that is an expert."""
+    """Return the distribution of the targets under a mixture that is an expert."""
     mixture, X = mixture_within(expert, X)
     return mixture.predict_distribution(X)
 
 
 def mixture_within(expert, X):
-    """Return the mixture at the end of an expert, and the rows that it sees."""
+    """Return the mixture at the end of an expert, and the rows transformed for it."""
     expert = unwrap_frozen(expert)
     if not isinstance(expert, Pipeline):
         return expert, X

@@ -1,4 +1,4 @@
-"""What fitted experts predict: numbers, or probabilities of classes."""
+"""Outputs of fitted experts: numbers, or probabilities of classes."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -19,13 +19,14 @@ from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
 class Output(NamedTuple):
-    """What one expert predicts for some rows.
+    """Output of one expert for some rows.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, ...)
+        Predictions.
     log_density : ndarray of shape (n_samples,) or None
-        Log density of the targets, where the expert has a density itself.
+        Log density of the targets, if the expert has its own density.
     """
 
     values: np.ndarray
@@ -33,13 +34,14 @@ class Output(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What experts predict, some of which have a density themselves.
+    """Outputs of experts, some of which have their own density.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_experts, ...)
+        Predictions.
     log_density : ndarray of shape (n_samples, n_experts)
-        Log density of the targets; NaN for an expert that has none itself.
+        Log density of the targets; NaN for an expert without a density of its own.
     """
 
     values: np.ndarray
@@ -55,26 +57,26 @@ class Predictions:
     shape : tuple
         Shape of the target of one row: () or (n_outputs,).
     exposure : float or ndarray of shape (n_samples,), default=None
-        Of the rows that are predicted, for experts that request it: they predict
-        counts, of which the rates are wanted. None means that there is none.
+        Exposure of the rows that are predicted. Experts that request it predict counts,
+        which are divided by the exposure to obtain rates. None means no exposure.
     """
 
     shape: tuple = ()
     exposure: Any = None
 
     def at(self, exposure):
-        """The same of rows of these exposures; None leaves it as it is."""
+        """Return the same output with given exposures; None changes nothing."""
         return self if exposure is None else replace(self, exposure=exposure)
 
     def take(self, rows):
-        """The same of some of the rows."""
+        """Return the same output for some of the rows."""
         return self.at(self.exposure[rows]) if np.ndim(self.exposure) else self
 
     def check_labels(self, expert, X):
-        """Raise nothing: numbers have no labels."""
+        """Do nothing, since numbers have no labels."""
 
     def __call__(self, expert, X):
-        """Predictions, shape (n_samples, *shape)."""
+        """Return the predictions of an expert, of shape (n_samples, *shape)."""
         n_rows, X = num_samples(X), copy_if_overwriting(X, expert)
         exposure = None
         if self.exposure is not None and takes_exposure(expert, "predict"):
@@ -97,26 +99,26 @@ class Probabilities:
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        Sorted; the order of the columns.
+        Sorted classes, in the order of the columns.
     """
 
     classes: np.ndarray
 
     def at(self, exposure):
-        """The same; see `Predictions.at`. Classes have no exposure."""
+        """Return the same output: classes have no exposure; see `Predictions.at`."""
         return self
 
     def take(self, rows):
-        """The same of some of the rows."""
+        """Return the same output for some of the rows."""
         return self
 
     def __call__(self, expert, X):
-        """Probabilities, shape (n_samples, n_classes).
+        """Return the probabilities of an expert, of shape (n_samples, n_classes).
 
-        A class that the expert never saw has probability zero. An expert without
-        probabilities is sure of the class that it predicts. What it gives to classes
-        that the mixture does not know is lost: the others share it in proportion, or
-        equally where they have nothing.
+        A class that the expert has never seen has probability zero. If the expert has
+        no `predict_proba`, the class that it predicts has probability one. The
+        probabilities of classes that the mixture does not know are dropped, and the
+        others are rescaled to sum to one; if they are all zero, they become equal.
 
         Raises
         ------
@@ -133,8 +135,8 @@ class Probabilities:
             return distributions(votes.astype(np.float64))
         if known is None:
             raise TypeError(
-                f"{type(expert).__name__} has predict_proba, but no classes_ that say "
-                "which column is about which class."
+                f"{type(expert).__name__} has predict_proba, but no classes_, which "
+                "are needed to assign its columns to classes."
             )
         probabilities = _at_most_double(predict_probabilities(expert, X))
         if alike or np.array_equal(places, np.arange(len(self.classes))):
@@ -145,16 +147,16 @@ class Probabilities:
         return aligned if ours.all() else distributions(aligned)
 
     def check_labels(self, expert, X):
-        """Raise ValueError where a fitted expert knows none of the classes.
+        """Raise ValueError if a fitted expert knows none of the classes.
 
-        One that does not say which it knows is judged by its predictions for some rows.
+        The classes of an expert without `classes_` are those that it predicts for `X`.
         """
         known = getattr(expert, "classes_", None)
         self._places(np.unique(expert.predict(X)) if known is None else known)
 
     def _places(self, labels):
-        """Numbers of labels among the classes, -1 for those that are none."""
-        # As Python compares them: 1, 1.0 and True are the same, and "1" is not.
+        """Return the indices of labels among the classes, -1 for unknown labels."""
+        # Compare as Python does: 1, 1.0 and True are equal, "1" is different.
         place_of = {label: k for k, label in enumerate(self.classes.tolist())}
         if np.ndim(labels[0]):
             raise ValueError(
@@ -173,21 +175,21 @@ class Probabilities:
 
 
 def _at_most_double(output):
-    """What an expert computed from longer numbers, as SciPy takes it."""
+    """Convert extended precision to float64, since SciPy does not support it."""
     too_long = output.dtype.kind == "f" and output.dtype.itemsize > 8
     return output.astype(np.float64) if too_long else output
 
 
 def output_of_expert(expert, X, y, output_of):
-    """Predict with one fitted expert.
+    """Return the output of one fitted expert.
 
     Parameters
     ----------
     expert : fitted estimator
     X : array-like or frame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or None
-        Targets, for an expert that has a density itself; None means that the density
-        is not wanted.
+        Targets, for an expert with its own density; None means that the density is not
+        computed.
     output_of : Predictions or Probabilities
 
     Returns
@@ -201,7 +203,7 @@ def output_of_expert(expert, X, y, output_of):
 
 
 def outputs_of_experts(named_experts, X, y, output_of):
-    """Predict with fitted experts.
+    """Return the outputs of fitted experts.
 
     Parameters
     ----------
@@ -248,7 +250,7 @@ def stack_outputs(outputs, names):
                 f"Expert {name!r} predicted NaN or infinity. Scale its features, "
                 "regularise it, or choose another estimator."
             )
-    # The values of each expert stay in one piece.
+    # The values of each expert are contiguous.
     values = np.stack([output.values for output in outputs]).swapaxes(0, 1)
     if all(output.log_density is None for output in outputs):
         return values
@@ -256,7 +258,7 @@ def stack_outputs(outputs, names):
 
 
 def values_of(outputs):
-    """What experts predict (n_samples, n_experts, ...), without densities."""
+    """Return predictions (n_samples, n_experts, ...) of outputs, without densities."""
     return outputs.values if isinstance(outputs, Outputs) else outputs
 
 
@@ -267,10 +269,10 @@ def join_folds(outputs, order, *, with_density):
     ----------
     outputs : list of Output
     order : ndarray of shape (n_samples,)
-        That puts the rows in order.
+        Permutation that sorts the joined rows.
     with_density : bool
-        Whether the expert has a density itself. A fold of one class may be predicted by
-        a stand-in that has none.
+        Whether the expert has its own density. If a fold has only one class, the
+        estimator that predicts it may be another one, without a density.
 
     Returns
     -------
@@ -283,7 +285,7 @@ def join_folds(outputs, order, *, with_density):
 
 
 def _densities(output):
-    """Log densities; NaN where there are none."""
+    """Return log densities; NaN if there are none."""
     if output.log_density is None:
         return np.full(len(output.values), np.nan)
     return output.log_density

@@ -41,19 +41,19 @@ class FittedExpert:
     Attributes
     ----------
     estimator : fitted estimator or None
-        Without the steps that it shares with other M-steps, see `Division`. None where
-        it is cross-fitted: it is fitted to all rows only when it is needed.
+        The fitted expert, without the steps that are shared by all M-steps; see
+        `Division`. None if it is cross-fitted: it is fitted to all rows only when this
+        is needed.
     weights : column of TrainingWeights or None
-        Weights of all experts in its last fit; None for the weights of the rows
-        themselves.
+        Weights of all experts in its last fit; None for the sample weights.
     output : Output or None
-        What it predicts for the training rows, where they lie in one block and the
-        expert does not learn any more or is cross-fitted.
+        Output for the training rows, if these lie in one block and the expert is
+        cross-fitted or is not fitted any more.
     folds : list of estimator or None
-        Where it is cross-fitted and the next fit goes on from the last: what was fitted
-        without each fold.
+        The estimators fitted without each fold, if the expert is cross-fitted and the
+        next fit starts from them.
     n_fits : int
-        Number of fits in which it has grown.
+        Number of fits in which the expert has grown.
     """
 
     estimator: Any
@@ -64,27 +64,28 @@ class FittedExpert:
 
 
 class ExpertPool:
-    """The experts at work in EM: on the same training rows, for ever new weights.
+    """The experts, fitted by EM to the same training rows with changing weights.
 
     Parameters
     ----------
     named_experts : list of (str, estimator)
-        Not changed: each M-step fits fresh clones, so that the experts of every
-        iteration can be kept. A :class:`~sklearn.frozen.FrozenEstimator` is used as it
-        is, and so is a component of noise.
+        They are not modified: each M-step fits new clones, so that the experts of every
+        iteration can be kept. A :class:`~sklearn.frozen.FrozenEstimator` and a noise
+        component are used as they are.
     rows : Rows
     output_of : Predictions or Probabilities
-        ``output_of(estimator, X)`` is what the mixture pools.
+        ``output_of(estimator, X)`` returns the predictions that the mixture pools.
     fitter : callable, default=WeightedFit
-        ``fitter(estimator, random_state)`` knows how an expert is fitted.
+        ``fitter(estimator, random_state)`` returns the fitter of an expert.
     random_state : RandomState instance
-        Seeds the experts, once for all of EM.
+        Seeds the experts, once for all iterations of EM.
     splits : list of (train, test), default=None
-        Folds that hold each row out once. Each expert predicts a row as fitted without
-        it [1]_. None means that the outputs are those of the fit itself.
+        Folds in which each row is held out once; the outputs of the experts are then
+        out-of-fold predictions [1]_. None means that the outputs are predictions for
+        the training rows.
     specialize : bool, default=True
-        Whether the experts are fitted again in each M-step, to their own rows. If not,
-        they are fitted once, to all rows.
+        Whether the experts are fitted in each M-step, with the weights of this M-step.
+        Otherwise they are fitted once, to all rows.
     fit_params : dict of dict, default=None
         Further arguments of each expert's `fit`, by the expert's name.
 
@@ -106,7 +107,7 @@ class ExpertPool:
         fit_params=None,
     ):
         self.names = [name for name, _ in named_experts]
-        # Clones of one estimator are the same object here.
+        # Experts that are clones of one estimator are the same object here.
         ids = [id(expert) for _, expert in named_experts]
         self._first_alike = [ids.index(own) for own in ids]
         given = (FrozenEstimator, UniformExpert)
@@ -121,8 +122,8 @@ class ExpertPool:
         self._divisions, self._fitters = [], []
         for k, (name, expert) in enumerate(named_experts):
             division = Division(expert, expert)
-            # Further arguments of `fit` may be for any step, and where rows lie in many
-            # blocks they are brought together for each fit.
+            # Nothing is shared if there are further arguments of `fit`, which may be
+            # for any step, or if the rows are gathered from several blocks for a fit.
             if rows.in_one_block and not self._fit_params.get(name):
                 division = Division.of(k, expert, random_state)
             rest = division.rest
@@ -130,7 +131,7 @@ class ExpertPool:
             self._fitters.append(rest if self.frozen[k] else fitter(rest, random_state))
         self._prepared = self._prepare(None)
         self._prepared_folds = splits and self._prepare_folds(splits)
-        # Experts that do not learn any more, by their number.
+        # Experts that are not fitted any more, by their number.
         self._settled = {
             k: FittedExpert(expert)
             for k, (expert, frozen) in enumerate(zip(self._fitters, self.frozen))
@@ -138,7 +139,7 @@ class ExpertPool:
         }
 
     def _prepare(self, train):
-        """The rows as experts see them whose shared steps have seen some of them."""
+        """Return the rows, transformed by shared steps that are fitted to `train`."""
         return PreparedRows(self._divisions, self.names, self.rows, train)
 
     def _prepare_folds(self, splits):
@@ -146,11 +147,11 @@ class ExpertPool:
 
     @property
     def unfitted(self):
-        """The experts as they were given."""
+        """The unfitted experts, as set by the user."""
         return [division.expert for division in self._divisions]
 
     def check_frozen(self):
-        """Raise ValueError where a frozen expert knows none of the classes."""
+        """Raise ValueError if a frozen expert knows none of the classes."""
         for name, expert, frozen in zip(self.names, self._fitters, self.frozen):
             if frozen:
                 with error_note(f"expert {name!r}"):
@@ -160,7 +161,7 @@ class ExpertPool:
     # ----------
 
     def fit(self, weights, active, previous):
-        """M-step of the experts, each of which is a `FittedExpert` after it."""
+        """Run the M-step; return each expert as a `FittedExpert`, and the outputs."""
         settled = {
             k: self._remember_output(k, expert) for k, expert in self._settled.items()
         }
@@ -185,10 +186,10 @@ class ExpertPool:
         -------
         estimators : list of fitted estimators
         outputs : column of shape (n_samples, n_experts, ...) or of Outputs
-            What they predict for the training rows.
+            Their outputs for the training rows.
         """
         weights = {k: None for k in set(self._first_alike) if not self.frozen[k]}
-        # They are only about fits that nobody will have.
+        # Discard the warnings, since the user does not get these fits.
         with collect_fit_warnings():
             found = self._gather(weights, None, None, predict=self.rows.in_one_block)
         fitted = {k: (self._fitters[k], None) for k in range(len(self.names))}
@@ -197,15 +198,15 @@ class ExpertPool:
         estimators, outputs = zip(*(fitted[k] for k in self._first_alike))
         n_experts = len(estimators)
         if n_experts > 1 and set(self._first_alike) == {0} and not self._has_density(0):
-            # One for all: nothing is copied.
+            # All experts are equal: repeat the outputs without a copy.
             alone = self._outputs(estimators[:1], outputs[:1])
             return list(estimators), self.rows.map(_repeat, alone, n_experts)
         return list(estimators), self._outputs(estimators, outputs)
 
     def train(self, weights, active, estimators):
-        """M-step of fitted experts that learn a batch; see `fit`.
+        """Run the M-step for a batch of a stream; see `fit`.
 
-        Experts are estimators here, before and after.
+        The experts are passed and returned as fitted estimators.
         """
         previous = [FittedExpert(estimator) for estimator in estimators]
         left = {
@@ -217,14 +218,14 @@ class ExpertPool:
         return [expert.estimator for expert in fitted]
 
     def outputs(self, estimators):
-        """What fitted experts, estimators, predict for the training rows."""
+        """Return the outputs of fitted estimators for the training rows."""
         return self._outputs(estimators, [None] * len(estimators))
 
     def _train(self, weights, left, previous, *, predict):
-        """Fit all experts but those that are left as they are.
+        """Fit all experts except for those in `left`.
 
-        What they predict for the training rows is returned as well: a list with an
-        Output, or None, for each expert.
+        Return all experts, and a list with the Output of each for the training rows, or
+        None if it was not computed.
         """
         fitted, outputs = dict(left), {k: own.output for k, own in left.items()}
         learning = [k for k in range(len(self.names)) if k not in left]
@@ -240,18 +241,19 @@ class ExpertPool:
             fitted[k] = FittedExpert(estimator, weights, kept, folds, n_fits)
             outputs[k] = output
         if previous is None and not self._predicts_numbers:
-            # Their own fits have stopped some way from the optimum.
+            # The first fits, by the estimators themselves, have stopped some distance
+            # from the optimum.
             solved = self._solve(learning, weights, fitted, predict=predict)
         for k, (estimator, output) in solved.items():
             fitted[k], outputs[k] = FittedExpert(estimator, weights), output
-            # It has nothing to warn of, whatever a fit before has warned of.
+            # This fit has no warnings; it replaces those of previous fits.
             with one_fit(f"expert {self.names[k]!r}"):
                 pass
         numbers = range(len(self.names))
         return [fitted[k] for k in numbers], [outputs.get(k) for k in numbers]
 
     def _remember_output(self, k, expert):
-        """The expert with its output, where that can be kept."""
+        """Return the expert with its output, if the rows lie in one block."""
         if not self.rows.in_one_block or expert.output is not None:
             return expert
         with error_note(f"expert {self.names[k]!r}"):
@@ -268,18 +270,19 @@ class ExpertPool:
             self.names,
             self._output_of,
         )
-        # They are needed twice: by the likelihood, and for the densities.
+        # Store the outputs, since both the likelihood's fit and its densities use them.
         return self.rows.keep(outputs)
 
-    # Linear and logistic experts: solved here
-    # ----------------------------------------
+    # Linear and logistic experts, which are solved together
+    # ------------------------------------------------------
 
     def _solve(self, learning, weights, previous, *, predict):
-        """Fit the experts that can be solved, as far as that finds what they would.
+        """Fit linear and logistic experts by a solver that reproduces their own fits.
 
-        The first fit of each is the estimator's own: it has checked the rows. A
-        mixture of one is the bare expert. Each has its estimator, and its Output, None
-        where none is to be predicted.
+        The first fit of each expert is the estimator's own, which validates the rows. A
+        single expert is always fitted by itself, so that it equals the bare estimator.
+        Return a dict of estimator and Output of each expert that was solved; the Output
+        is None unless `predict`.
         """
         if previous is None or self.splits is not None or weights is None:
             return {}
@@ -318,18 +321,19 @@ class ExpertPool:
                 if self._predicts_numbers
                 else LogisticNewton(rows, self._output_of.classes)
             )
-            # Of starts in threads, all go on with the one that was there first.
+            # If starts run in several threads, all use the solver stored first.
             self._solvers.setdefault(rows, solver)
         return self._solvers[rows]
 
-    # All others: from the rows of each, which are gathered
-    # -----------------------------------------------------
+    # All other experts, fitted to rows that are gathered for each
+    # ------------------------------------------------------------
 
     def _gather(self, weights, previous, splits, *, predict, fitters=None):
-        """Fit the experts that have weights, the folds of each as well, in parallel.
+        """Fit the experts in `weights`, or all folds of each, in parallel.
 
-        Each has its estimator, None where it is cross-fitted; its Output, None if it is
-        not to predict in the same task; and its folds, see `FittedExpert`.
+        Return a dict with the estimator of each expert, None if it is cross-fitted; its
+        Output, None unless `predict` or cross-fitted; and its `folds`, see
+        `FittedExpert`.
         """
         folds, prepared = splits or [None], [self._prepared]
         if splits is not None:
@@ -360,7 +364,7 @@ class ExpertPool:
         return fitted
 
     def _last_fits(self, k, previous, splits):
-        """What the fits of an expert may go on from, one for each fold."""
+        """Return the previous fits of an expert, one for each fold."""
         if splits is None:
             return [None if previous is None else previous[k].estimator]
         last = None if previous is None else previous[k].folds
@@ -379,7 +383,7 @@ class ExpertPool:
         )
 
     def _join(self, k, outputs, splits):
-        """The output of one expert for all rows, from those for the folds."""
+        """Join the outputs of one expert for the folds to that for all rows."""
         order = np.argsort(np.concatenate([test for _, test in splits]))
         return join_folds(outputs, order, with_density=self._has_density(k))
 
@@ -390,14 +394,14 @@ class ExpertPool:
     # -----------------
 
     def grows(self, fitted, active):
-        """Return whether the next M-step goes on building what this one has fitted."""
+        """Return whether an active expert continues to grow in the next M-step."""
         return any(
             can_grow(self._fitters[k]) and is_growing(self._fitters[k], fitted[k])
             for k in np.flatnonzero(active)
         )
 
     def begin_anew(self, fitted, chosen):
-        """Have the chosen experts learn their next rows from the beginning."""
+        """Reset the chosen experts, so that they grow from the beginning."""
         return [
             replace(expert, estimator=None, folds=None, n_fits=0)
             if k in chosen and can_grow(self._fitters[k])
@@ -406,7 +410,7 @@ class ExpertPool:
         ]
 
     def _is_grown(self, k, previous):
-        """Whether there is all of an expert that grows."""
+        """Return whether a growing expert has been fitted and has stopped growing."""
         if previous is None or not previous[k].n_fits:
             return False
         fitter = self._fitters[k]
@@ -416,13 +420,14 @@ class ExpertPool:
     # --------
 
     def estimators(self, fitted, order):
-        """The estimators of an M-step, fitted to all rows and in this order."""
+        """Return the estimators of an M-step, fitted to all rows, in a given order."""
         pending = {k: fitted[k].weights for k in order if fitted[k].estimator is None}
         found = self._gather(
             pending, None, None, predict=False, fitters=self._at_once(fitted)
         )
         estimators = {k: estimator for k, (estimator, *_) in found.items()}
-        # A start in another process sends copies of the frozen ones back.
+        # A start in another process has returned copies of frozen estimators; use the
+        # original ones.
         estimators.update((k, self._fitters[k]) for k in order if self.frozen[k])
         return [
             self._prepared.whole(k, estimators.get(k, fitted[k].estimator))
@@ -430,16 +435,16 @@ class ExpertPool:
         ]
 
     def out_of_fold(self, fitted, order, splits):
-        """What the experts predict for the training rows as fitted without each row.
+        """Return out-of-fold outputs of the experts for the training rows.
 
         Parameters
         ----------
         fitted : list of FittedExpert
-            What an M-step returned; its weights are used again.
+            Result of an M-step, whose weights are used again.
         order : ndarray of shape (n_experts,)
-            In which the experts are wanted.
+            The order of the experts in the outputs.
         splits : list of (train, test)
-            Used where they are not cross-fitted already.
+            Folds for experts that are not cross-fitted already.
 
         Returns
         -------
@@ -448,7 +453,7 @@ class ExpertPool:
         outputs = {k: expert.output for k, expert in enumerate(fitted)}
         if self.splits is None:
             weights = {k: fitted[k].weights for k in order if not self.frozen[k]}
-            # They are only about fits that nobody will have.
+            # Discard the warnings, since the user does not get these fits.
             with collect_fit_warnings():
                 found = self._gather(
                     weights, None, splits, predict=True, fitters=self._at_once(fitted)
@@ -458,7 +463,7 @@ class ExpertPool:
         return stack_outputs([outputs[k] for k in order], names)
 
     def mean_output(self, k, expert):
-        """Weighted mean of what a `FittedExpert` predicts for the sample of rows."""
+        """Return the weighted mean prediction of a `FittedExpert` for the sample."""
         sample, output = self._prepared.rows(k).sample, expert.output
         if output is None:
             output = _output_of_block(sample, expert.estimator, self._output_of)
@@ -466,25 +471,25 @@ class ExpertPool:
         return np.average(first, weights=sample.sample_weight)
 
     def _at_once(self, fitted):
-        """How experts are fitted after EM: as much at once as has grown."""
+        """Return the fitters of experts after EM, which fit all trees at once."""
         return list(map(at_once, self._fitters, fitted))
 
     def refit(self, k, expert, weights, rows):
-        """Fit one expert anew to some of the rows, which lie in one block."""
+        """Fit one expert from scratch to some rows of a single block."""
         block = self._prepared.rows(k).block
         unit = block.expert_weight.mean()
         task = self._task(k, at_once(self._fitters[k], expert), self._prepared)
         return fit_expert(block, weights, unit, task, (rows, None))[0]
 
     def learnt_weights(self, k, weights):
-        """Weights of the rows, in one block, as the fit of an expert knows them."""
+        """Return the weights that the fit of an expert uses, for a single block."""
         block, fit_params = self.rows.block, self._fit_params.get(self.names[k])
         unit = block.expert_weight.mean()
         arguments = _as_learnt(block, weights, unit, fit_params)
         return self._fitters[k].learnt_weights(*arguments)
 
     def predict(self, k, estimator, rows):
-        """What a fitted expert predicts for some rows, which lie in one block."""
+        """Return the predictions of a fitted expert for some rows of a single block."""
         block = self._prepared.rows(k).block
         output_of = self._output_of.at(block.exposure).take(rows)
         return output_of(estimator, safe_indexing(block.X, rows))
@@ -493,9 +498,9 @@ class ExpertPool:
 def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     """Fit an expert to a block of its rows, and predict them if `output_of` is given.
 
-    Where a fold is held out, its rows are predicted, and the estimator is returned only
-    if the next fit goes on from it, since it is not needed after that else. `unit` is
-    the weight of a row.
+    With a fold, the held-out rows are predicted, and the estimator is returned only if
+    the next fit can start from it; otherwise it is not needed any more. `unit` is the
+    mean weight of a row.
     """
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
@@ -521,9 +526,10 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
 
 
 def _as_learnt(block, weights, unit, fit_params):
-    """Targets, weights and the weight of a row, as the fit of an expert has them.
+    """Return targets, weights and mean weight of a row for the fit of an expert.
 
-    One that is given the exposure learns counts, and not rates that weigh by it.
+    An expert that is passed the exposure is fitted to counts; other experts are fitted
+    to rates, with weights in proportion to the exposure.
     """
     if "exposure" not in (fit_params or {}):
         return block.y, weights, unit
@@ -531,7 +537,7 @@ def _as_learnt(block, weights, unit, fit_params):
 
 
 def _repeat(block, outputs, n_experts):
-    """The outputs of one expert as those of several."""
+    """Repeat the outputs of one expert for several experts."""
     return np.broadcast_to(outputs, (len(outputs), n_experts, *outputs.shape[2:]))
 
 
@@ -541,7 +547,7 @@ def _output_of_block(block, estimator, output_of):
 
 
 def _outputs_of_block(block, estimators, known, names, output_of):
-    """What experts predict for the rows of a block, as far as it is not known."""
+    """Return the outputs of experts for a block, computing those that are None."""
     outputs = []
     for name, estimator, output in zip(names, estimators, known):
         if output is None:

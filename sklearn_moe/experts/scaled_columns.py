@@ -1,6 +1,6 @@
-"""Columns of a ColumnTransformer that are standardised under weights of their own.
+"""Columns of a ColumnTransformer that are standardised with each expert's weights.
 
-All else in it may be shared: see `sklearn_moe.experts.shared_steps`.
+The rest of the ColumnTransformer can be shared: see `sklearn_moe.experts.shared_steps`.
 """
 
 from copy import copy
@@ -17,18 +17,18 @@ from sklearn_moe._sklearn import makes_frames
 
 
 class ScaledColumns(TransformerMixin, BaseEstimator):
-    """Standardise some columns, and leave the others as they are.
+    """Standardise some columns, and pass the others through.
 
     Parameters
     ----------
     scalers : list of (str, StandardScaler)
     columns : list of slice, default=None
-        Of each scaler; none overlap, and they are in order.
+        The columns of each scaler, in order and without overlap.
 
     Attributes
     ----------
     scalers_ : list of StandardScaler
-        Fitted.
+        The fitted scalers.
     """
 
     def __init__(self, scalers, columns=None):
@@ -58,24 +58,25 @@ class ScaledColumns(TransformerMixin, BaseEstimator):
 
 
 def _of(X, columns, scaler):
-    """Columns as a scaler takes them: those that it centres were dense before."""
+    """Return the columns of a scaler, as a dense array if it centres them."""
     own = X[:, columns]
     return own.toarray() if sparse.issparse(own) and scaler.with_mean else own
 
 
 def without_scalers(transformer):
-    """Divide a ColumnTransformer into what is shared and its StandardScalers.
+    """Divide a ColumnTransformer into a shared part and its StandardScalers.
 
-    In what is shared the scalers leave numbers as they are, and check them.
+    In the shared part, the scalers check numbers but do not change them.
 
     Returns
     -------
     shared : ColumnTransformer or None
-        None where it cannot be divided.
-    scaled : ScaledColumns
-        For what comes out of it; without `columns`, which are known when it is fitted.
+        None if the transformer cannot be divided.
+    scaled : ScaledColumns or ColumnTransformer
+        Scalers for the output of `shared`. Their `columns` are set when `shared` is
+        fitted. The whole transformer if it cannot be divided.
     """
-    # Weights of the parts, and names of columns, are about what comes out at the end.
+    # Weights of the parts, and names of columns in frames, apply to the final output.
     if transformer.transformer_weights or makes_frames(transformer):
         return None, transformer
     parts = [(name, part) for name, part, _ in transformer.transformers]
@@ -95,9 +96,9 @@ def without_scalers(transformer):
 
 
 def place(scaled, shared):
-    """Tell ScaledColumns, in place, which are theirs of what is shared, now fitted."""
+    """Set the `columns` of ScaledColumns, in place, given the fitted shared part."""
     places = shared.output_indices_
-    # Those that have none are not fitted.
+    # Scalers without columns are left out.
     own = [
         (name, scaler)
         for name, scaler in scaled.scalers
@@ -108,7 +109,7 @@ def place(scaled, shared):
 
 
 def with_scalers(transformer, shared, scaled):
-    """Make a fitted ColumnTransformer of its fitted parts."""
+    """Return a fitted ColumnTransformer, composed of its fitted parts."""
     fitted = dict(zip([name for name, _ in scaled.scalers], scaled.scalers_))
     whole = copy(shared)
     whole.transformers = transformer.transformers
@@ -127,7 +128,7 @@ def _with_scaler(part, scaler):
         whole, (name, last) = copy(part), part.steps[-1]
         whole.steps = [*part.steps[:-1], (name, _with_scaler(last, scaler))]
         return whole
-    # It knows the names of its columns.
+    # The part in the shared transformer has the names of its columns.
     whole = copy(part)
     vars(whole).update(vars(scaler))
     return whole
@@ -150,7 +151,7 @@ def _is_shared(part):
 
 
 def _neutral(part):
-    """The same with a scaler that checks numbers, and leaves them as they are."""
+    """Return the same part with a scaler that only checks numbers."""
     if not _ends_in_scaler(part):
         return part
     if isinstance(part, Pipeline):

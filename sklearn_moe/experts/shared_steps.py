@@ -1,13 +1,13 @@
-"""Leading steps of pipelines that learn the same under whatever weights.
+"""Leading steps of pipelines whose fit does not depend on the weights.
 
-An encoder in front of an expert learns neither the target nor the weights of the rows:
-it does not change from one M-step to the next, nor from one clone to another. So it is
-fitted once, to all rows, and they go through it once, as if it stood in front of the
-mixture. What follows it is the expert that an M-step fits, and with it the fitted
-pipeline is made whole again.
+A preprocessing step of an expert that uses neither the target nor the sample weights,
+such as an encoder, is the same in each M-step, and in all clones of the expert. It is
+therefore fitted only once, to all rows, which are also transformed only once, as if the
+step preceded the mixture. An M-step fits only the remaining steps; after EM the fitted
+pipeline is composed of both parts.
 
-What learns the target, takes sample weights, or adds and drops rows is fitted in each
-M-step, as is all that comes after it.
+A step that uses the target, takes sample weights, or adds or drops rows is fitted in
+each M-step, and so are all steps after it.
 """
 
 from copy import copy
@@ -49,14 +49,13 @@ class Division:
     Attributes
     ----------
     expert : estimator
-        All of it.
+        The whole expert.
     rest : estimator
-        What is fitted in each M-step.
+        The part that is fitted in each M-step.
     front : Pipeline or None
-        The steps that are shared; its last one is "passthrough". None where there are
-        none.
+        The shared steps, followed by "passthrough". None if no step is shared.
     key : object
-        The same for experts whose steps are the same.
+        Equal for experts that share the same steps.
     """
 
     expert: Any
@@ -66,14 +65,14 @@ class Division:
 
     @classmethod
     def of(cls, k, expert, random_state):
-        """Divide expert `k`; every `random_state` that is None is drawn."""
+        """Divide expert `k`; every `random_state` that is None is set to a seed."""
         front, rest = divide(expert)
-        # What writes into its rows has to have its own.
+        # An estimator that may overwrite its rows cannot share them.
         if front is None or not leaves_rows_alone(rest):
             return cls(expert, expert)
         key = tuple(map(id, _sources(expert)))
         if _draws(front):
-            # Each clone has a seed of its own.
+            # Each clone has its own seed, so that clones do not share the steps.
             key = k, key
         expert = seeded_clone(expert, random_state)
         front, rest = divide(expert)
@@ -81,17 +80,17 @@ class Division:
 
 
 class PreparedRows:
-    """Rows as the shared steps of each expert leave them.
+    """Rows after the shared steps of each expert.
 
     Parameters
     ----------
     divisions : list of Division
     names : list of str
-        Those of the experts.
+        Names of the experts.
     rows : Rows
-        In one block, unless nothing is shared.
+        They must lie in one block if any step is shared.
     train : ndarray of int, default=None
-        Rows that the steps are fitted to; None means all.
+        Rows to which the steps are fitted; None means all.
     """
 
     def __init__(self, divisions, names, rows, train=None):
@@ -105,15 +104,15 @@ class PreparedRows:
                 self._prepared[division.key] = front, prepared
 
     def rows(self, k):
-        """The rows as expert `k` is fitted to them without the shared steps."""
+        """Return the rows to which the remaining steps of expert `k` are fitted."""
         return self._prepared[self._divisions[k].key][1]
 
     def block(self, k):
-        """The block with these rows, or None where nothing is shared."""
+        """Return the block of these rows, or None if no step is shared."""
         return None if self._divisions[k].front is None else self.rows(k).block
 
     def fitter(self, k, fitter):
-        """The fitter of expert `k` for these rows, which has some columns scaled."""
+        """Return the fitter of expert `k` for these rows, with the columns to scale."""
         division = self._divisions[k]
         if division.front is None or not _scaled_columns(fitter.estimator):
             return fitter
@@ -124,7 +123,7 @@ class PreparedRows:
         return fitter
 
     def whole(self, k, rest):
-        """The fitted expert `k`, of what has been fitted to these rows."""
+        """Return the whole fitted expert `k`, given its fitted remaining steps."""
         division = self._divisions[k]
         if division.front is None:
             return rest
@@ -132,11 +131,12 @@ class PreparedRows:
 
 
 def _prepare(front, block, train):
-    """Fit steps, and have all rows go through them."""
+    """Fit the shared steps, and transform all rows."""
     own, y = copy_if_overwriting(block.X, front), block.y
     if train is not None:
         own, y = safe_indexing(own, train), y[train]
-    # What `fit_transform` returns may be another thing than what predictions see.
+    # The result of `fit_transform` may differ from that of `transform`, which
+    # predictions use.
     front.fit(own, y)
     X = _indexable(front.transform(copy_if_overwriting(block.X, front)))
     check_consistent_length(X, block.y)
@@ -144,12 +144,12 @@ def _prepare(front, block, train):
 
 
 def _indexable(X):
-    """The same in a format that rows can be taken from."""
+    """Convert X to a format whose rows can be selected."""
     if issparse(X):
         return X.tocsr()
     if hasattr(X, "shape"):
         return X
-    # Texts may come one by one.
+    # Texts may be an iterator.
     X = X if hasattr(X, "__len__") else list(X)
     return np.asarray(X) if is_table(X) else X
 
@@ -165,7 +165,7 @@ def _last_transformer(front):
 
 
 def _sources(expert):
-    """The objects in an expert that have what is shared."""
+    """Return the objects in an expert that are shared."""
     if isinstance(expert, TransformedTargetRegressor):
         return _sources(expert.regressor)
     if isinstance(expert, ColumnTransformer):
@@ -178,7 +178,7 @@ def _sources(expert):
 
 
 def _draws(front):
-    """Whether nobody has given a seed to a step."""
+    """Return whether some step has a `random_state` of None."""
     return any(
         step.get_params(deep=False).get("random_state", "none") is None
         for step in nested_estimators(front)
@@ -186,7 +186,7 @@ def _draws(front):
 
 
 def through_common_steps(named_experts, X):
-    """Have rows go through the steps with which all experts begin, once.
+    """Transform rows once by the leading steps that all experts have in common.
 
     Parameters
     ----------
@@ -196,9 +196,9 @@ def through_common_steps(named_experts, X):
     Returns
     -------
     named_experts : dict of fitted estimators
-        Without these steps.
+        The experts without these steps.
     X : array-like or frame of shape (n_samples, n_other_features)
-        As the steps leave it.
+        The rows, transformed by the steps.
     """
     experts = named_experts.values()
     if len(experts) < 2 or any(type(expert) is not Pipeline for expert in experts):
@@ -230,10 +230,11 @@ def divide(expert):
     Returns
     -------
     front : Pipeline or None
+        The shared steps; None if there are none.
     rest : estimator
-        Nothing is copied that is not changed.
+        The rest. Only changed estimators are copied.
     """
-    # A subclass may do otherwise, and is not known.
+    # Subclasses are not divided, since they may override `fit`.
     if type(expert) is TransformedTargetRegressor:
         front, rest = divide(expert.regressor)
         if front is None:
@@ -252,21 +253,23 @@ def divide(expert):
         shared = [*shared, (name, inner)]
     if not shared:
         return None, expert
-    # A pipeline with a memory remembers all steps but the last.
+    # "passthrough" comes last, since a pipeline with a memory caches all other steps.
     front = _of_steps(expert, [*shared, ("end of shared steps", "passthrough")])
     return front, _of_steps(expert, [(name, rest), *others]) if others else rest
 
 
 def join(expert, front, rest):
-    """Make a fitted expert of its fitted parts; the inverse of `divide`.
+    """Compose a fitted expert of its fitted parts: the inverse of `divide`.
 
     Parameters
     ----------
     expert : estimator
-        That was divided.
+        The expert that was divided.
     front : Pipeline
+        The fitted shared steps.
     rest : estimator
-        Where a classifier has met one class only, another one.
+        The fitted rest. It is another estimator if a classifier was fitted to rows of
+        one class.
     """
     if isinstance(rest, LabelEncodedClassifier):
         whole = join(expert, front, rest.classifier_)
@@ -278,7 +281,7 @@ def join(expert, front, rest):
     shared, n_shared = front.steps[:-1], len(_leading(expert))
     (name, following), *others = expert.steps[n_shared:]
     if others and not isinstance(rest, Pipeline):
-        # Another estimator stands for all that was to be fitted.
+        # Another estimator replaces all steps that were to be fitted.
         return _of_steps(expert, [*shared, (expert.steps[-1][0], rest)])
     (_, first), *others = rest.steps if others else [(name, rest)]
     if len(shared) > n_shared:
@@ -297,7 +300,7 @@ def _join_regressor(expert, front, rest):
 
 
 def _leading(pipeline):
-    """The first steps of a pipeline that are shared as they are."""
+    """Return the leading steps of a pipeline that are shared as a whole."""
     return list(takewhile(_is_shared, pipeline.steps[:-1]))
 
 
@@ -311,7 +314,7 @@ def _is_passthrough(transformer):
 
 
 def _of_steps(pipeline, steps):
-    """A pipeline of other steps that is else the same."""
+    """Return a copy of a pipeline with other steps."""
     other = copy(pipeline)
     other.steps = steps
     return other

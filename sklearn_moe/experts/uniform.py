@@ -1,4 +1,4 @@
-"""A component of noise among the experts: a density that is the same everywhere."""
+"""The noise component: an expert with a uniform density of the targets."""
 
 import numpy as np
 from scipy import stats
@@ -15,15 +15,15 @@ SINGLE = np.finfo(np.float32).eps
 class UniformExpert(RegressorMixin, BaseEstimator):
     """A uniform density over the range of the training targets, for outliers [1]_.
 
-    It stands for "uniform" in a list of experts. It learns nothing: the mixture knows
-    the range. Of several outputs it is a box.
+    A mixture replaces "uniform" in a list of experts by it. It is not fitted: the
+    mixture sets the range. With several outputs, the density is uniform in a box.
 
     Parameters
     ----------
     least, largest : ndarray of shape () or (n_outputs,), default=None
         The range of the targets.
     discrete : bool, default=False
-        Whether targets are counts, of which those between the two are equally probable.
+        Whether targets are counts: all counts in the range are then equally probable.
 
     References
     ----------
@@ -37,7 +37,7 @@ class UniformExpert(RegressorMixin, BaseEstimator):
         self.discrete = discrete
 
     def fit(self, X, y, sample_weight=None):
-        """Return the expert: there is nothing to learn."""
+        """Return the expert: there is nothing to fit."""
         return self
 
     def predict(self, X):
@@ -46,8 +46,8 @@ class UniformExpert(RegressorMixin, BaseEstimator):
         return np.broadcast_to(middle, (num_samples(X), *np.shape(middle))).copy()
 
     def score_samples(self, X, y):
-        """Log density of targets, minus infinity beyond the range."""
-        # The ends of the range may come in another precision than in fit.
+        """Return the log density of targets, which is -inf outside the range."""
+        # Targets at the ends of the range may have another precision than in fit.
         slack = SINGLE * np.maximum(np.abs(self.least), np.abs(self.largest))
         inside = (y >= self.least - slack) & (y <= self.largest + slack)
         width = self.largest - self.least + self.discrete
@@ -55,7 +55,7 @@ class UniformExpert(RegressorMixin, BaseEstimator):
         return log_density if log_density.ndim == 1 else log_density.sum(axis=1)
 
     def distribution(self, n_rows):
-        """Family of SciPy, and its parameters (n_rows, [n_outputs,] 1)."""
+        """Return the family of SciPy, and its parameters (n_rows, [n_outputs,] 1)."""
         width = self.largest - self.least
         parameters = {"loc": self.least, "scale": width}
         if self.discrete:
@@ -82,19 +82,20 @@ def _count_uniform(expert: UniformExpert):
 
 
 def is_uniform(expert):
-    """Whether an expert is the component of noise."""
+    """Return whether an expert is a noise component."""
     return isinstance(expert, UniformExpert)
 
 
 def over_range(named_experts, moments, *, discrete):
-    """Have the component of noise among unfitted experts be over the training targets.
+    """Set the range of the noise components among unfitted experts.
 
     Parameters
     ----------
     named_experts : list of (str, estimator)
     moments : TargetMoments
+        Moments and range of the training targets.
     discrete : bool
-        Whether they are counts.
+        Whether the targets are counts.
 
     Returns
     -------
@@ -108,8 +109,8 @@ def over_range(named_experts, moments, *, discrete):
     least, largest = moments.least, moments.largest
     if np.any(least == largest):
         raise ValueError(
-            "A 'uniform' expert is a density over the range of y, but y, or an output "
-            f"of it, is constant: {np.ravel(least[least == largest])[0]:.6g}. Leave "
+            "A 'uniform' expert is a density over the range of y, but y, or one of its "
+            f"outputs, is constant: {np.ravel(least[least == largest])[0]:.6g}. Leave "
             "this expert out."
         )
     own = UniformExpert(*np.float64([least, largest]), discrete=discrete)
