@@ -222,7 +222,7 @@ def test_a_pipeline_transforms_rows_where_it_is_told_to():
         (
             TransformedTargetRegressor(light(), func=np.exp, inverse_func=np.log),
             {"eval_set": [(NEW, Y_NEW)]},
-            "'eval_set' .*transformed targets with targets that are not",
+            "'eval_set' .*transformed targets without transforming",
         ),
     ],
     ids=["eval_set", "X_val", "targets"],

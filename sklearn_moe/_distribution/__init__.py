@@ -1,4 +1,4 @@
-"""Distribution of the target of each row: a mixture of those of the experts."""
+"""Distribution of the target of each row: a mixture of the experts' distributions."""
 
 from sklearn_moe._distribution.components import Components
 from sklearn_moe._distribution.mixture import MixtureDistribution

@@ -1,4 +1,4 @@
-"""Distributions of the experts for each row."""
+"""Distributions of the target of each row under each expert."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Components:
-    """Distributions of one family of SciPy, one for each row and expert.
+    """Distributions from one family of SciPy, one for each row and expert.
 
     The parameters have the shape (n_samples, [n_outputs,] n_experts).
     """
@@ -22,7 +22,7 @@ class Components:
         """Return the distributions of fitted experts, given their predictions."""
         parameters = {}
         for name, value in noise.parameters(location, X).items():
-            # The experts are last, so that targets broadcast against the rest.
+            # The experts are the last axis, so that targets broadcast against the rest.
             value = np.moveaxis(np.broadcast_to(value, location.shape), 1, -1)
             parameters[name] = value.astype(np.float64, copy=False)
         return cls(noise.distribution, parameters)
@@ -40,14 +40,14 @@ class Components:
 
     def evaluate(self, method, *arguments, **options):
         """Call a method of the family with the parameters of each distribution."""
-        # To freeze a distribution takes longer than to ask it.
+        # Call the methods directly: it takes longer to freeze a distribution.
         return getattr(self.family, method)(*arguments, **options, **self.parameters)
 
     def quantiles(self, method, q):
-        """Quantiles of each distribution, by the method "ppf" or "isf"."""
+        """Return the quantiles of each distribution, by the method "ppf" or "isf"."""
         parameters = dict(self.parameters)
         location, scale = parameters.pop("loc", 0), parameters.pop("scale", 1)
-        # A shape that is the expert's, the same in all rows, is looked at once.
+        # Standard quantiles are computed once if the shape is the same in all rows.
         shapes = {
             name: value if value.strides[0] else value[:1]
             for name, value in parameters.items()
@@ -57,7 +57,7 @@ class Components:
 
     @property
     def means(self):
-        """Mean of each distribution, and the centre of one that has no mean."""
+        """Mean of each distribution; for Student's t always the centre."""
         if self.family is stats.t:
             return self.parameters["loc"]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -65,14 +65,14 @@ class Components:
 
     @property
     def scales(self):
-        """Standard deviation of each distribution, infinite where there is none."""
+        """Standard deviation of each distribution; infinite if it is undefined."""
         with np.errstate(over="ignore", invalid="ignore"):
             scales = self.evaluate("std")
         return np.where(np.isnan(scales), np.inf, scales)
 
     @property
     def has_infinite_crps(self):
-        """Whether the tails of each distribution are too heavy for a CRPS."""
+        """Whether the tails of each distribution are too heavy for a finite CRPS."""
         if self.family is stats.t:
             return self.parameters["df"] <= 0.5
         return np.zeros(self.shape, dtype=bool)

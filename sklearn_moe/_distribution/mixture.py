@@ -1,4 +1,4 @@
-"""Distribution of the target of each row: a mixture of those of the experts."""
+"""Distribution of the target of each row: a mixture of the experts' distributions."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,14 +13,14 @@ from sklearn.utils import check_random_state
 from sklearn_moe import kernels
 from sklearn_moe._distribution.roots import EPS, increasing_roots, smallest_integers
 
-# Levels in the lower half of the quantiles of the experts between which the cumulative
+# Levels of the lower half of the experts' quantiles. Between these, the cumulative
 # distribution function is smooth enough to compute the CRPS by quadrature.
 KNOT_LEVELS = np.array([1e-12, 1e-8, 1e-5, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
 
 # Number of Gauss-Legendre nodes between two of these quantiles.
 N_NODES = 6
 
-# So many counts between two knots are summed up one by one.
+# Up to this number of counts between two knots are summed one by one.
 MOST_COUNTS = 64
 
 
@@ -32,8 +32,8 @@ class MixtureDistribution:
         p(y | x) = \sum_k g_k(x) \, p_k(y | x)
 
     It is returned by :meth:`MixtureOfExpertsRegressor.predict_distribution`. With
-    several outputs, `pdf` and `logpdf` are those of all outputs together and `sample`
-    draws them together; all else is computed for each output alone.
+    several outputs, `pdf` and `logpdf` are joint densities of all outputs, and `sample`
+    draws all outputs jointly; the other methods apply to each output separately.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class MixtureDistribution:
     def means(self) -> np.ndarray:
         """Mean of each component, shape (n_samples, [n_outputs,] n_components).
 
-        Of a Student t of up to one degree of freedom, which has none, it is the centre.
+        A Student t of up to one degree of freedom has no mean; its centre is used.
         """
         return np.concatenate([block.means for block in self.components], axis=-1)
 
@@ -127,7 +127,7 @@ class MixtureDistribution:
     def scales(self) -> np.ndarray:
         """Standard deviation of each component, in the shape of `means`.
 
-        Of a Student t of up to two degrees of freedom it is infinite.
+        It is infinite for a Student t of up to two degrees of freedom.
         """
         return np.concatenate([block.scales for block in self.components], axis=-1)
 
@@ -135,14 +135,14 @@ class MixtureDistribution:
     # -----------------------
 
     def logpdf(self, y: ArrayLike) -> np.ndarray:
-        """Logarithm of the density of targets, of all outputs together.
+        """Return the logarithm of the joint density of all outputs.
 
         For counts it is the logarithm of their probability.
 
         Parameters
         ----------
         y : array-like
-            One target for each row, or an array that broadcasts against one: a column
+            One target for each row, or an array that broadcasts against this: a column
             of shape (n_points, 1) has the same points for every row.
 
         Returns
@@ -157,7 +157,7 @@ class MixtureDistribution:
         return _log_average(self.weights, log_density)
 
     def pdf(self, y: ArrayLike) -> np.ndarray:
-        """Density of targets.
+        """Return the joint density of all outputs; for counts, their probability.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class MixtureDistribution:
         return np.exp(self.logpdf(y))
 
     def cdf(self, y: ArrayLike) -> np.ndarray:
-        """Probability of a target not above `y`.
+        """Return the probability of a target not above `y`.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class MixtureDistribution:
         return self._average(self._evaluate("cdf", self._check_y(y)))
 
     def sf(self, y: ArrayLike) -> np.ndarray:
-        """Probability of a target above `y`, accurate where it is small.
+        """Return the probability of a target above `y`, accurate even if it is small.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class MixtureDistribution:
         return self._average(self._evaluate("sf", self._check_y(y)))
 
     def ppf(self, q: ArrayLike) -> np.ndarray:
-        r"""Quantiles of the targets.
+        r"""Return quantiles of the targets.
 
         Parameters
         ----------
@@ -209,8 +209,8 @@ class MixtureDistribution:
         Returns
         -------
         quantiles : ndarray of shape `shape`, or (\*`shape`, n_quantiles)
-            Quantiles as precise as rounding allows. For counts, the smallest count
-            whose `cdf` is not below the level.
+            Quantiles, accurate up to rounding. For counts, the smallest count whose
+            `cdf` is not below the level.
         """
         levels = np.asarray(q)
         numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
@@ -226,7 +226,7 @@ class MixtureDistribution:
         return self._quantile(1 - q, "sf")
 
     def interval(self, coverage: float) -> np.ndarray:
-        r"""Central interval, with the same probability below it and above it.
+        r"""Return the central interval, with equal probabilities below and above it.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class MixtureDistribution:
     # -------------------------
 
     def mean(self) -> np.ndarray:
-        """Mean of each target, which the mixture predicts.
+        """Return the mean of each target, which the mixture predicts.
 
         Returns
         -------
@@ -258,9 +258,9 @@ class MixtureDistribution:
         return self._average(self.means)
 
     def var(self) -> np.ndarray:
-        """Variance of each target: the variance within experts plus that between them.
+        """Return the variance of each target: that within plus that between experts.
 
-        It is infinite where a Student t of up to two degrees of freedom has weight.
+        It is infinite if a Student t of up to two degrees of freedom has weight.
 
         Returns
         -------
@@ -270,11 +270,11 @@ class MixtureDistribution:
         with np.errstate(over="ignore", invalid="ignore"):
             between = (means - self._average(means)[..., np.newaxis]) ** 2
             variances = self.scales**2 + between
-        # The spread around a mean beyond floating point numbers is no number either.
+        # If a mean overflows, the variance is infinite as well.
         return self._average(np.where(np.isnan(variances), np.inf, variances))
 
     def std(self) -> np.ndarray:
-        """Standard deviation of each target.
+        """Return the standard deviation of each target.
 
         Returns
         -------
@@ -298,7 +298,7 @@ class MixtureDistribution:
         Returns
         -------
         draws : ndarray of shape (n_samples, \\*`shape`)
-            Draws. All outputs of a draw come from the same expert.
+            All outputs of a draw come from the same expert.
         """
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(
@@ -324,16 +324,16 @@ class MixtureDistribution:
         return draws
 
     def crps(self, y: ArrayLike) -> np.ndarray:
-        r"""Continuous ranked probability score of targets; less is better.
+        r"""Return the continuous ranked probability score; smaller is better.
 
         .. math::
             \int (F(t) - [y \le t])^2 \, dt
 
-        The score is in the units of the target. For a prediction without uncertainty it
-        is the absolute error. For gaussians there is a closed form; otherwise the
-        integral is computed numerically, to about 1e-6 of the scale, and that of counts
-        as a sum where they are few.
-        With a Student t of up to half a degree of freedom it is infinite.
+        The score [1]_ is in the units of the target. For a prediction without
+        uncertainty it is the absolute error. For gaussians there is a closed form.
+        Otherwise the integral is computed numerically, to about 1e-6 of the scale; for
+        few counts it is an exact sum. It is infinite if a Student t of up to half a
+        degree of freedom has weight.
 
         Parameters
         ----------
@@ -372,7 +372,7 @@ class MixtureDistribution:
         return y
 
     def _evaluate(self, method, *arguments):
-        """Call a method of SciPy's distributions; the components are the last axis."""
+        """Call a method of SciPy's distributions, with components on the last axis."""
         arguments = [np.asarray(a, dtype=np.float64)[..., None] for a in arguments]
         return np.concatenate(
             [block.evaluate(method, *arguments) for block in self.components],
@@ -384,14 +384,14 @@ class MixtureDistribution:
         return self.weights if len(self.shape) == 1 else self.weights[:, np.newaxis]
 
     def _average(self, values):
-        """Return the mean over the components; one without weight may be infinite."""
+        """Return the mean over the components, without those of weight zero."""
         weights = self._aligned_weights()
         return np.where(weights > 0, values * np.where(weights > 0, weights, 1), 0).sum(
             axis=-1
         )
 
     def _extremes(self, values):
-        """Return the least and largest value of the components with positive weight."""
+        """Return the extreme values of the components with positive weight."""
         positive = np.broadcast_to(self._aligned_weights() > 0, values.shape)
         return (
             np.where(positive, values, np.inf).min(axis=-1),
@@ -416,7 +416,7 @@ class MixtureDistribution:
     def _continuous_quantile(self, q, tail):
         """Return the points at which a tail of a continuous distribution is q.
 
-        The equation is solved for logarithms: far out it is nearly linear in them.
+        The logarithm of the equation is solved, which is almost linear in the tails.
         """
         below = tail == "cdf"
         with np.errstate(over="ignore"):
@@ -431,7 +431,7 @@ class MixtureDistribution:
         if q == 0:
             return lower if below else upper
         sign, log_q = (1 if below else -1), np.log(q)
-        # Both the logarithm of a probability and its rounding grow far out.
+        # In the tails, rounding errors grow with the logarithm of the probability.
         accuracy = 8 * EPS * max(1, -log_q)
 
         def excess_and_slope(rows, y):
@@ -448,30 +448,33 @@ class MixtureDistribution:
         return increasing_roots(excess_and_slope, lower, upper, start, accuracy)
 
     def _count_quantile(self, q, tail):
-        """Return the smallest counts whose cumulative probability is enough."""
+        """Return the smallest counts whose `cdf` is at least q, or 1 - q with "sf"."""
         q = q if tail == "cdf" else 1 - q
         if q == 1:
             return np.full(self.shape, np.inf)
         enough = q * (1 - 4 * EPS)
-        # The quantiles of SciPy are NaN for large counts, or are not found in time.
+        # SciPy's quantiles of large counts are NaN, or take too long.
         start = self._of_the_likeliest(self._rough_quantiles(q))
         return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
 
     def _of_the_likeliest(self, quantiles):
-        """Return those of the component of the largest weight: mostly close by."""
+        """Return the quantiles of the component with the largest weight in each row.
+
+        They are usually close to those of the mixture.
+        """
         likeliest = self.weights.argmax(axis=1)[:, np.newaxis]
         return np.take_along_axis(quantiles, likeliest, axis=1)[:, 0]
 
     def _rough_quantiles(self, q, upper_tail=False):
         """Return whole numbers close to the quantiles of components of counts.
 
-        They are those of gamma distributions of the same mean and variance.
+        They are quantiles of gamma distributions with the same mean and variance.
         """
         inverse = gammainccinv if upper_tail else gammaincinv
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             means, variances = self.means, self.scales**2
             rough = inverse(means**2 / variances, q) * (variances / means)
-        # Means that are lost to rounding are those of counts that are all zero.
+        # NaN results from a mean of zero, for which all counts are zero.
         return np.floor(np.nan_to_num(rough, nan=0.0))
 
     def _gaussian_crps(self, y):
@@ -505,10 +508,10 @@ class MixtureDistribution:
         return np.where(infinite, np.inf, score)
 
     def _count_crps(self, y):
-        """Sum over all counts, by quadrature where there are many between two knots."""
+        """Sum over all counts, by quadrature if there are many between two knots."""
         score, positive = np.maximum(-y, 0), np.maximum(y, 0)
         y = np.ceil(positive)
-        # Up to a target that is no whole number, a part of a step.
+        # The part of a step below a target that is not a whole number.
         score += (y - positive) * (1 - 2 * self.cdf(np.floor(positive)))
         knots = [
             *(self._rough_quantiles(level) for level in KNOT_LEVELS),
@@ -516,7 +519,8 @@ class MixtureDistribution:
             y[..., np.newaxis],
             np.zeros((*y.shape, 1)),
         ]
-        # Counts of much variance have their least numbers close to zero.
+        # Further knots at 64, 256, ...: the lower quantiles of counts of large variance
+        # are all close to zero.
         farthest = np.max([knot.max() for knot in knots])
         powers = np.arange(np.log2(MOST_COUNTS), np.log2(farthest + 1), 2)
         knots.append(np.broadcast_to(2**powers, (*y.shape, len(powers))))
@@ -543,7 +547,7 @@ class MixtureDistribution:
         many = np.zeros(y.shape)
         for node, weight in zip(*np.polynomial.legendre.leggauss(N_NODES)):
             many += weight * half * squares(lower - 0.5 + half * (1 + node))
-        # The formula of Euler and Maclaurin, for the middles of steps of one.
+        # The Euler-Maclaurin formula, for the midpoints of steps of one.
         slopes = (
             squares(upper) - squares(upper - 1),
             squares(lower) - squares(lower - 1),
@@ -551,7 +555,7 @@ class MixtureDistribution:
         return np.where(few, score, many - (slopes[0] - slopes[1]) / 24)
 
     def _continuous_cdf(self, t):
-        """Distribution function of counts, continued between whole numbers."""
+        """Return the distribution function of counts, interpolated between integers."""
         values = []
         for block in self.components:
             own, at = block.parameters, t[..., np.newaxis]
@@ -568,7 +572,7 @@ class MixtureDistribution:
 
 
 def _log_average(weights, log_values):
-    """Logarithm of the mean over the components, given logarithms."""
+    """Return the logarithm of the mean over the components, given logarithms."""
     with np.errstate(divide="ignore"):
-        # For the few components of a row it is quicker than SciPy's `logsumexp`.
+        # For few components this is faster than SciPy's `logsumexp`.
         return np.logaddexp.reduce(log_values + np.log(weights), axis=-1)

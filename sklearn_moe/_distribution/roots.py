@@ -1,40 +1,42 @@
-"""Search for the roots of many increasing functions at once."""
+"""Searches for the roots of many increasing functions at once."""
 
 import numpy as np
 
 from sklearn_moe import kernels
 
-# A bracket of numbers up to it has a width that is a number.
+# Limit on the ends of brackets, whose width must not overflow.
 LARGEST = np.finfo(np.float64).max / 4
 
 EPS = np.finfo(np.float64).eps
 
-# After so many steps a search goes on by bisection alone, of numbers' magnitudes.
+# After this number of steps a search continues by bisection of magnitudes only.
 NEWTON_STEPS = 60
 
-# Approximate quantiles of counts are off by about one, and by this part of themselves.
+# Approximate relative error of the initial quantiles of counts, in addition to an
+# absolute error of about one.
 RELATIVE_STEP = 1e-12
 
 
 def increasing_roots(function, lower, upper, start, accuracy):
     """Find the roots of increasing functions by Newton's method within brackets.
 
-    ``function(rows, x)`` returns values and derivatives at x for the rows of these
-    numbers; a value within the accuracy of zero is zero. Newton's steps are safeguarded
-    by bisection.
+    Newton's steps are safeguarded by bisection.
 
     Parameters
     ----------
     function : callable
+        ``function(rows, x)`` returns values and derivatives at x for the rows with
+        these indices.
     lower, upper, start : ndarray of shape (n_rows,)
-        The ends of the brackets, and the points at which the search begins.
+        The ends of the brackets, and the initial points.
     accuracy : float
+        A value whose magnitude is no larger counts as zero.
 
     Returns
     -------
     roots : ndarray of shape (n_rows,)
     """
-    # The ends are those of a bracket but for rounding.
+    # Widen the brackets slightly: their ends may be affected by rounding.
     first, last = np.clip([lower, upper], -LARGEST, LARGEST)
     first, last = first - 4 * EPS * np.abs(first), last + 4 * EPS * np.abs(last)
     search = np.stack([first, last, np.clip(start, first, last), last - first])
@@ -50,17 +52,17 @@ def increasing_roots(function, lower, upper, start, accuracy):
 
 
 def smallest_integers(condition, start):
-    """Search for the smallest whole numbers, from zero, at which a condition holds.
+    """Find the smallest non-negative integers at which a condition holds.
 
-    The search is one of bisection, but its first steps from where it begins are short.
+    The search is a bisection whose first steps from the initial point are short.
 
     Parameters
     ----------
     condition : callable
-        ``condition(rows, x)`` returns whether it holds at x for the rows of these
-        numbers. It holds at all numbers above one at which it holds.
+        ``condition(rows, x)`` returns whether it holds at x for the rows with these
+        indices. If it holds at a number, it must hold at all larger numbers.
     start : ndarray of shape (n_rows,)
-        Whole numbers, which are best near those that are looked for.
+        Initial whole numbers, which should be close to the result.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def smallest_integers(condition, start):
     while len(rows):
         lower, upper, point = search[:, rows]
         holds = condition(rows, point)
-        # Beyond 2**53 the next whole number is not one more.
+        # Beyond 2**53, adding one does not yield another number.
         following = np.maximum(point + 1, np.nextafter(point, np.inf))
         lower, upper = np.where(holds, lower, following), np.where(holds, point, upper)
         middle = np.floor(lower + (upper - lower) / 2)

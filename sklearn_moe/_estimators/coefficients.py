@@ -1,4 +1,4 @@
-"""Estimators that begin at the coefficients of the last fit."""
+"""Warm starts of linear estimators from the coefficients of the last fit."""
 
 import warnings
 from copy import deepcopy
@@ -20,9 +20,9 @@ from sklearn_moe._estimators.nested import last_step
 from sklearn_moe._estimators.weight_routing import copy_requests
 from sklearn_moe._fit_warnings import held_back
 
-# Their `warm_start` says where a solver begins, which ends at the same optimum. That of
-# SGD and of neural networks says more: these stop long before there is nothing left to
-# learn, so that a fit which goes on is another one.
+# Estimators whose solver reaches the same optimum with and without `warm_start`. This
+# is different for SGD and neural networks, which stop long before the optimum, so that
+# a warm start changes the result.
 SOLVED_TO_TOLERANCE = (
     ElasticNet,
     GammaRegressor,
@@ -34,12 +34,12 @@ SOLVED_TO_TOLERANCE = (
 
 
 def begins_at_coefficients(estimator):
-    """Return whether a fit may begin at the coefficients of the last one.
+    """Return whether a fit may start from the coefficients of the last fit.
 
     Parameters
     ----------
     estimator : estimator
-        Or a pipeline that ends in one.
+        The estimator, or a pipeline that ends in it.
 
     Returns
     -------
@@ -55,14 +55,14 @@ def begins_at_coefficients(estimator):
 
 
 def fit_from_coefficients(previous, estimator, X, y, arguments):
-    """Fit a clone of an estimator, beginning at the coefficients of the last fit.
+    """Fit a clone of an estimator, starting from the coefficients of the last fit.
 
     Parameters
     ----------
     previous : fitted estimator
-        It is left as it is.
+        The last fit. It is not modified.
     estimator : estimator
-        As it was given.
+        The unfitted estimator.
     X, y : object
     arguments : dict
         Further arguments of `fit`.
@@ -70,8 +70,8 @@ def fit_from_coefficients(previous, estimator, X, y, arguments):
     Returns
     -------
     fitted : estimator or None
-        With the parameters of `estimator`. None where the solver has not found its way
-        from there.
+        It has the constructor parameters of `estimator`. None if the solver has not
+        converged from these coefficients, or if these belong to other classes.
     """
     last = deepcopy(last_step(previous)).set_params(warm_start=True)
     copy_requests(last_step(estimator), last)
@@ -86,7 +86,7 @@ def fit_from_coefficients(previous, estimator, X, y, arguments):
         try:
             fitted.fit(X, y, **arguments)
         except ValueError:
-            # Whatever else is wrong is so from the beginning, too.
+            # Any other error will be raised by a fit without warm start as well.
             return None
     failed = any(issubclass(category, ConvergenceWarning) for category, _ in warned)
     if failed and np.max(last.n_iter_) < last.max_iter:
@@ -100,25 +100,26 @@ def fit_from_coefficients(previous, estimator, X, y, arguments):
 
 
 class SameColumns(TransformerMixin, BaseEstimator):
-    """Step of a pipeline before the last, which has coefficients of other columns.
+    """Step before the last one of a pipeline, which compares the number of columns.
 
-    With other weights the steps before may make more or fewer columns.
+    With other weights, the preceding steps may return more or fewer columns.
 
     Parameters
     ----------
     last : estimator
-        Fitted before. It forgets its coefficients if there are not as many columns.
+        The last step, with the coefficients of its last fit. These are deleted if the
+        number of columns differs.
     """
 
     def __init__(self, last):
         self.last = last
 
     def fit(self, X, y=None):
-        """Look at the columns."""
+        """Delete the coefficients if the number of columns differs."""
         if X.shape[1] != self.last.n_features_in_:
             del self.last.coef_
         return self
 
     def transform(self, X):
-        """Return the rows as they are."""
+        """Return the rows unchanged."""
         return X

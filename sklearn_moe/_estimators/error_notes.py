@@ -1,4 +1,4 @@
-"""What an error of a part says beyond its own words: which part, and what may help."""
+"""Notes on errors in a part of a mixture: which part it was, and what may help."""
 
 from contextlib import contextmanager
 
@@ -7,10 +7,10 @@ from sklearn_moe._frames import columns_without_numbers
 
 @contextmanager
 def error_note(part, X=None):
-    """Have an error say which part of the mixture it comes from.
+    """Add a note to an error that names the part of the mixture in which it occurred.
 
-    Of rows `X` in a frame it says what may be hard to read for an expert, or for a
-    classifier as the gate.
+    If the rows `X` are in a frame, another note names the columns without numbers,
+    which the expert, or a classifier as the gate, may not support.
     """
     try:
         yield
@@ -19,10 +19,10 @@ def error_note(part, X=None):
         others = columns_without_numbers(X)
         if others and isinstance(error, (TypeError, ValueError)):
             error.add_note(
-                f"The dtypes of the columns {others} are none of numbers. SoftmaxGate "
-                "and GaussianGate encode such columns by themselves; experts and other "
-                "gates get them as they are, and one that takes numbers only needs a "
-                "pipeline that encodes, converts or drops them, such as "
+                f"The dtypes of the columns {others} are not numeric. SoftmaxGate and "
+                "GaussianGate encode such columns by themselves. Experts and other "
+                "gates get these columns unchanged; for those that accept only numbers "
+                "use a pipeline that encodes, converts or drops these columns, such as "
                 "make_pipeline(make_column_transformer(...), Ridge())."
             )
         raise

@@ -1,4 +1,4 @@
-"""Whether an estimator can learn some rows by themselves, however light they are."""
+"""Recognition of estimators that fit some rows independently of all other rows."""
 
 from inspect import signature
 
@@ -34,20 +34,21 @@ ISOLATING = (
     RadiusNeighborsRegressor,
 )
 
-# What `fit` of boosted trees calls the model that it goes on from: LightGBM, CatBoost,
-# and XGBoost.
+# Name of the argument of `fit` for the model from which boosting continues: in LightGBM
+# and CatBoost, and in XGBoost. It identifies boosted trees.
 MODELS_TO_GO_ON_FROM = {"init_model", "xgb_model"}
 
 
 def isolates_rows(estimator):
-    """Return whether an estimator answers some rows apart from all others.
+    """Return whether an estimator fits some rows independently of all other rows.
 
-    A leaf of a tree and a neighbourhood hold rows of one region alone. What they answer
-    is the mean of these rows, whatever their weights are beside those of other rows: a
-    little weight on all rows does not hold such an expert back, it has the expert learn
-    what it was not meant to. Trees, neighbours, ensembles of them, and what has one of
-    them learn the target (last steps, searches, transformed targets, experts of a
-    mixture) do so. A frozen estimator learns from no rows.
+    The prediction of a leaf of a tree, or of a neighbourhood, is the mean of the rows
+    in one region, however small their weights are compared to those of other rows. With
+    a small additional weight on all rows, such an expert is therefore not shrunk, but
+    fits rows that belong to other experts. This is the case for trees, nearest
+    neighbours, ensembles of these, and meta-estimators in which they learn the target
+    (last steps, searches, transformed targets, experts of a mixture). It is not the
+    case for a frozen estimator, which is not fitted.
     """
     estimator = last_step(estimator)
     if isinstance(estimator, FrozenEstimator) or not is_estimator(estimator):
@@ -55,7 +56,7 @@ def isolates_rows(estimator):
     if isinstance(estimator, ISOLATING):
         return True
     if isinstance(estimator, BaseEnsemble):
-        # The default of all ensembles of this kind is a tree.
+        # The default estimator of all these ensembles is a tree.
         inner = getattr(estimator, "estimator", None)
         return inner is None or isolates_rows(inner)
     if MODELS_TO_GO_ON_FROM & signature(estimator.fit).parameters.keys():

@@ -1,4 +1,4 @@
-"""Boosted trees that get a few trees more in each fit, instead of all anew."""
+"""Boosted trees that grow: each fit adds a few trees to those of the last fit."""
 
 from collections.abc import Callable
 from copy import copy, deepcopy
@@ -24,24 +24,24 @@ from sklearn_moe._estimators.weight_routing import changes_rows
 from sklearn_moe._estimators.weighted import WeightedFit
 from sklearn_moe._sklearn import add_trees_within_bins
 
-# Kinds of boosting in which earlier trees stay as they are when others are added.
+# Kinds of boosting in which added trees leave earlier trees unchanged.
 ADDITIVE = {None, "gbdt", "gbtree"}
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How boosted trees of some library go on from a fit.
+    """The way in which boosted trees of some library continue from a fit.
 
     Attributes
     ----------
     size : str
-        Parameter that says how many trees there are to be.
+        Name of the parameter for the number of trees.
     count : callable
-        ``count(fitted)`` says how many there are.
+        ``count(fitted)`` returns the number of fitted trees.
     argument : str, default=None
-        Argument of `fit` that takes the model to go on from, where `size` is the number
-        of further trees. None means that they have a `warm_start`, with which it is
-        that of all trees.
+        Argument of `fit` for the model from which to continue; `size` is the number of
+        additional trees then. None means that the estimator has a `warm_start`, with
+        which `size` is the number of all trees.
     """
 
     size: str
@@ -50,11 +50,12 @@ class Growth:
 
 
 def growth_of(estimator):
-    """Return how an estimator, or the last step of a pipeline, gets more trees.
+    """Return the `Growth` of an estimator, or of the last step of a pipeline.
 
-    It is None for all others, and for boosted trees that count on being fitted as a
-    whole: those of GradientBoosting with early stopping, which begins to count again in
-    each fit, and kinds of boosting that change trees which are there already.
+    It is None for estimators that cannot grow. These include boosted trees that must be
+    fitted at once: GradientBoosting with early stopping, whose count of iterations
+    without improvement restarts in each fit, and kinds of boosting that change earlier
+    trees.
     """
     booster = last_step(estimator)
     if not hasattr(booster, "fit") or changes_rows(estimator):
@@ -66,7 +67,7 @@ def growth_of(estimator):
         return None if stops else Growth("n_estimators", attrgetter("n_estimators_"))
     taken = signature(booster.fit).parameters
     if "xgb_model" in taken and booster.booster in ADDITIVE:
-        # Forests have all their trees in one round.
+        # Forests of XGBoost fit all trees in one round.
         boosts = booster.get_num_boosting_rounds() > 1
         growth = Growth("n_estimators", _rounds_of_xgboost, "xgb_model")
         return growth if boosts else None
@@ -88,18 +89,18 @@ def _rounds_of_xgboost(fitted):
 class GrowingFit(WeightedFit):
     """Fit boosted trees, or a pipeline that ends in them, a few trees at a time.
 
-    Each fit adds trees under its own weights, until there are as many as the estimator
-    asks for. What was fitted before is left as it is, and each result has the
-    parameters that the estimator was given. A pipeline prepares rows as its first fit
-    has learnt to.
+    Each fit adds trees with its own weights, until their number is that of the
+    estimator's parameter. Previous fits are not modified, and each result has the
+    constructor parameters of the estimator. The preceding steps of a pipeline are
+    fitted only in the first fit.
 
     Parameters
     ----------
     estimator : estimator
-        It has a `growth_of`.
+        An estimator whose `growth_of` is not None.
     random_state : RandomState instance
     n_fits : int
-        Number of fits after which there are all trees.
+        Number of fits after which the estimator has all trees.
     """
 
     def __init__(self, estimator, random_state, *, n_fits):
@@ -118,14 +119,15 @@ class GrowingFit(WeightedFit):
     def goes_on_from(self, last):
         """Return whether a fit adds trees to the last one.
 
-        The only class of some rows was learnt by something else.
+        It does not if the last fit is another estimator, because its rows were of one
+        class.
         """
         return type(last_step(last)) is type(last_step(self.estimator))
 
     def grows(self, last, n_fits):
-        """Return whether there are trees to add to the result of so many fits.
+        """Return whether there are trees to add to the result of `n_fits` fits.
 
-        There are none where early stopping of the estimator itself has ended a fit.
+        There are none if early stopping of the estimator has ended a fit.
         """
         if not self.goes_on_from(last) or n_fits == len(self._sizes):
             return False
@@ -134,12 +136,12 @@ class GrowingFit(WeightedFit):
         return not stops or self._growth.count(booster) == self._sizes[n_fits - 1]
 
     def after(self, n_fits):
-        """Return a fitter that adds trees to the result of so many fits."""
+        """Return a fitter that adds trees to the result of `n_fits` fits."""
         sizes = [0, *self._sizes]
         return self._of_trees(sizes[n_fits + 1] - sizes[n_fits])
 
     def at_once(self, n_fits):
-        """Return a fitter that builds in one fit what so many fits build."""
+        """Return a fitter that fits at once as many trees as `n_fits` fits."""
         return self._of_trees(self._sizes[n_fits - 1])
 
     def _of_trees(self, n_trees):
@@ -149,7 +151,7 @@ class GrowingFit(WeightedFit):
 
     def _fit(self, X, y, arguments, previous):
         if previous is not None:
-            # Under whatever name, there are weights or nothing.
+            # The only argument, if any, is the sample weights.
             weights = next(iter(arguments.values()), None)
             return self._add_trees(previous, self.estimator, X, y, weights)
         begun = copy(self)
@@ -181,7 +183,7 @@ class GrowingFit(WeightedFit):
             grown, arguments = deepcopy(unfitted), {growth.argument: fitted}
             size, kept = self._n_trees, {"random_state": self._seed}
             if isinstance(self._seed, Integral):
-                # It would draw the same rows and columns again.
+                # With the same seed, it would draw the same rows and columns again.
                 grown.set_params(random_state=self._seed + n_before)
         grown.set_params(**{growth.size: size})
         fit = partial(add_trees_within_bins, grown) if _has_bins(grown) else grown.fit
@@ -190,10 +192,10 @@ class GrowingFit(WeightedFit):
 
 
 def growing_sizes(size, n_fits):
-    """Return how many trees there are after each fit.
+    """Return the number of trees after each fit.
 
-    Each adds the same part of those that are there already, so that few are built while
-    little is known of the borders between experts.
+    It grows geometrically, so that few trees are fitted in the first iterations, in
+    which the borders between the experts are imprecise.
     """
     sizes = np.geomspace(np.sqrt(size), size, n_fits) if n_fits > 1 else [size]
     return np.unique(np.round(sizes).astype(int)).tolist()

@@ -1,4 +1,4 @@
-"""Let estimators with `partial_fit` learn from one batch after another."""
+"""Fits of estimators with `partial_fit` to successive batches."""
 
 from copy import deepcopy
 from inspect import signature
@@ -16,11 +16,11 @@ from sklearn_moe._sklearn import (
     safe_indexing,
 )
 
-# Attributes in which naive Bayes counts the rows that it has seen.
+# Attributes of naive Bayes estimators that count the rows so far.
 COUNTS = ("class_count_", "feature_count_", "category_count_")
 
-# Number of passes of a new estimator over its first batch. An estimator that takes
-# small steps has hardly moved after one pass.
+# Number of passes of a new estimator over its first batch. After a single pass, an
+# estimator with small steps would have changed little.
 FIRST_EPOCHS = 10
 
 
@@ -34,9 +34,9 @@ def learn_batch(
 ):
     """Update an estimator with a batch, in place.
 
-    An estimator whose `partial_fit` takes no weights learns from a systematic resample
+    An estimator whose `partial_fit` takes no weights is fitted to a systematic resample
     of the batch, see `systematic_resample`. Arrays in `fit_params` with one element for
-    each row are reduced to the rows that take part.
+    each row are reduced to the rows that are used.
     """
     parameters = signature(estimator.partial_fit).parameters
     request = metadata_request(estimator, "partial_fit", "sample_weight")
@@ -56,10 +56,10 @@ def learn_batch(
 
 
 def decay_counts(estimator, factor):
-    """Multiply the counts of earlier rows, where an estimator has them, in place.
+    """Multiply an estimator's counts of earlier rows, if it has any, in place.
 
-    Estimators that take steps of some size, such as `SGDClassifier`, forget earlier
-    rows by these steps, which are the user's to choose.
+    Estimators such as `SGDClassifier` have no counts; they discount earlier rows by
+    their step size, which the user chooses.
     """
     for name in COUNTS:
         counts = getattr(estimator, name, None)
@@ -70,13 +70,13 @@ def decay_counts(estimator, factor):
 
 
 class IncrementalFit:
-    """Fit an estimator with `partial_fit` to its first batch again and again.
+    """Fit an estimator with `partial_fit` repeatedly to its first batch.
 
-    Each fit has new weights, and counts the rows anew. The parameters are those of
-    `WeightedFit`; `classes` are all labels of the stream, for a classifier.
+    Each fit has new weights, and restarts the counts of rows. The parameters are those
+    of `WeightedFit`; `classes` are all labels of the stream, for a classifier.
     """
 
-    # The fraction that stays of what the estimator has counted before.
+    # Fraction of the estimator's counts of earlier rows that is kept.
     _kept = 0.0
 
     def __init__(self, estimator, random_state, *, classes=None):
@@ -85,13 +85,13 @@ class IncrementalFit:
         self._classes = classes
 
     def goes_on_from(self, last):
-        """Return whether a fit continues the last one: each does."""
+        """Return whether a fit continues the last one: always."""
         return True
 
     def fit(
         self, X, y, weights, *, unit=1.0, rows=None, previous=None, fit_params=None
     ):
-        """Fit a clone, or continue the last fit, on all rows; see `WeightedFit.fit`."""
+        """Fit a clone, or continue the last fit, to all rows; see `WeightedFit.fit`."""
         starts = previous is None
         fitted = clone(self.estimator) if starts else deepcopy(previous)
         for _ in range(FIRST_EPOCHS if starts else 1):
@@ -110,10 +110,11 @@ class IncrementalFit:
 
 
 class OnlineFit(IncrementalFit):
-    """Have a fitted estimator learn one batch after another.
+    """Update a fitted estimator with successive batches.
 
-    The estimator has its seeds. `kept` is the fraction that stays of what it has
-    counted before, and `offset`, in [0, 1), is the randomness of a resample.
+    The seeds of the estimator must be set. `kept` is the fraction of its counts of
+    earlier rows that is kept, and `offset`, in [0, 1), is that of
+    `systematic_resample`.
     """
 
     def __init__(self, estimator, random_state, *, classes, kept, offset):
@@ -123,7 +124,7 @@ class OnlineFit(IncrementalFit):
         self._offset = offset
 
     def fit(self, X, y, weights, *, previous, **options):
-        """Learn the rows of a batch, if any has weight; see `WeightedFit.fit`."""
+        """Update with a batch, if any row has weight; see `WeightedFit.fit`."""
         if not weights.any():
             return previous
         return super().fit(X, y, weights, previous=previous, **options)

@@ -1,4 +1,4 @@
-"""Classifiers that demand the labels 0, 1, ..., fitted to any others."""
+"""Label encoding for classifiers that require the labels 0, 1, ..."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
@@ -10,9 +10,9 @@ from sklearn_moe._persistence import saved_as_dict
 
 @saved_as_dict
 class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Classifier that learns the codes 0, 1, ... of the labels, in sorted order.
+    """Classifier that is fitted to the codes 0, 1, ... of the sorted labels.
 
-    All attributes but those below are those of the classifier in it.
+    All other attributes are those of the inner classifier.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
     classes_ : ndarray of shape (n_classes,)
         The labels.
     classifier_ : estimator
-        The fitted classifier, which knows the codes only.
+        The inner classifier, fitted to the codes.
     """
 
     def __init__(self, classifier):
@@ -37,7 +37,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         return self.take(classifier, classes)
 
     def take(self, classifier, classes):
-        """Take a classifier that was fitted to the codes of the classes."""
+        """Set a classifier that was fitted to the codes of the classes."""
         self.classifier_, self.classes_ = classifier, classes
         return self
 
@@ -46,7 +46,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         return self.classes_[np.asarray(self.classifier_.predict(X), dtype=np.intp)]
 
     def __getattr__(self, name):
-        # An object that is being copied or unpickled has no attributes yet.
+        # During copying or unpickling, the object has no attributes yet.
         inner = vars(self).get("classifier_", vars(self).get("classifier"))
         if inner is None or name.startswith("__"):
             raise AttributeError(

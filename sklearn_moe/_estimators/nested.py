@@ -1,4 +1,4 @@
-"""Estimators nested in an estimator: last steps, frozen ones, seeds, copies of X."""
+"""Nested estimators: last steps of pipelines, frozen estimators, seeds, copies of X."""
 
 from contextlib import suppress
 from copy import deepcopy
@@ -12,10 +12,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_moe._estimators.label_encoding import LabelEncodedClassifier
 from sklearn_moe._sklearn import own_params, safe_indexing
 
-# Their estimators write into no rows unasked.
+# The estimators of these libraries do not overwrite X unless a parameter allows it.
 LIBRARIES = {"sklearn", "sklearn_moe", "lightgbm", "xgboost"}
 
-# So many numbers are copied sooner than an estimator tells whether that is necessary.
+# Copying up to this many numbers is faster than finding out whether it is necessary.
 FEW_NUMBERS = 1000
 
 
@@ -27,18 +27,18 @@ def last_step(estimator):
 
 
 def rows_of_last_step(pipeline, X):
-    """Return rows as the last step of a fitted pipeline is shown them to predict.
+    """Return the rows for which the last step of a fitted pipeline predicts.
 
-    A sampler has no part in that.
+    Samplers are skipped, as in predictions.
     """
     before = _transformers(pipeline)
     return X if before is None else before.transform(X)
 
 
 def names_of_last_step(pipeline, names):
-    """Return the names of the columns of these rows, given those of the pipeline's.
+    """Return the column names of `rows_of_last_step`, given those of the input.
 
-    None means that nobody knows them: not all transformers can tell.
+    Return None if some transformer does not provide its output names.
     """
     before = _transformers(pipeline)
     if before is None:
@@ -49,7 +49,7 @@ def names_of_last_step(pipeline, names):
 
 
 def transformers_before(pipeline):
-    """Return the steps of a pipeline that rows go through before the last."""
+    """Return the steps of a pipeline that transform rows before the last step."""
     return [step for _, step in pipeline.steps[:-1] if not is_sampler(step)]
 
 
@@ -60,7 +60,7 @@ def _transformers(pipeline):
 
 
 def is_sampler(step):
-    """Return whether a step is one that adds or drops rows when it is fitted."""
+    """Return whether a step is a sampler, which adds or drops rows when fitted."""
     return hasattr(step, "fit_resample")
 
 
@@ -70,7 +70,7 @@ def unwrap_frozen(estimator):
 
 
 def seeded_clone(estimator, random_state):
-    """Return a clone whose `random_state` parameters that are None are drawn."""
+    """Return a clone in which each `random_state` of None is replaced by a seed."""
     estimator = clone(estimator)
     for nested in nested_estimators(estimator):
         if nested.get_params(deep=False).get("random_state", "none") is None:
@@ -89,7 +89,7 @@ def copied(X):
     """Return a copy of an array, frame, matrix or list that shares no memory."""
     if isinstance(X, (list, tuple)):
         return deepcopy(X)
-    # A frame that is asked for all of its rows may return itself.
+    # Selecting all rows of a frame by a slice may return the frame itself.
     return X.copy() if hasattr(X, "copy") else safe_indexing(X, np.arange(X.shape[0]))
 
 
@@ -104,10 +104,10 @@ def may_overwrite(estimator):
 
 
 def leaves_rows_alone(estimator):
-    """Return whether an estimator is known not to write into the rows it is given.
+    """Return whether an estimator is known not to overwrite the rows passed to it.
 
-    That is known of libraries, unless a parameter lets them (see `may_overwrite`), and
-    of no function or class of a user's.
+    This is known for some libraries, unless a parameter allows it (see
+    `may_overwrite`), but not for functions and classes of users.
     """
     return all(
         type(nested).__module__.partition(".")[0] in LIBRARIES
@@ -120,7 +120,7 @@ def nested_estimators(estimator):
     """Return the estimator and all estimators in its parameters.
 
     Frozen estimators are left out, and so are the experts and the gate of a mixture,
-    which looks after them.
+    which handles these itself.
     """
     if isinstance(estimator, FrozenEstimator):
         return []
@@ -133,12 +133,12 @@ def nested_estimators(estimator):
 
 
 def parts_of(estimator):
-    """Return the estimators that are in the parameters of an estimator itself."""
+    """Return the estimators in the parameters of an estimator, but not their parts."""
     return list(_estimators_in(_contents(estimator)))
 
 
 def _estimators_in(values):
-    """Yield the estimators among values, or in lists, tuples and dicts among them."""
+    """Yield the estimators among values, including those in lists, tuples and dicts."""
     for value in values:
         if is_estimator(value):
             yield value
@@ -147,14 +147,14 @@ def _estimators_in(values):
 
 
 def holds_itself(value, around=()):
-    """Return whether an estimator, or a list, tuple or dict, is found within itself."""
+    """Return whether an estimator, list, tuple or dict contains itself."""
     if any(value is outer for outer in around):
         return True
     return any(holds_itself(inner, (*around, value)) for inner in _contents(value))
 
 
 def _contents(value):
-    """Parameters of an estimator, or what is in a list, a tuple or a dict."""
+    """Return the parameters of an estimator, or the items of a list, tuple or dict."""
     if is_estimator(value):
         value = own_params(value)
     if isinstance(value, dict):

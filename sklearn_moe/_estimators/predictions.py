@@ -1,16 +1,16 @@
-"""What any estimator predicts, checked."""
+"""Validation of the predictions of any estimator."""
 
 import numpy as np
 
 from sklearn_moe._estimators.nested import copy_if_overwriting
 from sklearn_moe._sklearn import num_samples
 
-# Probabilities of a row that sum to one but for this are left as they are.
+# Probabilities whose sum differs from one by no more than this are not rescaled.
 ROUNDING = 1e-5
 
 
 def check_output(output, shape, method, kinds="biuf"):
-    """Raise ValueError where an array of another shape was predicted, or no numbers."""
+    """Raise ValueError if predictions have another shape, or are not numbers."""
     if output.shape != shape or (kinds and output.dtype.kind not in kinds):
         raise ValueError(
             f"{method} returned an array of shape {output.shape} and dtype "
@@ -20,7 +20,7 @@ def check_output(output, shape, method, kinds="biuf"):
 
 
 def distributions(shares):
-    """Divide rows by their sums; a row of zeros is shared equally.
+    """Divide rows by their sums; a row of zeros becomes uniform.
 
     Parameters
     ----------
@@ -35,9 +35,10 @@ def distributions(shares):
 
 
 def predict_probabilities(classifier, X):
-    """Probabilities of the classes of a fitted classifier, whose rows sum to one.
+    """Return the probabilities of a fitted classifier, with rows that sum to one.
 
-    Rows of NaN or infinity stay what they are: the caller knows whose they are.
+    Rows with NaN or infinity are not changed: the caller raises the error, since it
+    knows the name of the classifier.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def predict_probabilities(classifier, X):
     Raises
     ------
     ValueError
-        If these are no probabilities of the classes.
+        If the predictions are not probabilities of the classes.
     """
     shape = num_samples(X), len(classifier.classes_)
     found = np.asarray(classifier.predict_proba(copy_if_overwriting(X, classifier)))
@@ -60,7 +61,7 @@ def predict_probabilities(classifier, X):
         found = found.astype(np.float64)
     if found.min(initial=0) < -ROUNDING:
         raise ValueError(
-            f"predict_proba returned {found.min():.3g}, which is no probability."
+            f"predict_proba returned {found.min():.3g}, which is not a probability."
         )
     off = np.abs(found.sum(axis=1) - 1) > ROUNDING
     if off.any():

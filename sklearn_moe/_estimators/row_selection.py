@@ -1,31 +1,30 @@
-"""Select the rows of a weighted fit: all that matter, or a resample."""
+"""Selection of rows for a weighted fit: all but negligible ones, or a resample."""
 
 import numpy as np
 
-# A row whose weight is below this fraction of the largest is not passed to fit.
+# A row whose weight is at most this fraction of the largest is not passed to fit.
 NEGLIGIBLE = 1e-10
 
-# Number of rows, in total and of each class, that stay however small their weights are.
-# Many estimators refuse fewer: nearest neighbours, and all that hold out rows for
-# validation.
+# Minimum number of rows, in total and of each class, that are passed to fit however
+# small their weights are. Many estimators need several rows, such as nearest neighbours
+# and those that hold out rows for validation.
 MIN_ROWS = 10
 
-# Number of different rows of each class that a resample holds at least: the number of
-# folds of scikit-learn's own cross-validation. A larger number would distort the
-# proportions of the classes more.
+# Minimum number of different rows of each class in a resample: the default number of
+# folds in scikit-learn. A larger minimum would distort the class proportions more.
 MIN_ROWS_OF_CLASS = 5
 
 
 def equal_if_zero(weights):
-    """Return weights; those that are all zero as equal, since no row tells anything."""
+    """Return weights, or equal weights if they are all zero."""
     return weights if weights.any() else np.ones_like(weights)
 
 
 def substantial_rows(weights, labels=None):
-    """Return the numbers of the rows that a fit must not leave out.
+    """Return the indices of the rows that are passed to fit.
 
-    They are the rows whose weight is not negligible, and the heaviest of the others if
-    there are fewer than `MIN_ROWS`, in total or, given labels, of one class.
+    These are the rows whose weight is not negligible, and the heaviest other rows if
+    there are fewer than `MIN_ROWS`, in total or, given labels, of a class.
     """
     kept = weights > NEGLIGIBLE * weights.max()
     if kept.all():
@@ -37,7 +36,7 @@ def substantial_rows(weights, labels=None):
 
 
 def substantial_weights(weights, labels=None):
-    """Return the rows that a fit must not leave out, and their weights for it."""
+    """Return the rows that are passed to fit, and their weights."""
     rows = substantial_rows(weights, labels)
     return rows, np.maximum(weights[rows], NEGLIGIBLE * weights.max())
 
@@ -45,26 +44,28 @@ def substantial_weights(weights, labels=None):
 def systematic_resample(weights, offset, unit=1.0):
     """Draw rows in proportion to their weights, with the least possible variance.
 
-    A row is drawn as often as its share of the draws says, rounded up or down. There
-    are ``sum(weights) / unit`` draws, but no fewer than `MIN_ROWS` if as many rows have
-    a positive weight; one row must have. The only randomness is `offset`, a number in
-    [0, 1). The row numbers are sorted; that of a row drawn twice occurs twice.
+    The number of draws of a row is proportional to its weight, rounded up or down. The
+    total number of draws is ``sum(weights) / unit``, but at least `MIN_ROWS`, or the
+    number of rows with positive weight if this is smaller. At least one weight must be
+    positive. The only randomness is `offset`, a number in [0, 1). The returned indices
+    are sorted; a row that is drawn twice occurs twice.
     """
     total = weights.sum()
     n_draws = max(round(total / unit), min(MIN_ROWS, np.count_nonzero(weights)))
     edges = np.cumsum(weights) / total * n_draws
     drawn = np.minimum(np.floor(edges + offset), n_draws)
     copies = np.diff(drawn, prepend=0.0).astype(np.intp)
-    # Rounding in the sum must not lose the last row that is due.
+    # Correct for rounding errors of the cumulative sum.
     copies[np.flatnonzero(weights)[-1]] += n_draws - copies.sum()
     return np.repeat(np.arange(len(weights)), copies)
 
 
 def with_all_classes(rows, weights, labels, n_rows=MIN_ROWS_OF_CLASS):
-    """Add the heaviest rows of the classes of which a resample has too few.
+    """Add the heaviest rows of classes of which a resample has too few rows.
 
-    Given the numbers of its rows, and weights and labels of all rows, return sorted row
-    numbers, `n_rows` different ones at least of each class that has as many.
+    Given the indices of the resample, and weights and labels of all rows, return sorted
+    indices with at least `n_rows` different rows of each class, or all of its rows if
+    it has fewer.
     """
     copies = np.bincount(rows, minlength=len(weights))
     for members in _class_masks(labels):
@@ -81,6 +82,6 @@ def _class_masks(labels):
 
 
 def _heaviest(mask, weights, n_rows):
-    """Return the rows of the largest weights within a mask."""
+    """Return the rows with the largest weights within a mask."""
     members = np.flatnonzero(mask)
     return members[np.argsort(-weights[members], kind="stable")[:n_rows]]

@@ -1,6 +1,6 @@
-"""Rows for early stopping, which the user gives to the fit of an expert.
+"""Validation rows for early stopping, which the user passes to the fit of an expert.
 
-LightGBM and XGBoost take them as `eval_set`, LightGBM as `eval_X` and `eval_y` as well,
+LightGBM and XGBoost accept them as `eval_set`, LightGBM also as `eval_X` and `eval_y`,
 and HistGradientBoosting as `X_val` and `y_val`.
 """
 
@@ -15,10 +15,10 @@ LABELS = ("eval_y", "y_val")
 
 
 def params_of_rows(X, params, rows):
-    """Arguments of `fit` for some of the training rows.
+    """Return the arguments of `fit` for some of the training rows.
 
-    Arrays with one element for each row of X are reduced to these, but not those about
-    rows for validation, even where these are as many.
+    Arrays with one element for each row of X are reduced to these rows. Arguments for
+    validation rows are not, even if there are as many validation rows.
     """
     others = {name: value for name, value in params.items() if _is_of_others(name)}
     own = {name: value for name, value in params.items() if name not in others}
@@ -30,21 +30,21 @@ def _is_of_others(name):
 
 
 def check_validation_rows(expert, params):
-    """Refuse rows for validation that would reach an estimator as it does not see rows.
+    """Check that validation rows are transformed like the training rows.
 
     Raises
     ------
     ValueError
-        If a step of a pipeline, or a transformer of targets, stands before it and does
-        not transform them.
+        If a preceding step of a pipeline, or a transformer of targets, would transform
+        the training rows but not the validation rows.
     """
     for name in params.keys() & {*ROWS}:
         part = expert
         while isinstance(part, (Pipeline, TransformedTargetRegressor)):
             if isinstance(part, TransformedTargetRegressor):
                 raise ValueError(
-                    f"{name!r} would reach the regressor that learns transformed "
-                    "targets with targets that are not. Transform the targets in front "
+                    f"{name!r} would be passed to a regressor of transformed targets "
+                    "without transforming its targets. Transform the targets in front "
                     "of the mixture."
                 )
             before = [s for _, s in part.steps[:-1] if s not in (None, "passthrough")]
@@ -57,27 +57,27 @@ def check_validation_rows(expert, params):
                 if name != "eval_set":
                     remedy += f", or set transform_input=[{name!r}] of the pipeline"
                 raise ValueError(
-                    f"{name!r} would reach the last step of the pipeline as it is, "
-                    f"without the steps before. {remedy}."
+                    f"{name!r} would reach the last step of the pipeline without being "
+                    f"transformed by the previous steps. {remedy}."
                 )
             part = part.steps[-1][1]
 
 
 def check_labels(params, y):
-    """Refuse labels for validation that the training rows of a fit lack."""
+    """Raise ValueError if validation rows have labels that the training rows lack."""
     for name, labels in _labels_in(params):
         classes = np.unique(y)
         unknown = np.setdiff1d(labels, classes)
         if len(unknown):
             raise ValueError(
-                f"{name!r} has the classes {unknown.tolist()}, which the rows of this "
-                f"fit lack: they have {classes.tolist()}. Leave such rows "
-                "out of it, or set 'cv' to folds that have all classes."
+                f"{name!r} has the classes {unknown.tolist()}, which the training rows "
+                f"of this fit lack: they have {classes.tolist()}. Leave such rows out "
+                f"of {name!r}, or set 'cv' to folds that have all classes."
             )
 
 
 def encoded(params, classes):
-    """Arguments of `fit` in which labels for validation are numbers of the classes."""
+    """Return the arguments of `fit` with the validation labels encoded as integers."""
 
     def code(labels):
         if isinstance(labels, (list, tuple)) and not np.isscalar(labels[0]):
@@ -93,7 +93,7 @@ def encoded(params, classes):
 
 
 def _labels_in(params):
-    """Yield labels for validation, and the argument that they are in."""
+    """Yield the name of the argument and the labels of validation rows."""
     for name in params.keys() & {*LABELS}:
         labels = params[name]
         several = isinstance(labels, (list, tuple)) and not np.isscalar(labels[0])

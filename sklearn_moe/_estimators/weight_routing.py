@@ -1,6 +1,6 @@
-"""Find out how sample weights reach the fit of an estimator.
+"""Determine how sample weights are passed to the fit of an estimator.
 
-Weights are requested in all estimators nested in it that take them, so that metadata
+Weights are requested in all nested estimators that accept them, so that metadata
 routing passes them on.
 """
 
@@ -39,10 +39,9 @@ from sklearn_moe._sklearn import RoutingNotSupportedMixin, metadata_request
 
 
 def request_weights(estimator):
-    """Request weights in an estimator, in place, and return how its fit gets them.
+    """Request weights in an estimator, in place, and return how they are passed to fit.
 
-    It gets them "direct", "routed", by its "steps", or as a "resample": see
-    `WeightedFit`.
+    The result is "direct", "routed", "steps" or "resample": see `WeightedFit`.
     """
     nested = nested_estimators(estimator)
     learners = [each for each in nested if _learns_target(each)]
@@ -54,7 +53,7 @@ def request_weights(estimator):
     if len(nested) > 1 and _request_routing(estimator, nested):
         return "routed"
     if has_fit_parameter(estimator, "sample_weight"):
-        # What only hands weights on, to what does not take them, does so in vain.
+        # A meta-estimator must pass weights to all parts that learn the target.
         manages = len(nested) == 1 or isinstance(estimator, RoutingNotSupportedMixin)
         return "direct" if manages or _reach_learners(estimator) else "resample"
     steps = isinstance(estimator, Pipeline) and _reach_learners(estimator)
@@ -67,25 +66,25 @@ def has_requests(estimator):
 
 
 def forget_requests(fitted):
-    """Take all requests away from a fitted estimator, in place.
+    """Remove all metadata requests from a fitted estimator, in place.
 
-    A request refers to the estimator that has it: a circle, which skops cannot save.
+    A request refers to its estimator, and skops cannot save circular references.
     """
     for each in _requesters(fitted):
         vars(each).pop("_metadata_request", None)
 
 
 def copy_requests(source, estimator):
-    """Request in an estimator, in place, what another one like it requests."""
+    """Copy the metadata requests of an estimator to a similar one, in place."""
     for one, other in zip(nested_estimators(source), nested_estimators(estimator)):
         if "_metadata_request" in vars(one):
             other._metadata_request = one._metadata_request
 
 
 def _requesters(value):
-    """Estimators and scorers among parameters and fitted attributes, and the value.
+    """Return the estimators and scorers in a value: in parameters and attributes.
 
-    What is frozen, or within a mixture, is left out.
+    Frozen estimators, and everything inside a mixture, are left out.
     """
     found, seen, waiting = [], set(), [value]
     while waiting:
@@ -109,8 +108,8 @@ def _requesters(value):
 def changes_rows(estimator):
     """Return whether anything in an estimator adds or drops rows when it is fitted.
 
-    Samplers of imbalanced-learn do, and some transformers of feature_engine: a weight
-    for each row does not fit the rows that they make.
+    Samplers of imbalanced-learn and some transformers of feature_engine do. The weights
+    of the training rows do not match the rows that they return.
     """
     return any(
         is_sampler(each) or hasattr(each, "transform_x_y")
@@ -119,9 +118,9 @@ def changes_rows(estimator):
 
 
 def learns_rows_alone(transformer):
-    """Return whether fitting it to rows asks for neither targets nor weights.
+    """Return whether the fit of a transformer uses neither targets nor weights.
 
-    It may not add or drop rows either: they are what the rows are to all.
+    A transformer that adds or drops rows does not qualify either.
     """
     if not is_estimator(transformer) or changes_rows(transformer):
         return False
@@ -132,10 +131,10 @@ def learns_rows_alone(transformer):
 
 
 def min_rows_of_class(estimator):
-    """Return how many different rows of each class a resample is to hold at least.
+    """Return the minimum number of different rows of each class in a resample.
 
-    SMOTE looks for neighbours within each class. The samplers that do so have the
-    number of them in parameters such as `k_neighbors`.
+    Samplers such as SMOTE search for neighbours within each class, whose number is in
+    parameters such as `k_neighbors`.
     """
     if not changes_rows(estimator):
         return MIN_ROWS_OF_CLASS
@@ -149,7 +148,7 @@ def min_rows_of_class(estimator):
 
 
 def weights_of_steps(pipeline):
-    """Return the names of the `fit` parameters that take the weights of each step."""
+    """Return the names of the `fit` parameters for the weights of each step."""
     return [
         f"{name}__sample_weight"
         for name, step in pipeline.steps
@@ -183,7 +182,7 @@ def _request_routing(estimator, nested):
 
 
 def _reach_learners(estimator):
-    """Whether the parts of an estimator in which the target is learnt take weights."""
+    """Return whether all parts of an estimator that learn the target take weights."""
     return all(_takes_weights(e) for e in parts_of(estimator) if _holds_learner(e))
 
 
@@ -192,11 +191,11 @@ def _holds_learner(estimator):
 
 
 def _learns_target(estimator):
-    """Whether an estimator, without those in it, learns the target.
+    """Return whether an estimator itself, not a nested one, learns the target.
 
-    Many transformers of other packages have no tag that says so, but ask for the target
-    when they are fitted, or make use of it if it is given. Two of scikit-learn can do
-    without one, if they are given a score that can.
+    Many transformers of other packages have no tag for this, but require the target in
+    `fit`, or use it if it is passed. In scikit-learn, SelectKBest and SelectPercentile
+    have an optional target, which most of their scores use.
     """
     if is_classifier(estimator) or is_regressor(estimator):
         return True
@@ -209,9 +208,10 @@ def _learns_target(estimator):
 
 
 def _fit_reads_target(estimator):
-    """Whether the code of `fit` reads y, though that is optional.
+    """Return whether the code of `fit` reads y, although y is optional.
 
-    Those of scikit-learn do not, unless they have a tag; a wrapper hands it on.
+    Estimators of scikit-learn do so only if they have a tag. Meta-estimators are not
+    examined, since they pass y on to others.
     """
     fit = unwrap(estimator.fit)
     if fit.__module__.startswith("sklearn.") or parts_of(estimator):
@@ -232,7 +232,7 @@ def _refuses_weights(estimator):
 def _set_requests(estimator):
     """Request weights in the methods and scorers of an estimator that take them.
 
-    The scores by which parameters are chosen are weighted as the fits are.
+    A search then selects parameters by weighted scores.
     """
     if _takes_weights(estimator):
         # Some estimators take weights but have no method to request them.
@@ -253,7 +253,7 @@ def _set_requests(estimator):
 
 def _weighted_scorer(scoring):
     if isinstance(scoring, str) and scoring not in get_scorer_names():
-        # The estimator gives the name a meaning of its own, as it does to "loss".
+        # The estimator defines this name itself, such as "loss".
         return scoring
     scorer = get_scorer(scoring)
     if not hasattr(scorer, "set_score_request"):

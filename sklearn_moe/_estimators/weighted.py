@@ -1,4 +1,4 @@
-"""Fit any estimator with sample weights, whether or not its `fit` takes them."""
+"""Fits of any estimator with sample weights, whether or not its `fit` takes them."""
 
 from copy import deepcopy
 
@@ -38,9 +38,9 @@ from sklearn_moe._estimators.weight_routing import (
 from sklearn_moe._sklearn import safe_indexing
 
 INFEASIBLE_NU = (
-    "Of any two classes, the rarer one must have a share of nu / 2 at least, by weight."
-    " In the rows of an expert it may be rarer than in all. Choose a smaller nu, or "
-    "SVC, which has no such limit."
+    "The rarer of any two classes must have at least the fraction nu / 2 of their "
+    "weight. It may be rarer among the rows of an expert than among all rows. Choose a "
+    "smaller nu, or SVC, which has no such limit."
 )
 
 
@@ -49,14 +49,14 @@ class WeightedFit:
 
     An estimator that takes `sample_weight` gets it ("direct"). A meta-estimator gets it
     by metadata routing ("routed"), whatever the user's configuration, and passes it to
-    every nested estimator that takes it. A pipeline for which routing does not work
-    gets the weights of its steps by their names ("steps"). If anything in it learns the
-    target and gets no weights in these ways, or adds and drops rows as SMOTE does,
-    everything is fitted to a systematic resample of the rows ("resample") [1]_. Weights
-    that are all one are left out.
+    every nested estimator that takes it. If routing does not work for a pipeline, the
+    weights are passed as parameters of its steps ("steps"). If some part learns the
+    target and gets no weights in these ways, or adds and drops rows as SMOTE does, the
+    whole estimator is fitted to a systematic resample of the rows ("resample") [1]_.
+    Weights that are all one are not passed.
 
-    A classifier that demands the labels 0, 1, ... learns the codes of others, see
-    `LabelEncodedClassifier`.
+    A classifier that requires the labels 0, 1, ... is fitted to the codes of other
+    labels, see `LabelEncodedClassifier`.
 
     All fits have the same seeds, for every `random_state` in the estimator that is None
     and for the resample, so that a fit depends on the weights alone.
@@ -80,10 +80,10 @@ class WeightedFit:
         self._min_rows_of_class = min_rows_of_class(self.estimator)
 
     def goes_on_from(self, last):
-        """Return whether a fit continues the last one, or begins at its coefficients.
+        """Return whether a fit continues the last one, or starts at its coefficients.
 
-        That of a mixture does. The only class of some rows was learnt by something
-        else.
+        A mixture continues its last fit. If the last fit was to rows of one class, it
+        is another estimator, from which no fit can start.
         """
         if is_mixture(last_step(last)):
             return True
@@ -96,14 +96,14 @@ class WeightedFit:
     def fit(
         self, X, y, weights, *, unit=1.0, rows=None, previous=None, fit_params=None
     ):
-        """Fit a clone of the estimator to all rows, or to those of some numbers.
+        """Fit a clone of the estimator to all rows, or to those with given indices.
 
-        Weights that are all zero are taken as equal, since no row tells anything. The
-        unit is the weight that counts as one row in the size of a resample. A mixture
-        continues from the result of the previous fit: it is an M-step within an M-step.
-        Others begin at its coefficients where that changes nothing but the time.
-        Arrays in `fit_params`, further arguments of `fit`, with one element for each
-        row are reduced to the rows that take part.
+        Weights that are all zero are replaced by equal weights. `unit` is the weight
+        that counts as one row in the size of a resample. A mixture continues from the
+        previous fit, as an M-step within an M-step. Other estimators start from the
+        coefficients of the previous fit if this only saves time. Arrays in
+        `fit_params`, further arguments of `fit`, with one element for each row are
+        reduced to the rows that are used.
         """
         n_given = len(weights)
         rows = np.arange(n_given) if rows is None else rows
@@ -127,14 +127,15 @@ class WeightedFit:
         elif self.may_overwrite:
             X, y = copied(X), y.copy()
         if labels is not None and (y == y[0]).all():
-            # Many classifiers refuse a single class; this one does not.
+            # Many classifiers raise an error for a single class; this one does not.
             return DummyClassifier(strategy="prior").fit(X, y)
-        # Some estimators that take weights directly refuse them if routing is enabled.
+        # Some estimators that take weights directly raise an error if routing is
+        # enabled.
         routed = self.weighting == "routed" or bool(fit_params)
         with config_context(enable_metadata_routing=routed):
             fitted = self._fit(X, y, arguments, previous)
         if self._forgets:
-            # The requests were for this fit.
+            # The requests were only set for this fit.
             forget_requests(fitted)
         return fitted
 
@@ -150,7 +151,7 @@ class WeightedFit:
         return clone(self.estimator).fit(X, y, **arguments)
 
     def learnt_weights(self, y, weights, unit):
-        """Weights as a fit to all rows knows them: of a resample, the draws of each."""
+        """Return the weights in a fit to all rows; in a resample, the draws of each."""
         if self.weighting != "resample" or not weights.any():
             return weights
         labels = y if is_classifier(self.estimator) else None
@@ -165,7 +166,7 @@ class WeightedFit:
 
 
 class WarmStartError(ValueError):
-    """Error of a warm start whose problem differs from that of the last fit."""
+    """Error in a warm start if the data do not match the previous fit."""
 
 
 def _fit_warm(previous, estimator, X, y, arguments):
@@ -183,15 +184,15 @@ def _fit_warm(previous, estimator, X, y, arguments):
     return fitted
 
 
-# Classifiers that not any labels will do for
-# -------------------------------------------
+# Classifiers that require the labels 0, 1, ...
+# ---------------------------------------------
 
 
 def _fit_classifier(classifier, X, y, arguments):
-    """Fit a clone of a classifier; to the codes of the labels, if it asks for them.
+    """Fit a clone of a classifier, to the codes of the labels if it requires them.
 
-    Nothing tells beforehand whether it does, but it does so before it learns anything.
-    Whatever else is wrong is so with codes as well.
+    Whether it requires codes is only known from its error, which it raises at the
+    beginning of a fit. Any other error occurs again in the fit to codes.
     """
     check_labels(arguments, y)
     try:
@@ -205,9 +206,10 @@ def _fit_classifier(classifier, X, y, arguments):
 
 
 def _may_ask_for_codes(estimator):
-    """Whether an estimator is a classifier from elsewhere; scikit-learn's do not.
+    """Return whether an estimator is a classifier of another package.
 
-    A mixture asks its experts itself.
+    Classifiers of scikit-learn accept any labels, and so does a mixture, which encodes
+    labels for its experts itself.
     """
     if not is_classifier(estimator) or is_mixture(estimator):
         return False
@@ -215,11 +217,11 @@ def _may_ask_for_codes(estimator):
 
 
 def _label_encoded(classifier, y):
-    """The classifier as one that learns codes.
+    """Return the classifier in a `LabelEncodedClassifier`.
 
-    For two classes boosted trees have another objective than for more. They choose it
-    themselves if it is left as it is by default, but a fit of XGBoost leaves its choice
-    among the parameters.
+    The objective of boosted trees differs between two and more classes. It is chosen in
+    `fit` if the parameter has its default, but XGBoost sets the parameter to its
+    choice; for two classes it is therefore reset.
     """
     classifier = clone(classifier)
     if len(np.unique(y)) == 2:

@@ -1,4 +1,4 @@
-"""Frames of any library: their columns, what these hold, and their values."""
+"""Frames of any library: their columns, and the kinds and values of columns."""
 
 from sklearn_moe._frames.columns import (
     AWARE_DATES,

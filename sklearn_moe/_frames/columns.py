@@ -1,4 +1,4 @@
-"""Columns of frames and arrays: what they hold, and their values."""
+"""Columns of frames and arrays: their kinds and values."""
 
 import datetime
 import sys
@@ -9,24 +9,25 @@ from numbers import Complex, Integral, Real
 import narwhals.stable.v2 as nw
 import numpy as np
 
-# What columns may hold, in words.
+# The kinds of columns, in words.
 NUMBERS, CATEGORIES, NOTHING = "numbers", "categories", "no values"
 DATES, AWARE_DATES = "dates without a time zone", "dates with a time zone"
 SPANS = "spans of time"
 TIMES = (DATES, AWARE_DATES, SPANS)
 
-# What a column holds
-# -------------------
+# Kinds of columns
+# ----------------
 
 
 def kind_of(column, name):
-    """What a column holds: one of the words above.
+    """Return the kind of a column: one of the words above.
 
-    A column of objects holds what its values are. Text that spells fractions holds
-    numbers, as it does for most experts, and text that spells dates holds dates.
+    The kind of a column of objects is that of its values. Strings that represent
+    numbers with fractions are numbers, as for most experts, and strings that represent
+    dates are dates.
     """
     if isinstance(column, nw.Series):
-        # Narwhals looks at a few values only, and takes objects for strings.
+        # Narwhals inspects only a few values, and may treat objects as strings.
         if str(getattr(column.to_native(), "dtype", None)) != "object":
             kind = kind_by_dtype(column.dtype)
             if kind is not None:
@@ -46,8 +47,8 @@ def kind_of(column, name):
         aware = {getattr(value, "tzinfo", None) is not None for value in values}
         if len(aware) > 1:
             raise ValueError(
-                f"Column {name!r} holds dates with and without a time zone. Give all "
-                "of them one, or none."
+                f"Column {name!r} holds dates with and without a time zone. Use a time "
+                "zone for all of them, or for none."
             )
         return AWARE_DATES if aware.pop() else DATES
     if "complex numbers" in kinds:
@@ -60,7 +61,7 @@ def kind_of(column, name):
 
 
 def kind_by_dtype(dtype):
-    """What a column of a dtype holds, or None where only its values tell."""
+    """Return the kind of a column by its dtype; None if it depends on the values."""
     if dtype.is_numeric() or dtype == nw.Boolean:
         return NUMBERS
     if dtype == nw.Datetime:
@@ -69,13 +70,14 @@ def kind_by_dtype(dtype):
         return DATES
     if dtype == nw.Duration:
         return SPANS
-    # A category stays one, whatever its name; the hour of a day is no point in time.
+    # Categories are not interpreted as numbers or dates; a time of day is no point in
+    # time.
     known = (nw.Categorical, nw.Enum, nw.Time, nw.Binary)
     return CATEGORIES if dtype in known else None
 
 
 def _kind_by_type(cls):
-    # NumPy's spans of time are integers, too.
+    # NumPy's timedelta64 is a subclass of integers; it must be tested first.
     if issubclass(cls, (datetime.timedelta, np.timedelta64)):
         return SPANS
     if issubclass(cls, (datetime.date, np.datetime64)):
@@ -86,7 +88,7 @@ def _kind_by_type(cls):
 
 
 def _spell_numbers(texts):
-    """Whether texts are numbers that are no codes: some are fractions."""
+    """Return whether texts are numbers, some with fractions; integers may be codes."""
     try:
         numbers = np.array(texts, dtype=np.float64)
     except ValueError:
@@ -95,7 +97,7 @@ def _spell_numbers(texts):
 
 
 def _spell_dates(texts):
-    """Whether texts are dates by ISO 8601; those without dashes may be codes."""
+    """Return whether texts are ISO 8601 dates with dashes; others may be codes."""
     try:
         return all(text[4] == text[7] == "-" and _point_in_time(text) for text in texts)
     except (IndexError, ValueError):
@@ -103,29 +105,29 @@ def _spell_dates(texts):
 
 
 def is_missing(value):
-    """Whether a value is None, NaN, NaT or the NA of pandas."""
+    """Return whether a value is None, NaN, NaT or the NA of pandas."""
     if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
         return True
     unequal = (float, Decimal, np.inexact, np.datetime64, np.timedelta64)
-    # NaT is a date for Python.
+    # The NaT of pandas is an instance of these classes.
     unequal = (*unequal, datetime.date, datetime.timedelta)
     return isinstance(value, unequal) and bool(value != value)
 
 
 def _objects(column):
-    # As an array, the missing categories of pyarrow would be categories.
+    # Converted to an array, missing categories of pyarrow would become categories.
     return column.to_list() if isinstance(column, nw.Series) else list(column)
 
 
 def holds_flags(column):
-    """Whether a column of numbers is one of True and False."""
+    """Return whether a column of numbers has only the values True and False."""
     if isinstance(column, nw.Series) and column.dtype == nw.Boolean:
         return True
     return {type(v) for v in _objects(column) if not is_missing(v)} <= {bool, np.bool_}
 
 
 def category_names(column):
-    """Names of the categories that a dtype has, in its order; none for others."""
+    """Return the names of a categorical dtype's categories, in its order."""
     dtype = getattr(column, "dtype", None)
     if isinstance(column, nw.Series):
         dtype = getattr(column.to_native(), "dtype", None)
@@ -137,27 +139,27 @@ def category_names(column):
 
 
 def values_in(column, name, kind):
-    """The values of a column, read as what it held in fit.
+    """Return the values of a column, interpreted by its kind in fit.
 
     Parameters
     ----------
     column : object
-        One of `columns_of`.
+        A column from `columns_of`.
     name : str
-        For errors.
+        Name of the column, for errors.
     kind : str
-        What `kind_of` has found in fit.
+        Result of `kind_of` in fit.
 
     Returns
     -------
     values : ndarray of shape (n_samples,)
-        Numbers, of which missing ones are NaN; points in time and spans of it are
-        counted in seconds. Categories are strings, and missing ones NaN.
+        Numbers, with NaN for missing values; points in time and spans of time in
+        seconds. Categories are strings, with NaN for missing values.
 
     Raises
     ------
     ValueError
-        If the column holds something else now.
+        If the column is of another kind now.
     """
     if kind == CATEGORIES:
         return texts_in(column)
@@ -165,10 +167,10 @@ def values_in(column, name, kind):
 
 
 def numbers_in(column, name, kind):
-    """Numbers and times as floats; see `values_in`."""
+    """Return numbers and times as floats; see `values_in`."""
     now = kind_of(column, name)
     if kind == NOTHING and now != CATEGORIES:
-        # In a stream the first batch may have been without a value.
+        # In a stream, the column may have been empty in the first batch.
         kind = now
     if kind == NUMBERS and now in (NUMBERS, CATEGORIES):
         try:
@@ -189,13 +191,13 @@ def numbers_in(column, name, kind):
 
 
 def texts_in(column):
-    """Categories as strings, so that values of any kind may stand in one column.
+    """Return categories as strings, so that a column may have values of several types.
 
-    A missing one is NaN, whatever the frame's own word for it.
+    Missing values are NaN, for any missing-value marker of the frame.
     """
     texts = [
         value
-        # Most are, and this takes next to no time.
+        # The most frequent case, which is fast to test.
         if type(value) is str
         else (np.nan if is_missing(value) else _text(value))
         for value in _objects(column)
@@ -204,9 +206,9 @@ def texts_in(column):
 
 
 def number_spelt(text):
-    """The one spelling of the number, or the truth value, that a text spells, or None.
+    """Return the canonical spelling of a number or truth value in a text, or None.
 
-    Truth values are one and zero.
+    Truth values are spelt as one and zero.
     """
     try:
         number = float({"True": "1", "False": "0"}.get(text, text))
@@ -251,14 +253,14 @@ def _dates(column):
 
 
 def _point_in_time(value):
-    """A date as it is, and that which a text spells by ISO 8601."""
+    """Return a date, or the date that a text represents by ISO 8601."""
     if _kind_by_type(type(value)) == DATES:
         return value
     return datetime.datetime.fromisoformat(value)
 
 
 def times_in(column, scalar=np.datetime64):
-    """Points in time (UTC where their zone is known), or spans, in microseconds."""
+    """Return points in time (UTC if the zone is known) or spans, in microseconds."""
     times = _array(column)
     if times.dtype.kind not in "mM":
         times = np.array([_microseconds(value, scalar) for value in _objects(column)])
@@ -271,7 +273,7 @@ def _seconds(column, scalar):
 
 
 def _microseconds(value, scalar):
-    """A point in time, in UTC where its zone is known, or a span of time for NumPy."""
+    """Convert a point in time (to UTC if its zone is known) or a span for NumPy."""
     if is_missing(value):
         return scalar("NaT", "us")
     if isinstance(value, str):
@@ -282,7 +284,7 @@ def _microseconds(value, scalar):
 
 
 def _text(value):
-    """A category as a string; equal numbers are the same one, of whatever type."""
+    """Return a category as a string; equal numbers of any type are equal strings."""
     if isinstance(value, bool | np.timedelta64):
         return str(value)
     if isinstance(value, Integral):
@@ -290,13 +292,13 @@ def _text(value):
     if isinstance(value, Real | Decimal):
         if isfinite(value) and value == int(value):
             return str(int(value))
-        # The digits of a float32 are fewer than those of the same number as a float.
+        # A float32 has fewer digits as a string than after conversion to float.
         return str(value if isinstance(value, np.floating) else float(value))
     return str(value)
 
 
 def column_like(column, values):
-    """A column of numbers or points in time, with the time zone of another."""
+    """Return values as a column with time zone (UTC) if that of `column` has one."""
     if kind_of(column, "") != AWARE_DATES:
         return values
     aware = [None if np.isnat(v) else v.item() for v in values]

@@ -1,4 +1,4 @@
-"""Frames of any library, and arrays: rows and names of columns."""
+"""Frames of any library, and arrays: columns, their names, and conversions."""
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -10,28 +10,28 @@ from sklearn_moe._in_memory import check_table
 
 
 def is_frame(X):
-    """Whether X is a frame in memory: of pandas, polars, a pyarrow Table, ..."""
-    # What most rows are is asked first: it takes next to no time.
+    """Return whether X is a frame in memory: of pandas, polars, a pyarrow Table, ..."""
+    # The most frequent case, an array, is fast to test.
     return type(X) is not np.ndarray and nw.dependencies.is_into_dataframe(X)
 
 
 def native(X):
-    """X itself, or the frame in it where it is one of narwhals.
+    """Return X, or the native frame if X is a frame of narwhals.
 
     Raises
     ------
     TypeError
-        If it is nothing that rows in memory can be taken from.
+        If X does not contain rows in memory.
     """
     check_table(X)
     return X if type(X) is np.ndarray else nw.to_native(X, pass_through=True)
 
 
 def has_learnt_columns(estimator, X):
-    """Whether X, an array or frame, has the columns that a fitted estimator has learnt.
+    """Return whether X, an array or frame, has the columns of a fitted estimator.
 
-    It is asked for the sake of few rows, and takes no closer look: where it is not sure
-    it says no, and `validate_data` finds out, in many times the time.
+    This is a quick test to speed up predictions of few rows. It returns False in
+    doubtful cases, which the slower `validate_data` then examines.
     """
     names = getattr(estimator, "feature_names_in_", None)
     if type(X) is np.ndarray:
@@ -44,7 +44,10 @@ def has_learnt_columns(estimator, X):
 
 
 def floats_at_hand(X):
-    """The values of an array or pandas frame that are floats, all finite; else None."""
+    """Return the values of an array or pandas frame, or None.
+
+    They are returned if all are floats and finite, without conversion.
+    """
     if type(X) is not np.ndarray:
         if not all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
             return None
@@ -56,34 +59,34 @@ def floats_at_hand(X):
 
 
 def library_of(frame):
-    """Name of the library of a frame, from which `frame_of` makes others."""
+    """Return the name of a frame's library, as an argument of `frame_of`."""
     return nw.from_native(frame).implementation.value
 
 
 def names_of(X):
-    """Names of the columns; those of an array are x0, x1, ..."""
+    """Return the names of the columns; those of an array are x0, x1, ..."""
     if is_frame(X):
         return list(nw.from_native(X).columns)
     return [f"x{j}" for j in range(X.shape[1])]
 
 
 def columns_of(X):
-    """The columns of a frame or an array, which the functions below take."""
+    """Return the columns of a frame or an array; see `kind_of` and `values_in`."""
     return list(nw.from_native(X).iter_columns()) if is_frame(X) else list(X.T)
 
 
 def values_of_column(frame, name):
-    """The values of a column of a frame as an array; missing ones are NaN or None."""
+    """Return a column of a frame as an array; missing values are NaN or None."""
     if nw.dependencies.is_pandas_dataframe(frame):
-        # Narwhals knows no sparse columns.
+        # Narwhals does not support sparse columns.
         return np.asarray(frame[name])
     return nw.from_native(frame).get_column(name).to_numpy()
 
 
 def values_by_index(values, frame):
-    """Values of a series or frame of pandas for the rows of a frame, by the index.
+    """Return the values of a pandas series or frame for a frame's rows, by index.
 
-    None where one of them has no index, or rows cannot be told by it.
+    Return None if one of them has no index, or if the index does not identify rows.
     """
     if not (hasattr(values, "loc") and hasattr(frame, "loc")):
         return None
@@ -93,7 +96,7 @@ def values_by_index(values, frame):
 
 
 def frame_of(columns, names, library):
-    """A frame of columns, each of a frame or an array of one dimension."""
+    """Return a frame of columns, each from a frame or a one-dimensional array."""
     columns = [
         # Pandas would align columns that have an index.
         nw.maybe_reset_index(column).to_native()
@@ -105,9 +108,10 @@ def frame_of(columns, names, library):
 
 
 def named(X, names, library):
-    """The rows of an array as a frame, in which objects that are numbers are floats.
+    """Return an array as a frame, in which object columns of numbers become floats.
 
-    Only pandas has sparse frames: for other libraries a sparse matrix stays one.
+    A sparse matrix becomes a sparse frame with pandas; it is returned unchanged with
+    other libraries, which have no sparse frames.
     """
     if issparse(X):
         if library != "pandas":
@@ -125,16 +129,16 @@ def named(X, names, library):
 
 
 def calculable(frame):
-    """A frame in which decimals and sparse flags are floats; others as they are.
+    """Return a frame in which decimals and sparse booleans are converted to floats.
 
-    Most estimators of scikit-learn cannot calculate with these dtypes.
+    Most estimators of scikit-learn do not support these dtypes.
     """
     if not nw.dependencies.is_pandas_dataframe(frame):
         frame = nw.from_native(frame)
         decimals = [name for name, dtype in frame.schema.items() if dtype == nw.Decimal]
         floats = [nw.col(name).cast(nw.Float64) for name in decimals]
         return frame.with_columns(floats).to_native()
-    # Narwhals knows no sparse columns, and looks at others ten times as long.
+    # Narwhals does not support sparse columns, and takes ten times as long for others.
     floats = {
         name: _float_dtype(dtype)
         for name, dtype in zip(frame.columns, frame.dtypes)
@@ -151,9 +155,9 @@ def _float_dtype(dtype):
 
 
 def columns_without_numbers(X):
-    """Names of the columns of a frame whose dtypes are not of numbers."""
+    """Return the names of the columns of a frame whose dtypes are not numeric."""
     if nw.dependencies.is_pandas_dataframe(X):
-        # Narwhals takes ten times as long to look at the columns of pandas.
+        # Narwhals takes ten times as long for frames of pandas.
         kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
         return [name for name, kind in zip(X.columns, kinds) if kind not in "biuf"]
     if not is_frame(X):
@@ -166,7 +170,7 @@ def columns_without_numbers(X):
 
 
 def as_array(X, accept_sparse="csr", estimator=None):
-    """The rows as an array, or sparse matrix, such as scikit-learn makes of them."""
+    """Convert rows to an array or a sparse matrix, as scikit-learn does."""
     return check_array(
         X,
         accept_sparse=accept_sparse,

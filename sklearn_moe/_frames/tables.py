@@ -1,4 +1,4 @@
-"""Rows that are tables, and rows of any other kind: texts, dicts, images, ..."""
+"""Distinction of tables from rows of other kinds: texts, dicts, images, ..."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Number
@@ -10,14 +10,14 @@ from sklearn_moe._frames.frames import is_frame, names_of
 
 
 def is_table(X):
-    """Whether rows have columns: those of a frame, a matrix or lists of one length.
+    """Return whether rows have columns: a frame, a matrix or lists of equal length.
 
-    A scalar, which has no rows at all, is left to be refused as a table.
+    A scalar counts as a table as well; the validation of tables raises an error for it.
     """
     if is_frame(X) or issparse(X):
         return True
     if not isinstance(X, Sequence):
-        # No function of NumPy is called on what only turns into an array.
+        # Do not call functions of NumPy on objects that are only convertible to arrays.
         return (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) in (0, 2)
     try:
         shapes = {np.shape(row) for row in X}
@@ -28,10 +28,10 @@ def is_table(X):
 
 
 def names_known(X, names):
-    """Names of the columns as text: those of a frame, or these if it is none.
+    """Return the names of the columns: those of a frame, otherwise `names`.
 
-    None, or names of another number of columns, say that nobody knows them. Rows that
-    are no table have none.
+    If `names` is None, or does not match the number of columns, the names are x0, x1,
+    ... The list is empty if the rows are not a table.
     """
     if not is_table(X):
         return []
@@ -42,7 +42,7 @@ def names_known(X, names):
 
 
 def rows_in_words(X):
-    """What rows that are no table are, for messages."""
+    """Describe rows that are not a table, for messages."""
     shape = getattr(X, "shape", ())
     if len(shape) > 1:
         return f"an array of {len(shape)} dimensions"
@@ -55,12 +55,12 @@ def rows_in_words(X):
 
 
 def are_numbers(X):
-    """Whether rows that are no table are numbers: they may be meant as a column."""
+    """Return whether rows that are not a table are numbers, perhaps of one column."""
     return isinstance(next(iter(X), None), Number)
 
 
 def to_numbers(X):
-    """The transformer, in words, that turns rows that are no table to numbers."""
+    """Return the code of a transformer from rows that are not a table to numbers."""
     row = next(iter(X), None)
     if isinstance(row, str):
         return "TfidfVectorizer()"
