@@ -9,8 +9,8 @@ import numpy as np
 def all_or_nothing(estimator):
     """Leave an estimator as it was if the `with` block raises.
 
-    That is what it has been fitted to, and the state of a random generator that it was
-    given as `random_state`.
+    Its fitted attributes are restored, and so is the state of a `RandomState` instance
+    that it was given as `random_state`.
     """
 
     def fitted_attributes():

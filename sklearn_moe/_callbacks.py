@@ -1,4 +1,4 @@
-"""Callbacks, which scikit-learn has from 1.9 on; before, a fit has none to call."""
+"""Callback support of scikit-learn 1.9 and later, and a stand-in for older versions."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -8,7 +8,7 @@ try:
 except ModuleNotFoundError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """What a mixture needs of the mixin, without callbacks."""
+        """Stand-in with the methods that a mixture calls; there are no callbacks."""
 
         def _init_callback_context(self, max_subtasks=0):
             return NoCallbacks(max_subtasks)
@@ -19,19 +19,19 @@ __all__ = ["CallbackSupportMixin"]
 
 @dataclass
 class NoCallbacks:
-    """The task of a fit, which nobody is told of."""
+    """Context of a task of a fit that reports to no callbacks."""
 
     max_subtasks: int = 0
     task_id: int = 0
     _next_id: count = field(default_factory=count, repr=False)
 
     def subcontext(self, task_name, max_subtasks=0):
-        """Return a task that is a part of this one."""
+        """Return the context of a subtask of this task."""
         return NoCallbacks(max_subtasks, next(self._next_id))
 
     def call_on_fit_task_begin(self, **hooks):
-        """Nobody wants to know."""
+        """Do nothing, since there are no callbacks to notify."""
 
     def call_on_fit_task_end(self, **hooks):
-        """Nobody wants the fit to stop."""
+        """Return False, since no callback asks the fit to stop."""
         return False

@@ -1,4 +1,4 @@
-"""Weights of classes, on top of those of the rows."""
+"""Class weights, which multiply the sample weights."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -21,7 +21,7 @@ def weigh_classes(class_weight, y, weights, classes=None):
         Labels.
     weights : ndarray of shape (n_samples,)
     classes : ndarray, default=None
-        All classes, sorted. None means those in y of rows with a weight.
+        All classes, sorted. None means the classes of the rows of positive weight.
 
     Returns
     -------
@@ -30,7 +30,8 @@ def weigh_classes(class_weight, y, weights, classes=None):
     Raises
     ------
     ValueError
-        If a weight is no number, or labels do not occur.
+        If a weight is not a finite number of at least 0, or a label in `class_weight`
+        is not a class.
     """
     if class_weight is None:
         return weights
@@ -40,10 +41,10 @@ def weigh_classes(class_weight, y, weights, classes=None):
     labels = y[kept]
     if classes is None:
         classes = np.unique(labels)
-    # What is none of the classes is refused by whoever encodes the labels.
+    # A label that is not among the classes raises an error when labels are encoded.
     codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     if class_weight == "balanced":
-        # Before scikit-learn 1.9 its function takes no weights.
+        # `compute_class_weight` takes no sample weights before scikit-learn 1.9.
         of_class = np.bincount(codes, weights[kept])
         of_classes = of_class.sum() / (len(classes) * of_class)
     else:
@@ -54,7 +55,7 @@ def weigh_classes(class_weight, y, weights, classes=None):
 
 
 def count_rows_by_class(class_weight, y, sample_weight, X, classes=None, unit=None):
-    """Turn weights of rows, and of their classes, into numbers of rows.
+    """Turn sample weights, multiplied by class weights, into numbers of rows.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def count_rows_by_class(class_weight, y, sample_weight, X, classes=None, unit=No
     if class_weight is None:
         return count_rows(sample_weight, X, unit)
     if class_weight == "balanced":
-        # It divides the rows among the classes, however many they count.
+        # "balanced" keeps the sum of the weights, so that the unit is found before.
         weights, unit = count_rows(sample_weight, X, unit)
         return weigh_classes(class_weight, y, weights), unit
     weights = check_weights(sample_weight, X)

@@ -1,4 +1,4 @@
-"""What a mixture is made of: its experts and its gate, as parameters hold them."""
+"""The unfitted experts and the gate of a mixture, as its parameters give them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,16 @@ from sklearn_moe._estimators import (
 from sklearn_moe.experts import UniformExpert
 from sklearn_moe.gates import SoftmaxGate, learns_labels
 
-# Words that stand for a named expert: for none, and for a component of noise.
+# Words that may replace a named expert: "drop" leaves it out, and "uniform" makes it a
+# uniform noise component.
 DROP, UNIFORM = "drop", "uniform"
 
-# What a part must have to be cloned, asked for its tags, fitted and used.
+# Methods that an expert or a gate must have to be cloned, asked for its tags and
+# fitted.
 ESTIMATOR_METHODS = ("fit", "get_params", "__sklearn_tags__")
 
-# Folds of clones that are cross-fitted unasked, and how many rows there have to be for
-# each of them.
+# Number of folds by which clones of one expert are cross-fitted by default, and the
+# number of rows for each expert that this takes.
 FOLDS_OF_CLONES = 2
 FEW_ROWS = 20
 
@@ -42,9 +44,9 @@ class Composition:
     n_experts : int
     gate : estimator or None
     specialize : bool or "auto"
-        These four are parameters of the mixture.
+        The four attributes up to here are parameters of the mixture.
     targets : NumberTargets or ClassTargets
-        Knows which experts there can be.
+        Decides which experts are possible.
     """
 
     experts: Any
@@ -64,7 +66,7 @@ class Composition:
         if not self.named:
             return False
         experts = [last_step(unwrap_frozen(e)) for _, e in self.expert_parts()]
-        # What learns nothing, such as a constant, differs from no kind.
+        # A constant learns nothing, so that it does not count as a kind of its own.
         return len({type(e) for e in experts if not _is_constant(e)}) > 1
 
     @property
@@ -73,12 +75,13 @@ class Composition:
         return not self.unlike if self.specialize == "auto" else self.specialize
 
     def folds_unasked(self, n_rows):
-        """Folds by which EM judges the experts unless it is told: `cv`, but "auto".
+        """Return the folds for `cv="auto"`, by which EM evaluates the experts.
 
-        Unlike experts are given a fair trial. So are those of one kind that memorise
-        their rows, on which they say little of which of them is right.
-        These are fitted in each iteration, so that folds are dear, and with few rows
-        they would hardly have any without those of a fold.
+        Experts of different kinds are always compared out-of-fold, since some overfit
+        more than others. So are experts of one kind that memorise their training rows:
+        their training error says little about which of them is right. The latter are
+        fitted in each iteration, so that folds are expensive, and they need enough rows
+        for each expert.
         """
         if self.unlike or not self.specializes:
             return "auto"
@@ -89,12 +92,15 @@ class Composition:
 
     @property
     def shares_rows(self):
-        """Whether rows of others can hold experts back, so that they are to share."""
+        """Whether `sharing="auto"` trains experts on each other's rows as well.
+
+        Rows of other experts regularise an expert unless it isolates rows, as trees do.
+        """
         return (
             self.specializes
             and self._n_experts > 1
             and not self._isolates_rows
-            # There are rows, then, of which no expert is to learn anything.
+            # No expert should learn from the rows that belong to the noise component.
             and not self.has_uniform
         )
 
@@ -104,7 +110,7 @@ class Composition:
 
     @property
     def has_uniform(self):
-        """Whether there is a component of noise among the experts."""
+        """Whether there is a uniform noise component among the experts."""
         return self.named and UNIFORM in map(_word, _kept(self.experts))
 
     @property
@@ -119,8 +125,8 @@ class Composition:
     def parts(self):
         """All estimators in the mixture by name, the gate first.
 
-        Clones of one expert are one part. What is no estimator is left out: `fit` says
-        what is wrong with it, and all else has to live with it.
+        Clones of one expert are one part. Objects that are not estimators are left out:
+        `fit` raises an error about them, but tags and representations must not.
         """
         return [*_estimators([("gate", self._gate())]), *self.expert_parts()]
 
@@ -131,23 +137,22 @@ class Composition:
         return _estimators([("experts", self._expert())])
 
     def _expert(self):
-        # "or" would ask an ensemble that is not fitted for its length.
+        # `self.experts or ...` would call len() of an ensemble that is not fitted.
         return self.targets.default_expert() if self.experts is None else self.experts
 
     def _gate(self):
         if self.gate is not None:
             return self.gate
-        # Experts that specialise need sharp borders; the competence of given ones
-        # varies slowly, so that their gate is held back more, and no outlier may bend
-        # it.
+        # Experts that specialise need sharp borders. The competence of given experts
+        # varies slowly, so that their gate has a stronger penalty and clips outliers.
         if self.specializes:
             return SoftmaxGate()
         return SoftmaxGate(alpha=self.targets.given_experts_alpha, clip=3.5)
 
     def checked_experts(self, taken_names):
-        """Validate the experts: a list of (name, estimator), without those dropped.
+        """Return the validated experts, a list of (name, estimator), without "drop".
 
-        None may have one of the names that are taken, those of parameters.
+        No expert may have one of the `taken_names`, those of parameters.
         """
         if self.named:
             _check_named(self.experts, taken_names)
@@ -202,8 +207,8 @@ class Composition:
             )
         if changes_rows(gate) and not learns_labels(gate):
             raise TypeError(
-                "A step of the 'gate' adds or drops rows, but it is to say of each "
-                f"row how far to trust which expert; got {gate!r}. Leave this step "
+                "A step of the 'gate' adds or drops rows, but the gate needs weights "
+                f"of the experts for each row; got {gate!r}. Leave this step "
                 "out, or end the pipeline in a classifier that is no gate."
             )
         if self.gate_is_frozen:
@@ -214,7 +219,7 @@ class Composition:
 def expert_params(experts):
     """Parameters of named experts, as `get_params` returns them.
 
-    The list may be invalid: what is no pair of a name and an estimator is left out.
+    The list may be invalid: items that are not (name, estimator) pairs are left out.
     """
     params = {}
     for name, expert in filter(_is_pair, experts):
@@ -226,12 +231,12 @@ def expert_params(experts):
 
 
 def replace_experts(experts, params):
-    """Replace named experts by those among the parameters, which are taken out.
+    """Replace named experts by those in `params`, from which they are removed.
 
     Raises
     ------
     ValueError
-        If there are parameters of one that is a word.
+        If there are parameters of an expert that is a word, such as "drop".
     """
     names = [name for name, _ in filter(_is_pair, experts)]
     if len(names) == len(experts) and not params.keys().isdisjoint(names):
@@ -249,12 +254,12 @@ def replace_experts(experts, params):
 
 
 def _word(pair):
-    """A word that stands for an expert, or None."""
+    """Return the word that replaces an expert, or None if it is an estimator."""
     return pair[1] if isinstance(pair[1], str) else None
 
 
 def _kept(experts):
-    """The named experts without those that are dropped."""
+    """Return the named experts that are not dropped."""
     return [pair for pair in filter(_is_pair, experts) if _word(pair) != DROP]
 
 
@@ -304,7 +309,7 @@ def _is_pair(item):
 
 
 def _check_ends(name, part):
-    """Refuse an estimator that nobody can clone, or ask for its tags."""
+    """Raise ValueError if an estimator contains itself, so that it cannot be cloned."""
     if holds_itself(part):
         raise ValueError(
             f"{name}, a {type(part).__name__}, is in its own parameters. Put a clone "
@@ -323,12 +328,12 @@ def _estimators(named):
 
 
 def _predicts(expert):
-    """Whether an estimator will predict; some show it only when they are fitted."""
+    """Whether an estimator has `predict`; some have it only once they are fitted."""
     return hasattr(expert, "predict") or get_tags(expert).estimator_type is not None
 
 
 def _predicts_probabilities(gate):
-    """Whether a gate will do so; some classifiers show no method until fitted."""
+    """Whether a gate has `predict_proba`; some have it only once they are fitted."""
     return hasattr(gate, "predict_proba") or (
         is_classifier(gate) and not hasattr(gate, "predict")
     )

@@ -1,18 +1,18 @@
-"""What rows, experts, likelihoods and gates are to each other in EM.
+"""Protocols of the rows, experts, likelihoods and gates that EM works with.
 
-One idea holds them together: *what an M-step needs to know of the rows is a sufficient
-statistic, which adds up*. So
+They share one idea: *an M-step needs only a sufficient statistic of the rows, and
+statistics of different rows can be added*. So
 
-- a fit to one block of rows solves for the statistic of that block,
-- a fit to partitions solves for the sum of the statistics of all of them,
-- a stream solves for ``decay * past + batch``,
+- a fit to one block of rows solves the M-step for the statistic of that block,
+- a fit to partitions solves it for the sum of the statistics of all of them,
+- a stream solves it for ``decay * past + batch``,
 
-and the same functions of a block serve all three. What cannot be summed up, such as the
-fit of a forest, has the rows of an expert gathered in one place.
+and the same functions of a block serve all three. For a fit without a sufficient
+statistic, such as that of a forest, the rows of an expert are gathered in one place.
 
-In the shapes below, a *column* is a value with one entry for each row: an array where
-the rows lie in one block, and something that the rows know how to compute, block by
-block, where they lie in many.
+In the shapes below, a *column* is a value with one entry for each row: an array if the
+rows are in one block, and otherwise a deferred value that the rows compute block by
+block.
 
 References
 ----------
@@ -33,14 +33,14 @@ class Statistic(Protocol):
     """A sufficient statistic of some rows."""
 
     def __add__(self, other: Self) -> Self:
-        """Statistic of the rows of both."""
+        """Return the statistic of the rows of both."""
 
     def __rmul__(self, factor: float) -> Self:
-        """Statistic of the same rows, each of which counts `factor` times."""
+        """Return the statistic of the same rows, each counted `factor` times."""
 
 
 class Rows(Protocol):
-    """The training rows, wherever they lie.
+    """The training rows, in this process or distributed.
 
     Attributes
     ----------
@@ -48,8 +48,8 @@ class Rows(Protocol):
     total_weight : float
         Sum of the weights of all rows.
     sample : Block
-        Rows that are in this process: all where they lie in one block, else some, whose
-        weights sum to those of all.
+        Rows in this process: all of them if they are in one block, else a sample, whose
+        weights sum to those of all rows.
     in_one_block : bool
         Whether a column is an array of all rows.
     n_jobs : int or None
@@ -63,44 +63,45 @@ class Rows(Protocol):
     n_jobs: int | None
 
     def map(self, function: Callable, *columns: Column) -> Column:
-        """``function(block, *columns)`` of each block, with its rows of each column.
+        """Call ``function(block, *columns)`` for each block, with its rows of columns.
 
-        What is no column is handed over as it is. Temporary arrays of a function
-        should be smaller than 128 KB, or be used again: workers of Dask have a
-        ``MALLOC_TRIM_THRESHOLD_`` with which larger ones are returned to the system at
-        once, and page faults then take more time than the arithmetic.
+        Arguments that are not columns are passed unchanged. Temporary arrays of a
+        function should be smaller than 128 KB, or be reused: with the
+        ``MALLOC_TRIM_THRESHOLD_`` of Dask workers, larger ones are returned to the
+        system at once, and page faults then take more time than the arithmetic.
         """
 
     def total(self, function: Callable, *columns: Column) -> Statistic:
-        """Sum over the blocks of the statistic ``function(block, *columns)``."""
+        """Return the sum over the blocks of ``function(block, *columns)``."""
 
     def keep(self, column: Column) -> Column:
-        """The same column, computed once and kept where the rows are."""
+        """Return the same column, computed once and kept where the rows are."""
 
     def share(self, value: Any) -> Any:
-        """A value that all blocks need, sent to each place once."""
+        """Return a value that all blocks need, sent to each worker only once."""
 
     def extend(self, of_sample: Any, function: Callable, *columns: Column) -> Column:
-        """As `map`, where the value of the sample is known already."""
+        """Do the same as `map` where the result for the sample is known already."""
 
     def gather(self, function: Callable, weights: dict, tasks: list) -> list:
-        """``function(block, weights, unit, task)`` for each task, in parallel.
+        """Call ``function(block, weights, unit, task)`` for each task, in parallel.
 
-        In one block a task may have a fold, which is a further argument, and a block of
-        its own with the same rows.
+        If the rows are in one block, a task may have a fold, which is passed as a
+        further argument, and its own version of the block, with the same rows.
 
         Parameters
         ----------
         function : callable
         weights : dict of {int: column of TrainingWeights or None}
-            By the number of the expert; None means the weights of the rows.
+            Training weights by the number of the expert; None means the sample weights.
         tasks : list of FitTask
 
         Returns
         -------
         results : list
-            Each is of a block with the rows that the expert of a task has to be fitted
-            to, their weights for it (n_rows,), and the weight of one row.
+            One for each task. The function is given a block with the rows that the
+            expert is fitted to, their weights for it (n_rows,), and the weight of one
+            row.
         """
 
 
@@ -110,7 +111,7 @@ class Experts(Protocol):
     Attributes
     ----------
     is_noise : ndarray of shape (n_experts,), bool, or False
-        Which of them are components of noise, that live with few rows, or none.
+        Which of them are uniform noise components, which may have few rows or none.
     """
 
     is_noise: Any = False
@@ -118,63 +119,63 @@ class Experts(Protocol):
     def fit(
         self, weights: Column, active: np.ndarray, previous: list | None
     ) -> tuple[list, Column]:
-        """M-step of the experts.
+        """Take the M-step of the experts.
 
         Parameters
         ----------
         weights : column of TrainingWeights, (n_samples, n_experts)
         active : ndarray of shape (n_experts,), bool
-            The others are left as they are.
+            Inactive experts are not fitted.
         previous : list or None
-            What the last M-step returned.
+            The `fitted` of the last M-step.
 
         Returns
         -------
         fitted : list
-            For each expert what `fit` wants to know of it next time.
+            For each expert its fit, which the next call takes as `previous`.
         outputs : column of shape (n_samples, n_experts, ...), or of `Outputs`
-            What the experts predict for the training rows.
+            Predictions of the experts for the training rows.
         """
 
     def grows(self, fitted: list, active: np.ndarray) -> bool:
-        """Whether the next `fit` goes on building what this one has returned."""
+        """Whether the next `fit` adds to the fitted experts, as boosting does."""
         return False
 
     def begin_anew(self, fitted: list, chosen: list) -> list:
-        """What `fit` is to go on from where the chosen experts are given other rows."""
+        """Return a `previous` for `fit` with which the chosen experts start afresh."""
         return fitted
 
     def train(self, weights: Column, active: np.ndarray, estimators: list) -> list:
-        """Have fitted experts learn a batch as well; the M-step of a stream."""
+        """Update fitted experts with a batch; the M-step of a stream."""
 
     def outputs(self, estimators: list) -> Column:
-        """What fitted experts predict for the training rows; see `fit`."""
+        """Return the predictions of fitted experts for the training rows; see `fit`."""
 
 
 class FittedLikelihood(Protocol):
-    """What an expert's output says about the target, p_k(y | x)."""
+    """The fitted density of the target given an expert's output, p_k(y | x)."""
 
-    # Whether `working_weights` are other than 1.
+    # Whether `working_weights` may differ from 1.
     has_working_weights: bool
 
     def log_prob(self, y, outputs, X) -> np.ndarray:
-        """Log density of targets (n_samples, n_experts) of a block."""
+        """Return the log density (n_samples, n_experts) of the targets of a block."""
 
     def working_weights(self, y, outputs) -> float | np.ndarray:
-        """Factor (n_samples, n_experts) on the weights of the experts' next fit."""
+        """Return factors (n_samples, n_experts) on the weights of the next fit."""
 
     def predictive(self, outputs) -> np.ndarray:
-        """What each expert expects (n_samples, n_experts, ...)."""
+        """Return the mean of the target by each expert (n_samples, n_experts, ...)."""
 
     def take(self, order: np.ndarray) -> Self:
-        """The same for the experts in another order."""
+        """Return the likelihood of the experts in another order."""
 
 
 class Likelihood(Protocol):
-    """A likelihood that is to be learnt from the training rows."""
+    """An unfitted likelihood, whose parameters are estimated from the training rows."""
 
     def summarize(self, block, outputs, weights) -> Statistic:
-        """Statistic of a block for the M-step.
+        """Return the statistic of a block for the M-step.
 
         Parameters
         ----------
@@ -188,15 +189,19 @@ class Likelihood(Protocol):
         """
 
     def solve(self, statistic: Statistic) -> FittedLikelihood:
-        """M-step of the likelihood."""
+        """Take the M-step of the likelihood."""
 
     def recall(self, fitted: FittedLikelihood, weight: np.ndarray) -> Statistic:
-        """Statistic of rows of this weight (n_experts,) that `solve` turns to this."""
+        """Return a statistic of this weight that `solve` maps to `fitted`.
+
+        `weight` is of shape (n_experts,).
+        """
 
     def normalised_error(self, y, values, weights) -> float:
-        """Error of one expert's output relative to that of knowing the mean alone.
+        """Return the error of one expert relative to that of the constant mean.
 
-        `y` are targets as the likelihood wants them, and `weights` theirs (n_samples,).
+        `y` are targets as the likelihood encodes them, and `weights` theirs
+        (n_samples,).
         """
 
 
@@ -206,9 +211,9 @@ class Gate(Protocol):
     Attributes
     ----------
     features : column of shape (n_samples, n_gate_features)
-        What the gate sees, standardised and without missing values.
+        Inputs of the gate, standardised and with missing values imputed.
     sample_features : {ndarray, CSR} of shape (n_sample, n_gate_features)
-        The same of ``rows.sample``.
+        The features of ``rows.sample``.
     learns_penalty : bool
         Whether the strength of a penalty is learnt.
     """
@@ -227,7 +232,7 @@ class Gate(Protocol):
         targets : column of shape (n_samples, n_experts)
             Rows sum to one.
         previous : object or None
-            What the last M-step returned, or `recall`.
+            The `fitted` of the last M-step, or the result of `recall`.
         learn_penalty : bool, default=True
             Whether the strength of a penalty may change for the next M-step.
 
@@ -239,20 +244,20 @@ class Gate(Protocol):
         """
 
     def penalty(self, fitted: Any, ahead: bool = False) -> float:
-        """The gate's term in the objective, per unit of sample weight.
+        """Return the gate's term in the objective, per unit of sample weight.
 
-        `ahead` asks for what it is with the strength of the next M-step.
+        With `ahead`, it is the term for the penalty strength of the next M-step.
         """
 
     def estimator(self, fitted: Any, order: np.ndarray) -> Any:
-        """The fitted gate, an estimator, for the experts in this order."""
+        """Return the fitted gate as an estimator, for the experts in this order."""
 
     def recall(self, estimator: Any) -> Any:
-        """What `fit` is to begin with to go on from a fitted gate; may be None."""
+        """Return the `previous` with which `fit` resumes a fitted gate; may be None."""
 
 
 class ResumedGate(Gate, Protocol):
-    """A fitted gate, bound to a batch of a stream, which `fit` learns as well.
+    """A fitted gate, bound to a batch of a stream, with which `fit` updates it.
 
     The class of a bound gate has three classmethods: ``bind(gate, rows, n_experts,
     **others)``, ``resume(estimator, rows, n_experts, *, memory, kept, **others)`` and
@@ -260,7 +265,7 @@ class ResumedGate(Gate, Protocol):
     `resume_gate` and `remember_gate` in `sklearn_moe.gates`.
     """
 
-    # Here `fit` may return None for the weights, which are needed before it only.
+    # `fit` may return None as `log_weights` here: a step needs them before `fit` only.
 
     def memory(self, fitted: Any) -> Statistic | None:
-        """What is remembered of all rows up to now, beside the fitted gate."""
+        """Return the statistic of all rows so far, beside the fitted gate."""

@@ -1,4 +1,4 @@
-"""What information criteria charge for in a fitted mixture."""
+"""Number of parameters and deviance of a fitted mixture, for information criteria."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from sklearn_moe.experts import has_density
 def count_mixture(fitted):
     """Count the free parameters of gate, experts and likelihoods of a FittedMixture.
 
-    An expert that was retired has none.
+    An expert that was retired has no parameters.
     """
     with error_note("the gate"):
         total = gates.n_parameters(fitted.gate, fitted.active)
@@ -32,10 +32,10 @@ def count_mixture(fitted):
 
 
 def deviance(posterior, sample_weight, *, completed=False, subjects=None):
-    """Minus twice the log-likelihood of rows whose posterior is known.
+    """Return minus twice the log-likelihood of rows, given their posterior.
 
-    If it is to be completed, each row, or subject, is explained by the expert of its
-    largest responsibility alone.
+    With `completed`, it is the classification log-likelihood: each row, or subject,
+    counts for the expert of its largest responsibility alone.
     """
     responsibilities, log_likelihood = posterior
     if completed:

@@ -1,27 +1,27 @@
-"""The curvature of the cross-entropy of a softmax: of gates and logistic experts."""
+"""Hessian of the cross-entropy of a softmax, for gates and logistic experts."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
-# Numbers of rows on their way into the Hessian, repeated for every logit, at a time:
-# they stay in the cache.
+# Number of values of the rows, repeated for every logit, that are added to the Hessian
+# at a time, so that they stay in the cache.
 BLOCK = 2**15
 
 
 def cross_entropy_hessian(design, sample_weight, probabilities):
-    """Hessian of a weighted sum of cross-entropies by the coefficients of some logits.
+    """Return the Hessian of a weighted sum of cross-entropies by logit coefficients.
 
-    It is the sum of the covariance of each row's label, times its outer product. The
-    covariance of a one-hot label is diag(p) - p p^T: one matrix product takes all pairs
-    of classes at once.
+    It is the sum over the rows of the Kronecker product of the covariance of the label
+    and the outer product of the row. The covariance of a one-hot label is
+    diag(p) - p p^T, so that one matrix product takes all pairs of classes at once.
 
     Parameters
     ----------
     design : {ndarray, CSR} of shape (n_samples, n_columns)
     sample_weight : ndarray of shape (n_samples,)
     probabilities : ndarray of shape (n_samples, n_logits)
-        Of all classes but one, whose logit is zero: the others determine its part.
+        Probabilities of all classes but the reference class, whose logit is zero.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def cross_entropy_hessian(design, sample_weight, probabilities):
     hessian = np.zeros((n_parameters, n_parameters))
     same_class = np.zeros((n_parameters, n_columns))
     if n_logits == 1:
-        # The covariance is a number, which goes with the weight.
+        # The covariance is a scalar, which is multiplied into the weight.
         first = probabilities[:, 0]
         sample_weight = sample_weight * first * (1 - first)
     root_weight = np.sqrt(sample_weight)
@@ -54,14 +54,14 @@ def cross_entropy_hessian(design, sample_weight, probabilities):
 
 
 def scale_rows(rows, factors):
-    """Multiply each row, of a dense or a sparse matrix, by its factor."""
+    """Multiply each row of a dense or sparse matrix by its factor."""
     if sparse.issparse(rows):
         return sparse.diags_array(factors) @ rows
     return factors[:, np.newaxis] * rows
 
 
 def _times_each(rows, probabilities):
-    """The rows times the probability of each class, next to each other."""
+    """Return the rows times the probability of each class, stacked side by side."""
     if sparse.issparse(rows):
         return sparse.hstack(
             [scale_rows(rows, column) for column in probabilities.T], format="csr"

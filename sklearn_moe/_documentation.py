@@ -1,9 +1,8 @@
-"""Where the documentation of estimators is published, and how they show theirs."""
+"""Links from estimators to their documentation, and their help in notebooks."""
 
 from sklearn_moe._sklearn import AttributesWithHelp, ParametersWithHelp
 
-# Estimators link to their pages below this address, once there is one. It ends in a
-# slash.
+# Base address of the documentation, ending in a slash; empty as long as there is none.
 ADDRESS = ""
 
 
@@ -17,7 +16,7 @@ class Documented:
         return ADDRESS and f"{ADDRESS}api/generated/{{module}}.{{name}}.html"
 
     def _doc_link_url_param_generator(self):
-        """The public name of the class, which is that of its page."""
+        """Return the public module and name of the class, for the name of its page."""
         kind = type(self)
         in_dask = kind.__module__.startswith("sklearn_moe.dask")
         return {

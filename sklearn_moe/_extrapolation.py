@@ -1,20 +1,22 @@
-"""Predictions beyond all targets of the fit, which are not to be believed blindly.
+"""Clip predictions outside the range of the training targets where experts disagree.
 
-An expert that has learnt a border of the data alone may say anything beyond it, and the
-gate, which extrapolates as well, may be sure of this very expert.
+An expert that was trained near one border of the data only may predict anything beyond
+it, and the gate, which extrapolates as well, may give this expert a large weight.
 """
 
 import numpy as np
 
-# How far beyond the training targets a prediction may lie, in parts of their range.
+# How far outside the training targets a prediction may lie, as a fraction of their
+# range.
 MARGIN = 0.1
 
-# How much farther from the middle of the targets than another an expert may be.
+# Experts agree if their distances from the middle of the targets differ by this factor
+# at most.
 AGREEMENT = 2
 
 
 def believed(target_range):
-    """Least and largest prediction on which experts need not agree.
+    """Return the range of predictions that are accepted without agreement of experts.
 
     Parameters
     ----------
@@ -31,16 +33,16 @@ def believed(target_range):
 
 
 def beyond(predictions, least, largest):
-    """Which predictions are not between two, an array of bool of their shape."""
+    """Return a boolean array of which predictions lie outside ``[least, largest]``."""
     return (predictions < least) | (predictions > largest)
 
 
 def hold(values, least, largest, active):
-    """Hold what experts predict to what is believed, in rows where they do not agree.
+    """Clip the predictions of experts to a range, in rows where they do not agree.
 
-    They agree where all lie on one side of the middle of the targets, none of them
-    more than `AGREEMENT` times as far from it as another: a line that all have learnt
-    goes on.
+    Experts agree where all predictions lie on one side of the middle of the targets,
+    none of them more than `AGREEMENT` times as far from it as another. So a trend that
+    all experts have learnt is extrapolated.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def hold(values, least, largest, active):
     least, largest : ndarray of shape () or (n_outputs,)
         See `believed`.
     active : ndarray of shape (n_experts,), bool
-        The others are not asked.
+        Other experts have no part in the agreement.
 
     Returns
     -------

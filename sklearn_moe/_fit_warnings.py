@@ -1,8 +1,8 @@
-"""What fits warn of while EM works: collected, and told of the fits that are kept.
+"""Collect the warnings of the fits within EM, and report those of the final fits.
 
 EM fits each part of a mixture many times and keeps one of the fits. So the warnings of
-a fit are held back until it is known which one that is. Filters that ignore a warning
-are obeyed at once, and all others when it is told.
+a fit are held back until it is known which fit is kept. Filters that ignore a warning
+apply at once, and all other filters when it is reported.
 """
 
 import re
@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from functools import partial
 from threading import Lock
 
-# Warnings that differ in such numbers alone are the same; "expert0" is a name.
+# Warnings that differ in numbers only count as the same. The digit of "expert0" belongs
+# to a name.
 NUMBER = re.compile(r"(?<!\w)[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan)")
 
 _collected = ContextVar("collected", default=None)
@@ -21,14 +22,14 @@ _of_this_fit = ContextVar("of_this_fit", default=None)
 
 
 def summaries(fits):
-    """Summarise what the last fit of each part has warned of.
+    """Summarise the warnings of the last fit of each part.
 
     A kind of warning is its category and its text without numbers.
 
     Parameters
     ----------
     fits : list of tuple of (str, dict)
-        For each fit the part that was fitted, and the texts of its warnings by kind.
+        For each fit, the part that was fitted and the texts of its warnings by kind.
 
     Yields
     ------
@@ -50,7 +51,7 @@ def summaries(fits):
 
 @contextmanager
 def collect_fit_warnings():
-    """Have a list of what each `one_fit` within the block warns of; see `summaries`."""
+    """Yield a list that collects the warnings of each `one_fit`; see `summaries`."""
     collected = []
     token = _collected.set(collected)
     try:
@@ -61,7 +62,7 @@ def collect_fit_warnings():
 
 @contextmanager
 def one_fit(part):
-    """Hold the warnings of a fit of this part back, if such are being collected."""
+    """Hold back the warnings of a fit of this part, if warnings are being collected."""
     collected = _collected.get()
     if collected is None:
         yield
@@ -72,17 +73,17 @@ def one_fit(part):
 
 
 def catch_in_threads():
-    """Make ready for fits in many threads, where warnings of fits are collected.
+    """Return a context for fits in several threads while warnings are collected.
 
-    To be entered before they start: the threads of joblib put the filters back that
-    they have found, each when it ends.
+    It must be entered before the threads start, since each thread of joblib restores
+    the filters that it has found when it ends.
     """
     return nullcontext() if _collected.get() is None else catching
 
 
 @contextmanager
 def without_warnings():
-    """Drop the warnings of the block: another fit, or prediction, has told the same."""
+    """Drop the warnings of the block, which another fit or prediction reports."""
     with held_back():
         yield
 
@@ -93,14 +94,14 @@ def collect_from_calls(run, function):
     Parameters
     ----------
     run : callable
-        ``run(call)`` calls ``call(...)`` in place of ``function(...)`` wherever it
-        likes, and returns a list of what that returns.
+        ``run(call)`` calls ``call(...)`` in place of ``function(...)``, in any thread
+        or process, and returns a list of the results.
     function : callable
 
     Returns
     -------
     results : list
-        What the function has returned.
+        Results of the function.
     """
     collected = _collected.get()
     if collected is None:
@@ -119,9 +120,9 @@ def _call(function, *arguments):
 
 @contextmanager
 def held_back():
-    """Have the warnings of this thread in a dict: texts by kind; see `summaries`."""
+    """Divert the warnings of this thread to a dict, text by kind; see `summaries`."""
     texts = {}
-    # What is fitted in there, such as another mixture, collects for itself.
+    # A nested fit, such as that of another mixture, collects its own warnings.
     outer, own = _collected.set(None), _of_this_fit.set(texts)
     try:
         with catching:
@@ -132,10 +133,11 @@ def held_back():
 
 
 class Catching:
-    """Hands each warning to the fit of the thread that it is raised in.
+    """Context that passes each warning to the fit in the thread that raised it.
 
-    `warnings.catch_warnings` may be used by one thread at a time. This context may be
-    entered by many: the first changes what is Python's, and the last restores it.
+    `warnings.catch_warnings` may be used by one thread at a time only. This context may
+    be entered by many: the first one changes the global state of the `warnings` module,
+    and the last one restores it.
     """
 
     def __init__(self):
@@ -146,7 +148,7 @@ class Catching:
             if not self._n_inside:
                 self._before = warnings.catch_warnings()
                 self._before.__enter__()
-                # Threads with contexts of Python's own may have left it there.
+                # `catch_warnings` in another thread may have restored our function.
                 if warnings.showwarning != self._hand_over:
                     self._show = warnings.showwarning
                     warnings.showwarning = self._hand_over
@@ -155,7 +157,7 @@ class Catching:
                     (action if action == "ignore" else "always", *rest)
                     for action, *rest in self._found
                 ]
-                # It has Python look at the filters anew, too.
+                # This call also makes Python re-read the filters.
                 warnings.simplefilter("always", append=True)
             self._n_inside += 1
 
@@ -163,7 +165,8 @@ class Catching:
         with self._lock:
             self._n_inside -= 1
             if not self._n_inside:
-                # Contexts of other threads that have found this list put it back.
+                # The list is changed in place, since `catch_warnings` in another thread
+                # may restore this very list.
                 self._filters[:] = self._found
                 self._before.__exit__()
 
@@ -179,7 +182,7 @@ catching = Catching()
 
 
 def _plain(category):
-    """The category, or its first base that can be made of a text."""
+    """Return the category, or its first base class that takes a single text."""
     for base in category.__mro__:
         with suppress(TypeError):
             base("")

@@ -14,14 +14,14 @@ from sklearn.model_selection import (
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-# As many as in scikit-learn's own stacking.
+# The default of scikit-learn's StackingRegressor.
 DEFAULT_FOLDS = 5
 
 
 def shuffled_splits(cv, X, y, random_state, *, classification, groups=None):
-    """Return a list of splits, which divide no group where there are any.
+    """Return a list of splits, which keep groups whole if there are any.
 
-    A number means shuffled folds, stratified by class. An iterable is taken as it is.
+    A number means shuffled folds, stratified by class. An iterable is used as given.
     """
     if isinstance(cv, Integral):
         splitter = StratifiedKFold if classification else KFold
@@ -30,14 +30,14 @@ def shuffled_splits(cv, X, y, random_state, *, classification, groups=None):
         cv = splitter(cv, shuffle=True, random_state=check_random_state(random_state))
     elif groups is not None and hasattr(cv, "split") and not asks_for_groups(cv):
         raise ValueError(
-            f"cv={cv!r} would divide the groups, for which it does not ask. Set 'cv' "
-            "to a number of folds, or to a splitter that does, such as GroupKFold(5)."
+            f"cv={cv!r} would divide the groups, which it does not use. Set 'cv' to a "
+            "number of folds, or to a splitter that uses groups, such as GroupKFold(5)."
         )
     return list(check_cv(cv, y, classifier=classification).split(X, y, groups))
 
 
 def asks_for_groups(cv):
-    """Whether a splitter divides rows by groups."""
+    """Whether a splitter uses groups."""
     request = get_routing_for_object(cv).split.requests.get("groups", False)
     return request not in (None, False)
 
@@ -56,12 +56,12 @@ def out_of_fold_splits(
 ):
     """Return splits that hold each row out exactly once.
 
-    An integer means shuffled folds, since tables are often sorted, stratified by class;
-    "auto" means five folds, or as many as there are rows. X and y are the rows that
-    take part, those of positive weight: `kept` are their indices among the `n_given`
-    rows that were given, to which the indices of an iterable refer. What a splitter
-    needs besides them, such as groups, is for the rows that take part as well. Where
-    rows have subjects, no fold divides one.
+    An integer means folds that are shuffled, since tables are often sorted, and
+    stratified by class; "auto" means five folds, or as many as there are rows. X and y
+    hold the rows of positive weight: `kept` are their indices among the `n_given` rows
+    that were passed to `fit`, to which the indices of an iterable refer. Further
+    arguments of a splitter, such as groups, are for the rows of positive weight as
+    well. If rows have subjects, no fold divides a subject.
     """
     if cv == "auto" or isinstance(cv, Integral):
         splits = _shuffled_folds(cv, y, random_state, classification, subjects)
@@ -92,15 +92,15 @@ def check_undivided(splits, subjects, name="The iterable given as 'cv'"):
     splits : list of (train, test)
     subjects : Subjects
     name : str, default="The iterable given as 'cv'"
-        What has made the folds, for the message.
+        Source of the folds, for the message.
     """
     for train, test in splits:
         divided = np.intersect1d(subjects.codes[train], subjects.codes[test])
         if len(divided):
             raise ValueError(
                 f"{name} divides {len(divided)} of the 'subjects', "
-                f"{subjects.labels[divided[0]]!r} for one: an expert would have seen "
-                "other rows of those that it is judged by. Set cv to a number of "
+                f"for example {subjects.labels[divided[0]]!r}: an expert would be "
+                "evaluated on subjects that it was trained on. Set cv to a number of "
                 "folds, which keep subjects whole."
             )
 
@@ -147,7 +147,7 @@ def _folds_of_subjects(cv, y, seed, classification, subjects):
             f"cv={cv!r} needs {n_folds} 'subjects', one for each fold; got "
             f"{len(subjects)}. Set a smaller number, or cv=None."
         )
-    # Folds with whole subjects can be stratified roughly, and may be empty then.
+    # Folds of whole subjects are stratified only roughly, and may then be empty.
     if classification:
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
         splits = _stratified(splitter, y, subjects.codes)
@@ -159,7 +159,7 @@ def _folds_of_subjects(cv, y, seed, classification, subjects):
 
 def _stratified(splitter, y, groups=None):
     with warnings.catch_warnings():
-        # A class with fewer rows than folds still is in every training set, unless a
+        # A class with fewer rows than folds is still in every training set, unless one
         # fold holds all of its rows.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return list(splitter.split(y, y, groups))

@@ -1,4 +1,4 @@
-"""The start that a fit is given for its rows: as `init`, or as the argument `start`."""
+"""Starting responsibilities that the user gives for each row, as `init` or `start`."""
 
 import numpy as np
 
@@ -20,27 +20,27 @@ from sklearn_moe.em import (
 
 
 def given_start(mixture, start, training, n_experts):
-    """Responsibilities with which EM begins, where something is given for each row.
+    """Return the responsibilities from which EM starts, if the user gives them.
 
     Parameters
     ----------
     mixture : mixture
     start : array-like of shape (n_samples,) or (n_samples, n_experts), or None
-        The argument of `fit`; it goes before the `init` of the mixture.
+        The argument of `fit`; it takes precedence over the `init` of the mixture.
     training : TrainingSet
     n_experts : int
 
     Returns
     -------
     responsibilities : ndarray of shape (n_kept, n_experts) or None
-        None where the start is learnt from the rows. The rows of a subject have the
-        mean of what is given for them.
+        None if the start is learnt from the rows. The rows of a subject have the mean
+        of the responsibilities that are given for them.
 
     Raises
     ------
     ValueError
-        If labels or responsibilities do not fit the rows and experts, or there is no
-        such column.
+        If labels or responsibilities do not match the rows and experts, or there is no
+        column of that name.
     """
     if start is None and is_learnt(mixture.init):
         return None
@@ -63,7 +63,7 @@ def _of_rows(mixture, start, training, n_experts):
             values = check_start(init(copied(X)), num_samples(X))
             return given_responsibilities(values, n_experts)
     if np.shape(init)[:1] != (training.n_given,):
-        # The rows may be some of those that a series is about, as in a fold.
+        # The rows may be a subset, such as a fold, of the rows of a pandas series.
         values = values_by_index(init, X)
         if values is not None:
             return given_responsibilities(check_start(values, len(X)), n_experts)
@@ -87,7 +87,7 @@ def _column(mixture, X):
 
 
 def check_start_of_any_number(mixture, start):
-    """Refuse what is given for one number of experts where several are tried."""
+    """Raise ValueError if a start or gate fixes the number of experts to be chosen."""
     for name, given in (
         ("start", start is not None),
         ("init", not (isinstance(mixture.init, str) and is_learnt(mixture.init))),
@@ -96,6 +96,6 @@ def check_start_of_any_number(mixture, start):
         if given:
             raise ValueError(
                 f"n_experts='auto' tries several numbers of experts, but the "
-                f"{name!r} that is given is for one of them. Set n_experts to it, "
-                f"or another {name!r}."
+                f"{name!r} that is given is for one of them. Set n_experts to this "
+                f"number, or give another {name!r}."
             )

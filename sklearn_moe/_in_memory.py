@@ -1,4 +1,4 @@
-"""Rows in memory: what is computed elsewhere, or is no table, is refused by name."""
+"""Check that data are tables in memory, with errors that say what else was given."""
 
 import sys
 from collections.abc import Mapping, Set
@@ -8,8 +8,8 @@ from scipy.sparse import issparse
 
 
 def check_table(X):
-    """Raise TypeError where X is nothing that rows in memory can be taken from."""
-    # A sparse matrix may be a dict.
+    """Raise TypeError if X is not a table in memory."""
+    # A sparse matrix in DOK format may be a dict.
     if type(X) is np.ndarray or issparse(X):
         return
     check_in_memory(X=X)
@@ -26,7 +26,7 @@ def check_table(X):
 
 
 def check_in_memory(**given):
-    """Raise TypeError where one of several arguments is a Dask collection."""
+    """Raise TypeError if one of several arguments is a Dask collection."""
     for name, value in given.items():
         if hasattr(value, "__dask_graph__") and _is_dask_collection(value):
             raise TypeError(
@@ -37,7 +37,7 @@ def check_in_memory(**given):
 
 
 def _is_dask_collection(value):
-    # Where there is a collection, Dask is imported already.
+    # If the object is a Dask collection, Dask is imported already.
     dask = sys.modules.get("dask")
     return dask is not None and dask.is_dask_collection(value)
 

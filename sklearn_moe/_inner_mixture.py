@@ -1,7 +1,7 @@
-"""The mixture of experts in a model: in a pipeline, in a search, behind a transformer.
+"""Find the mixture of experts in a model that wraps it, such as a pipeline or a search.
 
-Models that wrap a mixture are known here and nowhere else: which parameter they keep it
-in, which attribute has it once they are fitted, and what it sees of rows and targets.
+Only this module knows the wrappers: which parameter holds the mixture, which attribute
+holds the fitted mixture, and how the rows and targets are transformed for it.
 """
 
 from dataclasses import dataclass, replace
@@ -32,25 +32,25 @@ THRESHOLDS = (FixedThresholdClassifier, TunedThresholdClassifierCV)
 
 @dataclass(frozen=True)
 class Seen:
-    """A fitted mixture in a model, and what it sees of rows and targets.
+    """A fitted mixture in a model, and rows and targets as transformed for it.
 
     Attributes
     ----------
     mixture : fitted mixture
     X : {array-like, sparse matrix, frame} or None
-        The rows, as the steps in front of the mixture hand them on.
+        The rows, transformed by the steps in front of the mixture.
     y : array-like or None
-        The targets, as they are transformed for the mixture.
+        The targets, transformed for the mixture.
     steps_names : list of str or None
-        Names of the columns of X, if the steps tell them.
+        Names of the columns of X, if the steps provide them.
     transformed : bool
-        Whether the targets of the mixture are not those of the model.
+        Whether the model transforms the targets for the mixture.
     calibrated : bool
-        Whether its probabilities are not those of the model.
+        Whether the model calibrates the probabilities of the mixture.
     steps : tuple of fitted transformers
-        Those in front of the mixture.
+        Transformers of the rows in front of the mixture.
     target_steps : tuple of fitted transformers
-        Those that targets go through.
+        Transformers of the targets.
     """
 
     mixture: Any
@@ -64,15 +64,16 @@ class Seen:
 
     @property
     def names(self):
-        """Names of the columns of X; x0, x1, ... where nobody knows them."""
+        """Names of the columns of X; x0, x1, ... where they are unknown."""
         return names_known(native(self.X), self.steps_names)
 
 
 def fitted_mixture(model: Any, X: Any = None) -> tuple[Any, Any]:
     """Return the fitted mixture in a model, and the rows as the mixture sees them.
 
-    What only a mixture has (`predict_gate`, `apply`, `predict_interval`,
-    `predict_distribution`, `experts_`, ...) can so be had of any model around one.
+    This gives access to the methods and attributes that only a mixture has
+    (`predict_gate`, `apply`, `predict_interval`, `predict_distribution`, `experts_`,
+    ...) in any model that wraps one.
 
     Parameters
     ----------
@@ -87,15 +88,14 @@ def fitted_mixture(model: Any, X: Any = None) -> tuple[Any, Any]:
         :class:`~sklearn.model_selection.TunedThresholdClassifierCV`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features), \
 default=None
-        Rows as they are given to the model. None means that only the mixture is
-        wanted.
+        Rows as they are given to the model. None returns the mixture only.
 
     Returns
     -------
     mixture : fitted mixture
-        The mixture itself, no copy of it.
+        The mixture itself, not a copy.
     X : {array-like, sparse matrix, frame} or None
-        The rows, as the steps in front of the mixture hand them on to it.
+        The rows, transformed by the steps in front of the mixture.
 
     Raises
     ------
@@ -142,7 +142,7 @@ default=None
 
 
 def seen_by_mixture(model, X=None, y=None, *, caller):
-    """Return the fitted mixture in a model, and what it sees of rows and targets.
+    """Return the fitted mixture in a model, and rows and targets as transformed for it.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def seen_by_mixture(model, X=None, y=None, *, caller):
         wrappers.append(mixture)
         mixture = inner
     _check_mixture(mixture, model, caller)
-    # Before any step can complain.
+    # Check this before a step in front of the mixture can raise another error.
     check_is_fitted(mixture)
     seen = Seen(mixture, X, y, names_of(X) if is_frame(X) else None)
     for wrapper in wrappers:
@@ -171,9 +171,9 @@ def seen_by_mixture(model, X=None, y=None, *, caller):
 
 
 def unfitted_mixture(model, caller):
-    """Return the mixture that a model has as a parameter, to be fitted in memory.
+    """Return the unfitted mixture among the parameters of a model, to be fitted again.
 
-    Of a search, which must be fitted, it is that of its best estimator.
+    The mixture of a search, which must be fitted, is that of its best estimator.
     """
     mixture = model
     while (inner := _part(mixture, caller)) is not None:
@@ -181,18 +181,18 @@ def unfitted_mixture(model, caller):
     _check_mixture(mixture, model, caller)
     if hasattr(mixture, "to_local"):
         raise TypeError(
-            f"{caller} fits a mixture again to rows in memory, which one over Dask "
-            "collections is not made for. Give it a mixture of sklearn_moe, such as "
-            "the result of to_local()."
+            f"{caller} fits a mixture again to rows in memory, which a mixture of "
+            "sklearn_moe.dask does not support. Give it a mixture of sklearn_moe, such "
+            "as the result of to_local()."
         )
     return mixture
 
 
 def with_mixture(model, mixture):
-    """Return an unfitted model like this one, in which the mixture is another.
+    """Return an unfitted copy of a model, in which the mixture is replaced.
 
-    Of a search it is like the best estimator. What is frozen around the mixture is so
-    no longer; steps in front of it that are frozen stay as they are.
+    For a search, it is a copy of the best estimator. `FrozenEstimator` is removed
+    around the mixture; steps in front of the mixture that are frozen stay frozen.
     """
     inner = _part(model)
     if inner is None:
@@ -202,13 +202,14 @@ def with_mixture(model, mixture):
         return inner
     model = clone(model).set_params(**{parameter: inner})
     if isinstance(model, CalibratedClassifierCV):
-        # One mixture, which a frozen one was, or there would be one for each fold.
+        # A frozen mixture was a single one; without it there would be one for each
+        # fold.
         model.set_params(ensemble=False)
     return model
 
 
 def _parameter(model):
-    """Name of the parameter with the estimator by which a model predicts, or None."""
+    """Return the name of the parameter that holds the predictor of a model, or None."""
     if isinstance(model, Pipeline):
         return model.steps[-1][0]
     if isinstance(model, TransformedTargetRegressor):
@@ -219,7 +220,7 @@ def _parameter(model):
 
 
 def _part(model, caller=None):
-    """The estimator in a model by which it predicts, as it was given, or None."""
+    """Return the unfitted estimator by which a model predicts, or None."""
     parameter = _parameter(model)
     if parameter is None or isinstance(model, Pipeline):
         return _fitted_part(model, caller)
@@ -227,7 +228,7 @@ def _part(model, caller=None):
 
 
 def _fitted_part(model, caller):
-    """The fitted estimator in a model by which it predicts, or None."""
+    """Return the fitted estimator by which a model predicts, or None."""
     if isinstance(model, Pipeline):
         return model[-1]
     if isinstance(model, FrozenEstimator):
@@ -261,7 +262,7 @@ def _fitted_part(model, caller):
 
 
 def _check_mixture(mixture, model, caller):
-    """Raise an error that says what there is in a model where there is no mixture."""
+    """Raise TypeError if the innermost estimator of a model is not a mixture."""
     if isinstance(mixture, BaseMixtureOfExperts):
         return
     message = f"{caller} needs a mixture of experts; got {model!r}."
@@ -280,7 +281,7 @@ def _estimators_in(model):
 
 
 def _handed_on(model, seen):
-    """What the estimator in a fitted model sees of what the model is given."""
+    """Return the mixture, rows and targets as a fitted wrapper passes them on."""
     if isinstance(model, TransformedTargetRegressor):
         y = None if seen.y is None else _transformed(model, seen.y)
         target_steps = (*seen.target_steps, model.transformer_)
@@ -298,7 +299,7 @@ def _handed_on(model, seen):
 
 
 def _transformed(model, y):
-    """Targets as a TransformedTargetRegressor hands them on."""
+    """Return the targets as a TransformedTargetRegressor transforms them."""
     y = check_array(y, input_name="y", ensure_2d=False, allow_nd=True)
     transformed = model.transformer_.transform(y.reshape(len(y), -1))
     return transformed.reshape(y.shape) if y.ndim == 1 else transformed

@@ -1,6 +1,6 @@
-"""Further arguments of `fit`, by scikit-learn's metadata routing.
+"""Route further arguments of `fit` by scikit-learn's metadata routing.
 
-The experts may ask for some, and a splitter that is given as `cv` for groups.
+Experts may request arguments, and a group splitter given as `cv` requests groups.
 """
 
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ from sklearn_moe._sklearn import check_method_params, num_samples, routing_enabl
 
 ENABLE = "sklearn.set_config(enable_metadata_routing=True)"
 
-# Keyword arguments of `fit` that a stream does not take, and what it takes instead.
+# Arguments of `fit` that `partial_fit` does not take, and an explanation for each.
 OF_FIT_ALONE = {
     "start": "A stream begins as 'init' says, which may be a column or a function.",
-    "groups": "A stream judges rows before it learns them, and needs no folds.",
+    "groups": "A stream evaluates rows before it learns them, and needs no folds.",
 }
 
 
 def check_metadata(mixture, method, params):
-    """Refuse further arguments that cannot be routed.
+    """Raise an error about further arguments that cannot be routed.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def check_metadata(mixture, method, params):
     ValueError
         If metadata routing is not enabled.
     TypeError
-        If there is an argument that a stream does not take, or groups that nothing
-        asks for.
+        If there is an argument that a stream does not take, or there are groups that
+        nothing requests.
     """
     caller = f"{type(mixture).__name__}.{method}"
     if method == "partial_fit":
@@ -61,12 +61,12 @@ def check_metadata(mixture, method, params):
 
 
 def is_splitter(cv):
-    """Whether the `cv` of a mixture is a splitter, whose metadata are routed."""
+    """Whether the `cv` of a mixture is a splitter, to which metadata are routed."""
     return hasattr(cv, "split") and not isinstance(cv, str)
 
 
 def params_of_splitter(mixture, fit_params, X, kept):
-    """Arguments of `fit` that the splitter given as `cv` asks for.
+    """Return the arguments of `fit` that the splitter given as `cv` requests.
 
     Parameters
     ----------
@@ -74,17 +74,17 @@ def params_of_splitter(mixture, fit_params, X, kept):
     fit_params : dict
     X : array-like or frame of shape (n_samples, n_features)
     kept : ndarray of int
-        Numbers of the rows that take part.
+        Indices of the rows of positive weight.
 
     Returns
     -------
     params : dict
-        For the rows that are kept.
+        Arguments for the rows that are kept.
 
     Raises
     ------
     ValueError
-        If a group splitter is given no groups, or not one for each row.
+        If a group splitter is given no groups, or the groups do not match the rows.
     """
     cv = getattr(mixture, "cv", None)
     if not is_splitter(cv):
@@ -96,14 +96,14 @@ def params_of_splitter(mixture, fit_params, X, kept):
         params["groups"] = check_groups(params["groups"], num_samples(X))
     elif asks_for_groups(cv):
         raise ValueError(
-            f"cv={cv!r} divides rows by groups, but fit was given none. Call {ENABLE}, "
-            "and fit(X, y, groups=groups)."
+            f"cv={cv!r} divides rows by groups, but fit was given no groups. Call "
+            f"{ENABLE}, and fit(X, y, groups=groups)."
         )
     return check_method_params(X, params, kept)
 
 
 def params_of_experts(mixture, fit_params):
-    """Those arguments of `fit` that experts ask for, under the names they came by."""
+    """Return the arguments of `fit` that experts request, by their original names."""
     if not is_splitter(mixture.cv):
         return fit_params
     without = copy(mixture).set_params(cv=None)
@@ -126,9 +126,9 @@ def check_groups(groups, n_samples):
 
 @contextmanager
 def groups_routed(estimator, groups):
-    """Have further arguments of `fit`: the groups, where an estimator asks for them.
+    """Yield further arguments of `fit`: the groups, if an estimator requests them.
 
-    Metadata routing is enabled within the context, then.
+    If it does, metadata routing is enabled within the context.
     """
     asks = groups is not None and bool(
         get_routing_for_object(estimator).consumes("fit", ["groups"])

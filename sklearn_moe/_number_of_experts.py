@@ -1,4 +1,4 @@
-"""Choose a number of experts by what mixtures say of rows that they have not seen."""
+"""Choose the number of experts by the log-likelihood of held-out rows."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,33 +12,35 @@ from sklearn_moe._fit_warnings import without_warnings
 from sklearn_moe._parallel import run_parallel
 from sklearn_moe._sklearn import check_method_params, safe_indexing
 
-# No more experts are tried than these, and none that have fewer training rows each.
+# The largest number of experts that is tried, and the least number of training rows for
+# each expert.
 MOST_EXPERTS = 32
 ROWS_OF_AN_EXPERT = 20
 
-# As many are tried whether or not they help: two may be of no use where four are.
+# Numbers up to this are tried in any case: two experts may not help where four do.
 LEAST_TRIED = 4
 
-# One row in so many is held out. Rows that are fewer than these are all held out, in
-# turn; of more, those of one fold tell enough.
+# Number of folds. With fewer rows than FEW_ROWS each fold is held out in turn; with
+# more, holding out one fold is enough.
 HELD_OUT_FOLDS = 3
 FEW_ROWS = 400
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Numbers of experts that were tried on the same rows held out.
+    """Numbers of experts that were tried, compared on the same held-out rows.
 
     Attributes
     ----------
     numbers : list of int
     log_densities : list of ndarray of shape (n_held_out,)
-        What the mixture of each number says of the targets; a single NaN where there
-        are too few rows for more than one expert, so that nothing was tried.
+        Log densities of the held-out targets, for each number of experts. It is a
+        single NaN if there are too few rows for more than one expert, so that nothing
+        was tried.
     weights : ndarray of shape (n_held_out,)
-        Weights of the rows, as numbers of rows.
+        Weights of the held-out rows, as numbers of rows.
     failed : tuple of (int, Exception) or None
-        The number that could not be fitted, with which the trials ended.
+        The number whose fit failed, at which the trials ended, and the error.
     """
 
     numbers: list
@@ -52,17 +54,17 @@ class Trials:
         return np.average(self.log_densities, axis=1, weights=self.weights)
 
     def differences(self):
-        """How far each number is below the best, and the standard error of that.
+        """Return how far each number is below the best, and its standard error.
 
-        The error is that of a mean of paired differences, row by row: what rows are
-        hard for all numbers alike has no part in it.
+        It is the standard error of a mean of paired differences, row by row, so that
+        rows that are hard for all numbers alike do not add to it.
 
         Returns
         -------
         differences, standard_errors : ndarray of shape (n_numbers,)
         """
         values, n_rows = np.array(self.log_densities), self.weights.sum()
-        # A target that a mixture takes for impossible has a density of zero.
+        # A log density may be -inf, of which the difference is NaN.
         with np.errstate(invalid="ignore"):
             paired = values[np.argmax(self.means)] - values
             differences = np.average(paired, axis=1, weights=self.weights)
@@ -78,12 +80,12 @@ class Trials:
            Classification and regression trees. Wadsworth, section 3.4.3.
         """
         good = np.less_equal(*self.differences())
-        # The best itself is good, unless nothing tells.
+        # The best is always within one standard error, even where differences are NaN.
         good[np.argmax(self.means)] = True
         return int(np.min(self.numbers, where=good, initial=max(self.numbers)))
 
     def table(self):
-        """The path, as a dict of arrays with one entry for each number."""
+        """Return the trials as a dict of arrays with one entry for each number."""
         differences, errors = self.differences()
         return {
             "n_experts": np.array(self.numbers),
@@ -93,7 +95,7 @@ class Trials:
         }
 
     def warnings(self):
-        """Yield what there is to warn of, as (message, category)."""
+        """Yield warnings, as (message, category)."""
         if self.failed is not None:
             number, error = self.failed
             notes = " ".join(getattr(error, "__notes__", ()))
@@ -106,14 +108,14 @@ class Trials:
 
 
 def double(log_densities_of, weights, largest):
-    """Try 1, 2, 4, 8, ... experts until rows held out are predicted no better.
+    """Try 1, 2, 4, 8, ... experts until held-out rows are predicted no better.
 
     The last fit costs about as much as all before it together.
 
     Parameters
     ----------
     log_densities_of : callable
-        ``log_densities_of(number)`` is the log density of each row held out.
+        ``log_densities_of(number)`` returns the log density of each held-out row.
     weights : ndarray of shape (n_held_out,)
     largest : int
         The largest number to be tried.
@@ -141,7 +143,7 @@ def double(log_densities_of, weights, largest):
 
 
 def most_experts(n_rows):
-    """The largest number of experts that so many training rows are enough for."""
+    """Return the largest number of experts to try with this many training rows."""
     return max(1, min(MOST_EXPERTS, n_rows // ROWS_OF_AN_EXPERT))
 
 
@@ -155,24 +157,24 @@ def try_numbers(
     given_folds=None,
     **arguments,
 ):
-    """Try numbers of experts in mixtures like this one, which is left as it is.
+    """Try numbers of experts in copies of a mixture, which itself is not changed.
 
     Parameters
     ----------
     mixture : unfitted mixture
     training : TrainingSet
     random_state : RandomState instance
-        It is left as it is, so that the number that is chosen is fitted as it would be
-        had it been given.
+        Its state is not changed, so that the final fit is the same as if the chosen
+        number had been given.
     fit : {"fit", "partial_fit"}, default="fit"
-        How the mixture itself is going to be fitted.
+        Method by which the mixture is going to be fitted.
     fit_params : dict
         Further arguments of the method, for the rows of the training set.
     given_folds : list of (ndarray, ndarray) or None
-        Folds by which the experts are to be judged, if they were given: whole groups
-        of rows, it may be, which are held out together here as well.
+        Folds given by the user to evaluate the experts. They are used here as well,
+        since they may keep groups of rows together.
     **arguments : dict
-        Others, which are about no rows.
+        Further arguments that do not depend on the rows.
 
     Returns
     -------
@@ -199,7 +201,7 @@ def try_numbers(
         "n_jobs": mixture.n_jobs if alone else None,
         "random_state": seed,
         "verbose": 0,
-        # The weights of the rows are by class already.
+        # The sample weights include the class weights already.
         **dict.fromkeys({"class_weight"} & vars(mixture).keys()),
     }
 
@@ -220,24 +222,24 @@ def try_numbers(
 
 
 def _largest(block):
-    """The largest number of experts that the rows of a block are enough for."""
+    """Return the largest number of experts to try with the rows of a block."""
     largest = most_experts(len(block.y))
-    # Of a subject there is one expert.
+    # All rows of a subject belong to one expert.
     return largest if block.subjects is None else min(largest, len(block.subjects))
 
 
 def _weights_of_trial(block):
-    """Weights of the rows of a block, or of its subjects, each of which is one."""
+    """Return the weights of the rows of a block, or ones for its subjects."""
     if block.subjects is None:
         return block.sample_weight
     return np.ones(len(block.subjects))
 
 
 def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
-    """Log density of the test rows, after a fit to the training rows."""
+    """Fit the training rows; return the log densities of test rows or subjects."""
     own = params_of_rows(block.X, fit_params, train)
     training, held_out = block.take(train), block.take(test)
-    # The final fit has warnings of its own.
+    # The final fit reports its own warnings.
     with without_warnings():
         getattr(mixture, fit)(**training.arguments(), **arguments, **own)
         rows = held_out.arguments()
@@ -249,10 +251,10 @@ def _fit_trial(mixture, fit, block, train, test, fit_params, arguments):
 
 
 def _with_all_classes(block, train, test, *, moves):
-    """A split in which rows of a class that is not to be trained on are trained on.
+    """Return a split without test rows of classes that are not in the training rows.
 
-    Subjects stay whole. Where groups of rows are not to be divided, nothing `moves`:
-    they are left out.
+    With `moves`, these rows are moved to the training rows, whole subjects at a time.
+    Otherwise, where this would divide groups, they are left out.
     """
     y, subjects = block.y, block.subjects
     lacking = ~np.isin(y[test], y[train])
@@ -265,10 +267,10 @@ def _with_all_classes(block, train, test, *, moves):
 
 
 def _inner(folds, train, training, splitter):
-    """Those of some folds that are left within the training rows of one of them."""
+    """Return the folds restricted to the training rows of one of them, for inner CV."""
     block = training.block
     if len(folds) == 2:
-        # The other has no training rows of its own.
+        # The only other fold would leave no training rows.
         if not training.of_splitter:
             return 2
         X, y = safe_indexing(block.X, train), block.y[train]

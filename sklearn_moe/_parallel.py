@@ -1,7 +1,7 @@
-"""Run tasks in parallel, wherever joblib sends them, and small products in one thread.
+"""Run tasks in parallel by joblib, and small matrix products in a single BLAS thread.
 
-Threads of BLAS wait for each other by spinning: for products of the size of EM's they
-take several times the processor time of one, and the longer the busier a machine is.
+BLAS threads wait for each other by spinning. For the small products of EM, several
+threads use several times the processor time of one, the more the busier the machine is.
 """
 
 from contextlib import contextmanager, nullcontext
@@ -17,8 +17,8 @@ from sklearn_moe._fit_warnings import catch_in_threads, collect_from_calls
 
 
 def run_parallel(n_jobs, function, arguments):
-    """Call a function with each of many lists of arguments; return the results."""
-    # A cluster would otherwise use all of its workers for one job.
+    """Call a function with each list of arguments; return the list of results."""
+    # Without this, a Dask backend uses all of its workers even for one job.
     alone = effective_n_jobs(n_jobs) == 1
     parallel = Parallel(n_jobs=n_jobs, backend="sequential" if alone else None)
 
@@ -34,10 +34,9 @@ def run_parallel(n_jobs, function, arguments):
 
 @contextmanager
 def scatter(n_jobs, *data):
-    """Send some arguments of tasks to the workers of a Dask cluster once.
+    """Send large arguments to the workers of a Dask cluster once, not with each task.
 
-    Within this context they are not sent with each task. Processes on one machine share
-    memory anyway.
+    Other backends need no such context: processes on one machine share memory.
     """
     client = getattr(get_active_backend()[0], "client", None)
     if client is None or effective_n_jobs(n_jobs) == 1:
@@ -48,11 +47,11 @@ def scatter(n_jobs, *data):
 
 
 def in_one_blas_thread(function):
-    """Decorate a function of EM: its products are too small for threads of BLAS.
+    """Decorate a function of EM whose matrix products are too small for BLAS threads.
 
-    What users bring, such as experts, is not called from such a function: their fits
-    may use all threads. The number is that of the process, and OpenBLAS does not heed
-    every thread that sets it: only the main thread does.
+    Such a function must not call estimators of the user, such as experts: their fits
+    may use all threads. The limit is set in the main thread only, since it holds for
+    the whole process, and OpenBLAS does not obey it in every other thread.
     """
 
     @wraps(function)
@@ -67,5 +66,5 @@ def in_one_blas_thread(function):
 
 @cache
 def _blas():
-    # To find the libraries takes milliseconds.
+    # Cached, since finding the libraries takes milliseconds.
     return ThreadpoolController().select(user_api="blas")

@@ -20,7 +20,7 @@ from sklearn_moe._estimators import LabelEncodedClassifier
 
 
 class CannotCountError(TypeError):
-    """Error of a type of estimator whose parameters cannot be counted."""
+    """Raised for an estimator of a type whose parameters cannot be counted."""
 
 
 @singledispatch
@@ -30,18 +30,18 @@ def count_parameters(estimator: Any) -> int:
     The number depends on the type of the estimator:
 
     - linear models, which are all estimators with `coef_` and `intercept_`: number of
-      intercepts and of coefficients that are not zero, so that it is the degrees of
-      freedom of a lasso [1]_. For a softmax over several classes those of one class are
+      intercepts and of nonzero coefficients, which estimates the degrees of freedom of
+      a lasso [1]_. For a softmax over several classes, those of one class are
       redundant, and not counted;
-    - trees: a threshold for each split and a value for each leaf and output, where a
-      classifier has one value less than classes. The choice of the feature of a split
-      is not counted;
+    - trees: a threshold for each split and a value for each leaf and output; a
+      classifier has as many values as classes less one. The choice of the feature of a
+      split is not counted;
     - mixtures of experts: parameters of the experts that are not retired, of their
-      noise, and of the gate;
+      noise models, and of the gate;
     - gates: coefficients of the logits of all classes but one, which are linear in the
       columns of a :class:`SoftmaxGate` and quadratic in those of a
       :class:`GaussianGate`;
-    - pipelines: parameters of the last step. Those of the steps before are not counted;
+    - pipelines: parameters of the last step. Those of earlier steps are not counted;
     - searches, :class:`~sklearn.compose.TransformedTargetRegressor`,
       :class:`~sklearn.multioutput.MultiOutputRegressor` and
       :class:`~sklearn.multioutput.MultiOutputClassifier`: parameters of the fitted
@@ -49,7 +49,8 @@ def count_parameters(estimator: Any) -> int:
     - :class:`~sklearn.frozen.FrozenEstimator`: zero, since nothing is estimated.
 
     Other types can be registered, as with any :func:`functools.singledispatch`
-    function. The function of a type holds for its subclasses as well.
+    function. A function that is registered for a type applies to its subclasses as
+    well.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def count_parameters(estimator: Any) -> int:
     Raises
     ------
     TypeError
-        If it is not known how to count the parameters of the estimator.
+        If no function is registered for the type of the estimator.
 
     See Also
     --------
@@ -83,8 +84,8 @@ def count_parameters(estimator: Any) -> int:
     >>> count_parameters(LinearRegression().fit(X, y))
     11
 
-    Nearest neighbours have no parameters, but smooth as much as a table that has one
-    value for every `n_neighbors` rows:
+    Nearest neighbours have no parameters, but about as many effective parameters as
+    there are groups of `n_neighbors` rows:
 
     >>> @count_parameters.register
     ... def count_neighbours(estimator: KNeighborsRegressor):
@@ -108,7 +109,7 @@ def count_parameters(estimator: Any) -> int:
 @count_parameters.register(LinearDiscriminantAnalysis)
 def _count_softmax(classifier):
     check_is_fitted(classifier)
-    # Probabilities depend on the differences between classes only.
+    # Probabilities depend only on differences of logits between classes.
     n_free = len(classifier.classes_) - 1
     n_coefs = np.count_nonzero(classifier.coef_, axis=0)
     n_intercepts = n_free if _fits_intercept(classifier) else 0

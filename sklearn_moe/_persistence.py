@@ -1,8 +1,8 @@
-"""What is saved of fitted mixtures and gates: arrays, dicts and known estimators.
+"""Save fitted mixtures and gates as arrays, dicts and known estimators only.
 
-Formats that trust known classes only, such as that of skops, have to be told of every
-other class that they meet in a file. So the classes of the package that hold values and
-nothing else, which are marked by `saved_as_dict`, are saved as dicts.
+Formats that trust known classes only, such as that of skops, ask the user to confirm
+every other class in a file. So the classes of the package that only hold values, which
+are marked by `saved_as_dict`, are saved as dicts.
 """
 
 import warnings
@@ -12,17 +12,17 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_moe._version import __version__
 
-# Key of the name of the class in a dict that stands for one of its objects.
+# Key of a dict that represents an object; its value is the name of the class.
 CLASS = "class of sklearn_moe"
 
-# Key of the version by which an estimator was saved.
+# Key of the package version that saved an estimator.
 SAVED_BY = "_sklearn_moe_version"
 
 _classes: dict[str, type] = {}
 
 
 def saved_as_dict(kind):
-    """Mark a class of which an object is all that its attributes are."""
+    """Mark a class whose objects are fully described by their attributes."""
     _classes[kind.__name__] = kind
     return kind
 
@@ -36,7 +36,7 @@ class SavedAsDicts:
             if name.endswith("_"):
                 state[name] = _to_dicts(value)
         if "_metadata_request" in state:
-            # It refers to the estimator, which is a circle.
+            # A MetadataRequest refers to the estimator, which makes a reference cycle.
             state["_metadata_request"] = _requests_of(state["_metadata_request"])
         return state | {SAVED_BY: __version__}
 
@@ -49,7 +49,7 @@ class SavedAsDicts:
         if saved_by != __version__:
             warnings.warn(
                 f"This {type(self).__name__} was saved by sklearn_moe {saved_by} and "
-                f"is loaded by {__version__}, which may fail or predict otherwise. "
+                f"is loaded by {__version__}, which may fail or predict differently. "
                 "Load it with the version that saved it, or fit it again.",
                 stacklevel=2,
             )
@@ -60,24 +60,24 @@ class SavedAsDicts:
 
 
 def _to_dicts(value):
-    """A value, objects of marked classes in it as dicts; itself where it has none."""
+    """Return a value with objects of marked classes as dicts; itself if it has none."""
     if isinstance(value, list):
         items = list(map(_to_dicts, value))
         changed = any(new is not old for new, old in zip(items, value))
         return items if changed else value
     name = type(value).__name__
-    # A subclass may be a user's.
+    # A subclass may be defined by a user.
     if type(value) is not _classes.get(name):
         return value
     own = vars(value)
     if is_dataclass(value):
-        # What is kept of it to be at hand follows from its fields.
+        # Cached properties are left out, since they follow from the fields.
         own = {each.name: own[each.name] for each in fields(value)}
     return {CLASS: name} | {key: _to_dicts(part) for key, part in own.items()}
 
 
 def _from_dicts(value):
-    """Inverse of `_to_dicts`."""
+    """Invert `_to_dicts`."""
     if isinstance(value, list):
         items = list(map(_from_dicts, value))
         changed = any(new is not old for new, old in zip(items, value))
@@ -93,7 +93,7 @@ def _from_dicts(value):
 
 
 def _requests_of(request):
-    """What a metadata request asks for, by method."""
+    """Return the requests of a MetadataRequest as a dict, by method."""
     return {
         method: dict(own.requests)
         for method, own in vars(request).items()
@@ -102,7 +102,7 @@ def _requests_of(request):
 
 
 def _request_of(owner, requests):
-    """Inverse of `_requests_of`."""
+    """Invert `_requests_of`."""
     request = MetadataRequest(owner=owner)
     for method, own in requests.items():
         for parameter, alias in own.items():

@@ -1,4 +1,4 @@
-"""How the predictions of experts are combined, each for its own rows only."""
+"""Combine the predictions of experts, each of which predicts its own rows only."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from sklearn_moe import kernels
 
 
 def keep_largest(gate_weights, n_kept):
-    """The largest weights of each row, renormalised; zero for the others.
+    """Keep the largest weights of each row, renormalised, and set the others to zero.
 
     Parameters
     ----------
     gate_weights : ndarray of shape (n_samples, n_experts)
         Rows sum to one.
     n_kept : int
-        Number of weights to keep [1]_; the first of equals.
+        Number of weights to keep [1]_; of equal weights the first are kept.
 
     Returns
     -------
@@ -39,16 +39,16 @@ def keep_largest(gate_weights, n_kept):
 
 
 def dispatch(weights, predict):
-    """Weighted mean of the experts' predictions, each of its own rows only.
+    """Return the weighted mean of the experts' predictions, each for its own rows only.
 
     Parameters
     ----------
     weights : ndarray of shape (n_samples, n_experts)
-        Rows sum to one. Weights of the gate make the mean under the gate [1]_; where
-        many are zero, each row pays for few experts.
+        Rows sum to one. With the weights of the gate, the result is the mean of the
+        mixture [1]_. An expert is not evaluated for rows where its weight is zero.
     predict : callable
-        ``predict(k, rows)`` returns what expert k expects for rows of these numbers. An
-        expert without rows is not called.
+        ``predict(k, rows)`` returns the mean of the target by expert k for the rows of
+        these indices. It is not called for an expert without rows.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def dispatch(weights, predict):
        mixtures of local experts. Neural Computation 3(1), equation 1.2.
     """
     pooled = None
-    # Each column is contiguous, since it is looked at alone.
+    # Fortran order, since each column is read on its own.
     weights = np.asfortranarray(weights)
     for k, expert_weights in enumerate(weights.T):
         rows = np.flatnonzero(expert_weights != 0)
@@ -70,7 +70,7 @@ def dispatch(weights, predict):
         if pooled is None:
             dtype = np.result_type(weights, expected)
             pooled = np.zeros((len(weights), *expected.shape[1:]), dtype)
-        # A slice of all rows is quicker than their numbers.
+        # A slice of all rows is faster than their indices.
         own = slice(None) if len(rows) == len(weights) else rows
         row_weights = expert_weights[own].reshape(-1, *[1] * (expected.ndim - 1))
         pooled[own] += row_weights * expected
@@ -78,7 +78,7 @@ def dispatch(weights, predict):
 
 
 def dispatch_to_one(chosen, n_experts, predict, dtype):
-    """Prediction of one expert for each row, each of its own rows only.
+    """Return the prediction of the chosen expert for each row.
 
     Parameters
     ----------
@@ -88,13 +88,13 @@ def dispatch_to_one(chosen, n_experts, predict, dtype):
     predict : callable
         See `dispatch`.
     dtype : dtype
-        The least precision of the predictions; an expert may have more.
+        Lowest precision of the predictions; those of an expert may raise it.
 
     Returns
     -------
     predictions : ndarray of shape (n_samples, ...)
     """
-    # Small integers are sorted by radix, without comparing them.
+    # NumPy sorts small integers by a radix sort, which is faster.
     order = np.argsort(chosen.astype(np.min_scalar_type(n_experts)), kind="stable")
     ends = np.cumsum(np.bincount(chosen, minlength=n_experts))
     own_rows = [(k, r) for k, r in enumerate(np.split(order, ends[:-1])) if len(r)]

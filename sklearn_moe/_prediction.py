@@ -1,4 +1,4 @@
-"""What a fitted mixture says of rows: how far it trusts which expert, and the pool."""
+"""Gate weights, pooled predictions and posteriors of a fitted mixture."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +24,7 @@ from sklearn_moe.experts import (
 
 @dataclass(frozen=True)
 class FittedMixture:
-    """A fitted mixture at work on rows that were checked before.
+    """A fitted mixture, applied to rows that are validated already.
 
     Attributes
     ----------
@@ -35,17 +35,17 @@ class FittedMixture:
         False for the experts that were retired.
     targets : NumberTargets or ClassTargets
     target_range : ndarray of shape (2, ...) or None
-        Least and largest target of the fit; None of classes.
+        Least and largest target of the fit; None for classes.
     combination : {"weighted", "argmax"}
     top_k : int or None
     extrapolation : {"agreed", "free"}, default="free"
         See the parameters of the mixture.
     subjects : Subjects, default=None
-        Those of the rows. None means that each row is a new one.
+        Subjects of the rows. None means that each row is a new subject.
     known : KnownSubjects, default=None
-        What is known of subjects from their training rows.
+        Posterior weights of the experts for the subjects of the training rows.
     exposure : ndarray of shape (n_samples,), default=None
-        Of the rows. None means one of each.
+        Exposure of the rows. None means an exposure of one.
     """
 
     named_experts: dict
@@ -62,11 +62,11 @@ class FittedMixture:
     exposure: Any = None
 
     def log_gate(self, X, among=None):
-        """Logarithm of the gate's weights, shape (n_samples, n_experts).
+        """Return the logarithm of the gate's weights, shape (n_samples, n_experts).
 
-        They are those of the active experts, or of those `among` which they are to be
-        shared. Those of a subject that is known are what its rows have told of the
-        experts.
+        The weights of each row sum to one over the active experts, or over those
+        `among` them. The weights of a known subject are its posterior probabilities of
+        the experts.
         """
         among = self.active if among is None else among
         subjects, n_experts = self.subjects, len(self.named_experts)
@@ -77,60 +77,64 @@ class FittedMixture:
 
     @property
     def answering(self):
-        """Which experts have a say in the mean: no retired ones, and no noise."""
+        """Which experts contribute to the mean: all but retired ones and noise."""
         noise = np.array([is_uniform(expert) for expert in self.named_experts.values()])
         answering = self.active & ~noise
         return answering if answering.any() else self.active
 
     def most_trusted(self, X, among=None):
-        """The expert of the largest weight for each row; see `log_gate`."""
+        """Return the expert of the largest weight for each row; see `log_gate`."""
         among = self.active if among is None else among
         by_logits = self.subjects is None and not gates.learns_labels(self.gate)
         if among.all() and by_logits:
-            # The largest logit says it as well, without a softmax.
+            # The expert of the largest logit is the same, and needs no softmax.
             return gates.most_trusted(self.gate, X)
         return kernels.argmax(self.log_gate(X, among))
 
     def pooling_weights(self, X):
-        """Weights of the experts in the mean, shape (n_samples, n_experts)."""
+        """Return the weights of the experts in the mean, (n_samples, n_experts)."""
         weights = np.exp(self.log_gate(X, self.answering))
         if self.combination == "argmax":
             return keep_largest(weights, 1)
         return weights if self.top_k is None else keep_largest(weights, self.top_k)
 
     def distribution_weights(self, X):
-        """Weights of the experts in the distribution, shape (n_samples, n_experts).
+        """Return the weights of the experts in the distribution of the target.
 
-        The component of noise counts, unless few experts answer for each row.
+        They include the uniform noise component, unless `combination="argmax"` or
+        `top_k` selects the experts of each row. The shape is (n_samples, n_experts).
         """
         if self.combination == "weighted" and self.top_k is None:
             return np.exp(self.log_gate(X))
         return self.pooling_weights(X)
 
     def outputs(self, X, y=None):
-        """What the experts predict; see `outputs_of_experts`."""
+        """Return the outputs of the experts; see `outputs_of_experts`."""
         experts, X = through_common_steps(self.named_experts, X)
         return outputs_of_experts(experts, X, y, self.output_of)
 
     @property
     def output_of(self):
-        """What is asked of each expert about these rows."""
+        """Function that returns the output of one expert for these rows."""
         return self.targets.output_of.at(self.exposure)
 
     def of_rows(self, rows):
-        """The same at work on some of the rows, as far as experts are asked."""
+        """Return the mixture for some of the rows, for the outputs of experts only.
+
+        So the exposure is selected, but not the subjects, which only the gate needs.
+        """
         if self.exposure is None:
             return self
         return replace(self, exposure=self.exposure[rows])
 
     def held(self, outputs, weights):
-        """Outputs, those of predictions beyond the targets held to their range.
+        """Return the outputs, clipped where the pooled prediction leaves the range.
 
         Parameters
         ----------
         outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
         weights : ndarray of shape (n_samples, n_experts)
-            With which the experts are pooled.
+            Weights with which the experts are pooled.
 
         Returns
         -------
@@ -145,20 +149,21 @@ class FittedMixture:
         out = beyond(_pooled(weights, values), least, largest)
         if not out.any():
             return outputs
-        # A mixture that is an expert holds what it predicts itself.
+        # A mixture that is an expert clips its own predictions.
         own = [has_density(expert) for expert in self.named_experts.values()]
         own = np.reshape(own, (-1, *[1] * (values.ndim - 2)))
         held = hold(values, least, largest, answering)
         return _with_values(outputs, np.where(out[:, np.newaxis] & ~own, held, values))
 
     def expectations(self, X):
-        """What each expert expects, shape (n_samples, n_experts, ...)."""
+        """Return the mean of the target by each expert, (n_samples, n_experts, ...)."""
         return self.likelihood.predictive(self.outputs(X))
 
     def pool(self, X):
-        """What the experts expect, combined (n_samples, ...).
+        """Return the combined prediction of the experts, shape (n_samples, ...).
 
-        Where that is beyond the targets, it is held to their range.
+        Where it leaves the range of the training targets, experts that do not agree are
+        clipped; see `held`.
         """
         pooled = self._pool_as_answered(X)
         rows = self._rows_to_hold(pooled)
@@ -167,29 +172,30 @@ class FittedMixture:
             if self.subjects is None:
                 weights = self.pooling_weights(X)
             else:
-                # The gate sees whole subjects.
+                # The gate needs all rows of a subject.
                 weights = self.pooling_weights(whole)[rows]
             outputs = self.held(self.of_rows(rows).outputs(X), weights)
             pooled[rows] = _pooled(weights, self.likelihood.predictive(outputs))
         return pooled
 
     def answers(self, X):
-        """What `pool` combines, and how.
+        """Return the terms that `pool` combines, and their derivatives.
 
         Returns
         -------
         weights : ndarray of shape (n_samples, n_experts)
         outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
-            What the experts predict.
+            Outputs of the experts.
         answers : ndarray of shape (n_samples, n_experts, ...)
-            What they are taken to expect.
+            Means of the target by the experts, clipped as in `pool`.
         moves : ndarray of shape (n_samples, n_experts, ...)
-            Derivatives of the answers by the predictions.
+            Derivatives of the answers by the outputs.
         """
         weights, outputs = self.pooling_weights(X), self.outputs(X)
         answers = np.array(self.likelihood.predictive(outputs))
         values = values_of(outputs).astype(np.float64)
-        # The mean of any noise is a line in the location, or a constant.
+        # The mean of each noise model is linear in the location, or constant, so that a
+        # finite difference is exact.
         step = 1e-4 * np.maximum(np.abs(values), 1)
         moved = self.likelihood.predictive(_with_values(outputs, values + step))
         moves = np.where(answers == values, 1.0, (moved - answers) / step)
@@ -201,10 +207,10 @@ class FittedMixture:
         return weights, outputs, answers, moves
 
     def _rows_to_hold(self, pooled):
-        """Numbers of the rows of predictions that are beyond the targets."""
+        """Return the indices of rows whose prediction leaves the range of targets."""
         if self.extrapolation == "free":
             return np.empty(0, dtype=int)
-        # Some noise expects more than it is around.
+        # The mean of some noise models is larger than their location.
         edges = np.array(believed(self.target_range))[:, np.newaxis]
         edges = edges.repeat(len(self.active), axis=1)
         least, largest = self.likelihood.predictive(edges)
@@ -212,10 +218,11 @@ class FittedMixture:
         return np.flatnonzero(out.reshape(len(out), -1).any(axis=1))
 
     def _pool_as_answered(self, X):
-        """The same, whatever the experts answer.
+        """Return the combined prediction before clipping.
 
-        Each expert predicts its own rows only, and some of the rows with missing or
-        infinite values: whether those are refused must not depend on their route.
+        Each expert predicts its own rows only. All experts are also shown a few rows
+        with missing or infinite values, so that the same rows raise an error whatever
+        the gate chooses.
         """
         names, output_of = list(self.named_experts), self.output_of
         experts, shown = through_common_steps(self.named_experts, X)
@@ -238,14 +245,14 @@ class FittedMixture:
         return dispatch(weights, predict)
 
     def _show_to_all(self, rows, X):
-        """Have an error where an expert refuses some rows, as in `fit`."""
+        """Let every expert predict some rows, so that one that rejects them raises."""
         if len(rows):
             self.of_rows(rows).outputs(safe_indexing(X, rows))
 
     def posterior(self, X, encoded_y, outputs):
-        """Responsibilities (n_samples, n_experts) and log-likelihoods (n_samples,).
+        """Return responsibilities (n_samples, n_experts) and log-likelihoods of rows.
 
-        The targets are such as the likelihood wants them. The log-likelihood of a
+        The targets are encoded as the likelihood needs them. The log-likelihood of a
         subject is divided among its rows.
         """
         log_gate = self.log_gate(X)
@@ -265,5 +272,5 @@ def _with_values(outputs, values):
 
 
 def _pooled(weights, expectations):
-    """Mean (n_samples, ...) of what experts expect (n_samples, n_experts, ...)."""
+    """Return the weighted mean over the second axis of `expectations`."""
     return np.einsum("nk,nk...->n...", weights, expectations)

@@ -1,4 +1,4 @@
-"""Rows that lie in one block, in this process, and the weights of rows for experts."""
+"""Rows in one block in this process, and their training weights for the experts."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ from sklearn_moe._sklearn import safe_indexing
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of positive weight, their targets and their weights.
+    """Rows of positive weight with their targets and weights.
 
     Attributes
     ----------
@@ -19,13 +19,14 @@ class Block:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         The targets that experts are fitted to.
     encoded_y : ndarray of the same shape
-        The targets as a likelihood wants them.
+        The targets, encoded as the likelihood needs them.
     sample_weight : ndarray of shape (n_samples,)
     subjects : Subjects or None
-        Which rows share an expert, with the same weights; None where each may have
-        its own.
+        Subjects of the rows; all rows of a subject have the same responsibilities. None
+        means that each row has its own.
     exposure : ndarray of shape (n_samples,), default=None
-        Of counts, for which `y` are rates, the counts divided by it.
+        Exposure of the counts. With it `y` holds rates, which are counts divided by
+        their exposure.
     """
 
     X: Any
@@ -37,20 +38,20 @@ class Block:
 
     @property
     def expert_weight(self):
-        """Weights of the rows in the fits of experts, shape (n_samples,)."""
+        """Weights of the rows in the fits of experts, of shape (n_samples,)."""
         if self.exposure is None:
             return self.sample_weight
         return self.sample_weight * self.exposure
 
     @property
     def encoded_rate(self):
-        """What experts are to predict, encoded: the targets, or their rates."""
+        """Encoded targets of the experts: the targets, or their rates with exposure."""
         if self.exposure is None:
             return self.encoded_y
         return _per_exposure(self.encoded_y, self.exposure)
 
     def arguments(self):
-        """What a fit to these rows is given, by name."""
+        """Return the arguments of `fit` for these rows, by name."""
         rows = {"X": self.X, "y": self.y, "sample_weight": self.sample_weight}
         if self.exposure is not None:
             rows |= {"y": self.encoded_y, "exposure": self.exposure}
@@ -85,7 +86,7 @@ def _per_exposure(y, exposure):
 
 @dataclass(frozen=True)
 class TrainingWeights:
-    """The weight of each row of a block for each expert, made when it is asked for.
+    """The weights of the rows of a block for each expert, computed on demand.
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class TrainingWeights:
     sharing : float
         Fraction of each row that is divided evenly among the experts.
     working_weights : float or ndarray of shape (n_samples, n_experts), default=1
-        A factor on all.
+        Factor on all weights.
     """
 
     fractions: np.ndarray
@@ -105,7 +106,7 @@ class TrainingWeights:
 
     @classmethod
     def of_block(cls, block, fractions, sharing=0.0, working_weights=1.0):
-        """Weights of the rows of a block.
+        """Return the weights of the rows of a block.
 
         Parameters
         ----------
@@ -121,11 +122,11 @@ class TrainingWeights:
 
     @classmethod
     def of_experts(cls, block, fractions, sharing=0.0, working_weights=1.0):
-        """The same for the fits of experts, in which rows count by their exposure."""
+        """Return the weights for fits of experts, which include the exposure."""
         return cls(fractions, block.expert_weight, sharing, working_weights)
 
     def of(self, k, rows=slice(None)):
-        """Weights of the rows for one expert, or, one below the other, for several.
+        """Return the weights of the rows for one expert, or stacked for several.
 
         Parameters
         ----------
@@ -145,7 +146,7 @@ class TrainingWeights:
         return weights
 
     def take(self, rows):
-        """Weights of some rows, a slice or numbers, for each expert."""
+        """Return the weights of some rows, given as a slice or by indices."""
         working_weights = self.working_weights
         if np.ndim(working_weights):
             working_weights = working_weights[rows]
@@ -157,7 +158,7 @@ class TrainingWeights:
         )
 
     def __array__(self, dtype=None, copy=None):
-        """Weights for all experts, shape (n_samples, n_experts)."""
+        """Return the weights for all experts, of shape (n_samples, n_experts)."""
         weights = np.empty(self.fractions.shape, dtype, order="F")
         for k in range(self.fractions.shape[1]):
             weights[:, k] = self.of(k)
@@ -165,13 +166,13 @@ class TrainingWeights:
 
 
 def field(block, values, name):
-    """Return a field of what a function has made of a block."""
+    """Return an attribute of the result of a function of a block."""
     return getattr(values, name)
 
 
 @dataclass(frozen=True)
 class FitTask:
-    """A fit of one expert, for which its rows have to be brought together.
+    """A fit of one expert, for which its rows are gathered in one place.
 
     Attributes
     ----------
@@ -181,13 +182,13 @@ class FitTask:
     fitter : object
         ``fitter.fit(X, y, weights, ...)`` fits an estimator; see `WeightedFit`.
     previous : estimator, default=None
-        The last fit, where this one goes on from it.
+        The last fit, if this one resumes it.
     fit_params : dict, default=None
         Further arguments of the estimator's `fit`.
     fold : tuple of ndarray, default=None
-        Rows to fit to, and rows to predict. None means all.
+        Indices of the rows to fit and of the rows to predict. None means all rows.
     block : Block, default=None
-        The rows as the expert is fitted to them. None means as they are.
+        The rows as transformed for the expert. None means the untransformed rows.
     """
 
     k: int
@@ -200,9 +201,9 @@ class FitTask:
 
 
 class LocalRows:
-    """Rows in one block, in this process: a function of the rows is called at once.
+    """Rows in one block in this process; functions of the rows are called immediately.
 
-    See `sklearn_moe._contracts.Rows` for what each method means.
+    See `sklearn_moe._contracts.Rows` for the methods.
 
     Parameters
     ----------
@@ -225,34 +226,34 @@ class LocalRows:
         return self.block
 
     def map(self, function, *columns):
-        """Call a function of the block."""
+        """Call a function with the block."""
         return function(self.block, *columns)
 
     # With one block there is nothing to add.
     total = map
 
     def keep(self, column):
-        """Return the column: it is there already."""
+        """Return the column, which is computed already."""
         return column
 
     def share(self, value):
-        """Return the value: every block is here."""
+        """Return the value, since the block is in this process."""
         return value
 
     def extend(self, of_sample, function, *columns):
-        """Return what is known of the sample, which is all rows."""
+        """Return the result for the sample, which is all rows."""
         return of_sample
 
     def gather(self, function, weights, tasks):
-        """Call ``function(block, weights, unit, task, fold)`` for each, in parallel."""
+        """Call ``function(block, weights, unit, task, fold)`` for all tasks."""
         block, unit = self.block, self.block.expert_weight.mean()
 
         def weights_of(k):
             own = weights[k]
             return block.expert_weight if own is None else own.of(k)
 
-        # What is large is an argument of its own: a cluster that holds it is not sent
-        # it, and processes on one machine share it.
+        # Large objects are passed as separate arguments, so that joblib sends them to a
+        # cluster once, or shares their memory between processes on one machine.
         return run_parallel(
             self.n_jobs,
             function,

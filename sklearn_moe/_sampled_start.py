@@ -1,8 +1,8 @@
-"""Begin EM on many rows where it ends on some of them.
+"""Start EM on many rows from a mixture that was fitted to a sample of them.
 
-Most iterations of EM find out which expert is for which rows, and for that some
-thousand rows tell as much as all. What all rows have to say is the last word: EM on
-them begins at the mixture of a sample, and ends at an optimum for all.
+Most iterations of EM find out which expert is for which rows, for which some thousand
+rows are enough. EM on all rows then starts at the mixture of the sample, and converges
+to an optimum for all rows.
 """
 
 from dataclasses import replace
@@ -13,18 +13,18 @@ from sklearn_moe._fit_warnings import without_warnings
 from sklearn_moe._fitting import diluted
 from sklearn_moe._warm_start import begin_at
 
-# From so many rows on EM begins on one in so many, and, where these are many, on one in
-# so many of them before.
+# From MANY_ROWS rows on, EM begins on one in ONE_IN rows; if these are still many, it
+# begins on one in ONE_IN of them first.
 MANY_ROWS = 50_000
 ONE_IN = 10
 
 
 def sample_pays(mixture, rows, splits, fit_params):
-    """Return whether EM begins on a sample of the rows.
+    """Return whether EM should begin on a sample of the rows.
 
-    It does not where something is given for each row (a start, folds, subjects, further
-    arguments of `fit`) or chooses rows, nor where the experts are not fitted again in
-    each iteration, or memorise their rows.
+    It should not if the user gives something for each row (a start, folds, subjects,
+    further arguments of `fit`), if the assignment is not soft, or if the experts are
+    not fitted in each iteration, or memorise their rows.
     """
     return (
         rows.n_samples >= MANY_ROWS
@@ -38,12 +38,12 @@ def sample_pays(mixture, rows, splits, fit_params):
 
 
 def begin_on_sample(mixture, learners, block, random_state):
-    """Fit a mixture like this one to a sample, and begin EM on all rows there.
+    """Fit a copy of a mixture to a sample, and return the start of EM from it.
 
     Parameters
     ----------
     mixture : unfitted mixture
-        It is left as it is.
+        It is not changed.
     learners : Learners
     block : Block
         All rows.
@@ -52,8 +52,9 @@ def begin_on_sample(mixture, learners, block, random_state):
     Returns
     -------
     begin : Begin or None
-        None where a sample will not do: an encoder that was fitted to it may know of no
-        category that is rare. Whatever else is wrong is so with all rows as well.
+        None if the fit to the sample fails: for example, an encoder that was fitted to
+        the sample may not know a rare category. Any other error is raised again by the
+        fit to all rows.
     """
     rows = representative_rows(block.y, mixture._targets_.classes, random_state)
     params = mixture.get_params(deep=False) | {
@@ -61,11 +62,11 @@ def begin_on_sample(mixture, learners, block, random_state):
         "random_state": random_state.randint(np.iinfo(np.int32).max),
         "verbose": 0,
         "warm_start": False,
-        # The weights of the rows are by class already.
+        # The sample weights include the class weights already.
         **dict.fromkeys({"class_weight"} & vars(mixture).keys()),
     }
     sampled = type(mixture)(**params)
-    # The fit to all rows has warnings of its own.
+    # The fit to all rows reports its own warnings.
     try:
         with without_warnings():
             sampled.fit(**block.take(rows).arguments())
@@ -82,13 +83,13 @@ def begin_on_sample(mixture, learners, block, random_state):
 
 
 def representative_rows(y, classes, random_state):
-    """Select one in `ONE_IN` rows at random, of each class alike.
+    """Select one in `ONE_IN` rows at random, stratified by class.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     classes : ndarray or None
-        None for numbers.
+        None for regression targets.
     random_state : RandomState instance
 
     Returns

@@ -1,6 +1,6 @@
-"""The private names of scikit-learn that the package uses, in one place.
+"""All private names of scikit-learn that the package uses.
 
-A new release of scikit-learn that moves one of them breaks this module only.
+If a new release of scikit-learn moves one of them, only this module has to change.
 """
 
 import re
@@ -83,12 +83,12 @@ Method = TypeVar("Method", bound=Callable)
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-    """Validate the parameters of an estimator before its `fit`, whose type it keeps."""
+    """Decorate `fit` to validate the parameters first; the type of `fit` is kept."""
     return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def safe_indexing(X, rows):
-    """Return some rows of an array, frame or sparse matrix: a slice, or by number."""
+    """Return rows of an array, frame or sparse matrix, by a slice or by indices."""
     if type(X) is np.ndarray and not isinstance(rows, slice):
         # Three times as fast as indexing.
         return X.take(rows, axis=0)
@@ -98,7 +98,7 @@ def safe_indexing(X, rows):
 
 
 def check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **how):
-    """Validate weights, which before scikit-learn 1.9 may all be zero."""
+    """Validate weights; scikit-learn before 1.9 does not check for all zeros itself."""
     if not BEFORE_1_9:
         how["allow_all_zero_weights"] = allow_all_zero_weights
     weights = _check_sample_weight(sample_weight, X, **how)
@@ -108,17 +108,18 @@ def check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **how
 
 
 def cut_off_of_singular_values(linear_regression):
-    """Return which singular values, relative to the largest, may count as zero.
+    """Return the cut-off, relative to the largest, for singular values that are zero.
 
-    Before scikit-learn 1.9, which takes `tol`, fewer do.
+    It is the `tol` of LinearRegression, and fixed before scikit-learn 1.9.
     """
     return 1e-6 if BEFORE_1_9 else linear_regression.tol
 
 
 def own_params(estimator):
-    """Return the parameters of an estimator, without those of its parts.
+    """Return the parameters of an estimator, without those of nested estimators.
 
-    `get_params` reads the signature each time, in half the time of a small prediction.
+    The names are cached: `get_params` inspects the signature each time, which takes
+    half the time of a small prediction.
     """
     kind = type(estimator)
     if getattr(kind, "get_params", None) is not BaseEstimator.get_params:
@@ -132,7 +133,7 @@ def _names_of_params(kind):
 
 
 def metadata_request(owner, method, parameter):
-    """Return what `set_{method}_request` has set for a parameter, or None.
+    """Return the request that `set_{method}_request` has set for a parameter, or None.
 
     The public `get_metadata_routing` fails for some estimators of scikit-learn.
     """
@@ -141,19 +142,19 @@ def metadata_request(owner, method, parameter):
 
 
 def makes_frames(transformer):
-    """Return whether `set_output` or the configuration has asked for frames."""
+    """Return whether `set_output` or the configuration requests frames."""
     return _get_output_config("transform", transformer)["dense"] != "default"
 
 
 def add_trees_within_bins(fitted, X, y, **arguments):
-    """Have a warm start of HistGradientBoosting keep the bins of the first fit.
+    """Add trees to HistGradientBoosting by a warm start with the bins of the first fit.
 
-    By itself it bins the rows anew, under their present weights, and so takes the
-    splits of all trees that are there for splits between other values.
+    Without this, a warm start bins the rows again with their present weights, so that
+    the splits of existing trees would refer to other values.
     """
     bins = fitted._bin_mapper
 
-    # Before scikit-learn 1.8 it is given no weights.
+    # scikit-learn passes no weights before 1.8.
     def bin_data(X, *_, is_training_data):
         fitted._bin_mapper = bins
         binned = bins.transform(X)
@@ -173,17 +174,17 @@ def nodes_of_boosting(fitted):
 
 
 class _WithHelp:
-    """What an estimator shows in notebooks, with help where it has no page as well.
+    """Table of an estimator in notebooks that shows descriptions without links as well.
 
-    Scikit-learn shows the description of a parameter where its name is a link, and
-    only there. Without an address the name is a link that leads nowhere.
+    Scikit-learn shows the description of a parameter only if its name is a link. As
+    long as there is no address, a placeholder link is inserted and removed again.
     """
 
     _NOWHERE = "nowhere"
 
     @classmethod
     def of(cls, shown):
-        """The same with help, where scikit-learn shows any."""
+        """Return the table with descriptions, if scikit-learn supports them."""
         if not BEFORE_1_9:
             shown.__class__ = cls
         return shown

@@ -1,4 +1,4 @@
-"""Sufficient statistics: what an M-step needs to know of some rows, which adds up."""
+"""Sufficient statistics: the sums over rows that an M-step needs."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -7,13 +7,13 @@ import numpy as np
 
 from sklearn_moe._persistence import saved_as_dict
 
-# A standard deviation below this fraction of the mean is rounding.
+# A standard deviation below this fraction of the mean counts as a rounding error.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Base of the statistics whose fields are sums over rows.
+    """Base class of statistics whose fields are sums over rows.
 
     ``a + b`` is the statistic of the rows of both, and ``factor * a`` that of rows each
     of which counts `factor` times.
@@ -36,7 +36,7 @@ class Sums:
 @saved_as_dict
 @dataclass(frozen=True)
 class Moments:
-    """Weight, mean and variance of some rows: a number, or an array of each.
+    """Weight, mean and variance of some rows; each is a number or an array.
 
     Attributes
     ----------
@@ -73,19 +73,19 @@ class Moments:
 
     @property
     def constant(self):
-        """Whether there is no spread but for rounding."""
+        """Whether the spread is zero up to rounding."""
         return self.spread <= ROUNDING * np.abs(self.mean)
 
     @property
     def scale(self):
-        """Standard deviation, and 1 where there is none but for rounding."""
+        """Standard deviation, or 1 where it is zero up to rounding."""
         return np.where(self.constant, 1.0, self.spread)
 
     def __rmul__(self, factor):
         return replace(self, weight=factor * self.weight)
 
     def __add__(self, other):
-        """Moments of the rows of both [1]_.
+        """Return the moments of the rows of both [1]_.
 
         References
         ----------
@@ -93,7 +93,7 @@ class Moments:
            computing the sample variance. The American Statistician 37(3), 242-247.
         """
         weight = self.weight + other.weight
-        # Where neither has a row, their means are averaged.
+        # Where neither has any weight, their means are averaged.
         share = np.where(
             weight > 0, other.weight / np.where(weight > 0, weight, 1), 0.5
         )
@@ -132,7 +132,7 @@ class TargetMoments(Moments):
         )
 
     def __add__(self, other):
-        """Moments and range of the rows of both."""
+        """Return the moments and the range of the rows of both."""
         moments = super().__add__(other)
         return TargetMoments(
             moments.weight,

@@ -43,17 +43,18 @@ def learns_from_batches(mixture):
     Raises
     ------
     AttributeError
-        It names the part that has none.
+        If a part has no `partial_fit`; the message names it.
     """
     composition = mixture._composition()
     if composition.has_uniform:
         raise AttributeError(
-            "partial_fit knows no 'uniform' expert: its density is that of the range "
-            "of all targets, which a stream does not tell. Leave it out, or use fit."
+            "partial_fit does not support a 'uniform' expert: its density depends on "
+            "the range of all targets, which a stream does not know. Leave it out, or "
+            "use fit."
         )
     parts = composition.parts()
     if hasattr(mixture, "experts_"):
-        # Parameters that were changed since then have no part in the stream.
+        # Parameters that were changed after the first batch do not affect the stream.
         named = zip(mixture.named_experts_.items(), mixture._active_)
         parts = [("gate", mixture.gate_), *(own for own, active in named if active)]
     for name, part in parts:
@@ -72,7 +73,7 @@ def learns_from_batches(mixture):
 def learn_batch(
     mixture, X, y, sample_weight, fit_params, targets, *, subjects=None, exposure=None
 ):
-    """Fit the first batch, or learn another.
+    """Fit the first batch of a stream, or learn a further one.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def learn_batch(
         As given to `partial_fit`.
     fit_params : dict
     targets : NumberTargets or ClassTargets
-        What is known of the targets before the first batch.
+        Target information from before the first batch.
     subjects : array-like of shape (n_samples,), default=None
         As given to `partial_fit`.
 
@@ -143,7 +144,7 @@ def learn_batch(
 
 
 def _begin_stream(mixture, named_experts, gate, training, params, random_state):
-    """EM on the first batch, at which the experts look again and again."""
+    """Fit the first batch by EM, with many calls of the experts' `partial_fit`."""
     targets = mixture._targets_
     jobs, starts_jobs = mixture._jobs(mixture.n_init)
     rows = LocalRows(training.block, jobs)
@@ -161,13 +162,13 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
     given = given_start(mixture, None, training, len(named_experts))
     starts = mixture._starts(learners, targets, drawn, random_state, given)
     with scatter(rows.n_jobs, rows.block), warnings.catch_warnings():
-        # The stream goes on, whether something has converged or not.
+        # Convergence on the first batch does not matter, since the stream goes on.
         warnings.simplefilter("ignore", ConvergenceWarning)
         run = mixture._run_em(
             learners,
             Begin(starts, mixture.n_init, starts_jobs),
             mixture._hooks(training),
-            # Experts that go by steps climb no objective.
+            # Experts that learn by steps do not increase the objective monotonically.
             acceleration=None
             if mixture.acceleration == "auto"
             else mixture.acceleration,
@@ -183,20 +184,24 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
 
 
 def _check_subjects_go_on(mixture, subjects):
-    """Raise ValueError where subjects are not such as to go on with."""
+    """Raise ValueError if the subjects of a batch do not match the earlier batches."""
     known = mixture._known_subjects_
     if (known is None) != (subjects is None):
         began, batch = ("without" if s is None else "with" for s in (known, subjects))
         raise ValueError(
-            f"The mixture began {began} 'subjects', and this batch is {batch}. Give "
-            "them with all batches, or with none."
+            f"The mixture began {began} 'subjects', and this batch is {batch} them. "
+            "Give subjects with all batches, or with none."
         )
     if known is not None:
         known.check_new(subjects)
 
 
 def _remembered(mixture, rows):
-    """What is remembered; where nothing is, as if all rows had been like these."""
+    """Return the statistics of the stream so far.
+
+    Statistics that do not exist yet are computed as if all earlier rows had been like
+    those of this batch.
+    """
     seen = mixture._rows_seen_
     if seen.gate is None:
         memory = gates.remember_gate(
@@ -215,7 +220,7 @@ def _remembered(mixture, rows):
 
 
 def _go_on(mixture, named_experts, training, params, random_state):
-    """A step of online EM."""
+    """Take a step of online EM with a batch."""
     rows, targets = LocalRows(training.block, mixture.n_jobs), mixture._targets_
     seen, weight = _remembered(mixture, rows), rows.total_weight
     kept = kept_fraction(seen.n_rows, weight, mixture.learning_decay, mixture.half_life)
@@ -268,7 +273,7 @@ def _go_on(mixture, named_experts, training, params, random_state):
         sharing=sharing,
         router=mixture._router(rows, len(pool.names)),
     )
-    # It is no fit to rows that could come again.
+    # A step of a stream is not a fit that a warm start could resume.
     mixture._reached_ = None
     mixture.experts_ = stream.experts
     mixture.named_experts_ = Bunch(**dict(zip(pool.names, stream.experts)))

@@ -1,13 +1,13 @@
-r"""Rows that belong together: all rows of a subject are those of one expert.
+r"""Subjects: groups of rows that all belong to one expert.
 
-Repeated measures of a person, a customer or a machine have one component [1]_. The
+Repeated measures of a person, a customer or a machine belong to one component [1]_. The
 log-likelihood is a sum over the subjects s,
 
 .. math::
     \sum_s \log \sum_k g_k(s) \prod_{i \in s} p_k(y_i | x_i)^{w_i},
 
-in which a row of weight 2 equals the row twice, as everywhere, and a subject counts
-once, however many rows it has: the gate is asked about subjects.
+in which a row of weight 2 equals the row twice, as everywhere. A subject counts once in
+the fit of the gate, however many rows it has.
 
 References
 ----------
@@ -35,16 +35,16 @@ from sklearn_moe._persistence import saved_as_dict
 class Subjects:
     """The subjects of some rows.
 
-    What is said of a subject for each of its rows is the same in all of them.
+    Values of a subject that are given for each row are the same in all of its rows.
 
     Attributes
     ----------
     labels : list of hashable
         One for each subject.
     codes : ndarray of shape (n_samples,), int
-        The number of the subject of each row; each subject has some.
+        Index of the subject of each row; each subject has at least one row.
     weights : ndarray of shape (n_samples,)
-        What each row counts within its subject.
+        Weight of each row within its subject.
     """
 
     labels: list
@@ -55,18 +55,18 @@ class Subjects:
         return len(self.labels)
 
     def weighted(self, weights):
-        """The same subjects, whose rows have these weights."""
+        """Return the same subjects with these weights of the rows."""
         return replace(self, weights=weights)
 
     def take(self, rows):
-        """The subjects of some of the rows, a slice or numbers."""
+        """Return the subjects of some rows, given as a slice or by indices."""
         numbers, codes = np.unique(self.codes[rows], return_inverse=True)
         labels = [self.labels[number] for number in numbers]
         return Subjects(labels, codes, self.weights[rows])
 
     @cached_property
     def first(self):
-        """The number of the first row of each subject."""
+        """Index of the first row of each subject."""
         order, ends = self._by_subject
         return order[ends[:-1]]
 
@@ -77,9 +77,9 @@ class Subjects:
 
     @cached_property
     def shares(self):
-        """Which part of its subject each row is; they sum to one in each subject.
+        """Weight of each row as a fraction of its subject; they sum to one by subject.
 
-        Rows without weight are equal parts of a subject that has no others.
+        In a subject without any weight, all rows have equal shares.
         """
         alone = self.totals[self.codes] == 0
         weights = np.where(alone, 1.0, self.weights)
@@ -87,23 +87,23 @@ class Subjects:
 
     @cached_property
     def _by_subject(self):
-        """The rows in the order of their subjects, and where each begins and ends."""
+        """Row indices sorted by subject, and the bounds of each subject in them."""
         ends = np.cumsum(np.bincount(self.codes, minlength=len(self)))
         return np.argsort(self.codes, kind="stable"), np.r_[0, ends]
 
     def sums(self, values, weights):
-        """Weighted sum of the rows of each subject, shape (n_subjects, ...).
+        """Return the weighted sums of the rows of each subject, (n_subjects, ...).
 
-        `values`, (n_samples, n_columns), may be sparse.
+        `values`, of shape (n_samples, n_columns), may be sparse.
         """
         order, ends = self._by_subject
         shape = len(self), len(order)
         return sparse.csr_array((weights[order], order, ends), shape) @ values
 
     def means(self, features):
-        """Mean of the features of each subject, where some may be NaN.
+        """Return the mean of the features of each subject, ignoring NaN.
 
-        A feature without any value is NaN.
+        A feature without any value in a subject is NaN.
         """
         if not sparse.issparse(features):
             known = ~np.isnan(features)
@@ -114,14 +114,14 @@ class Subjects:
                 return means.astype(features.dtype, copy=False)
         elif np.isnan(features.data).any():
             raise ValueError(
-                "Of sparse rows with missing values there is no mean for each of the "
-                "'subjects'. Impute X, or give the gate dense columns."
+                "Sparse rows with missing values have no means by 'subjects'. Impute "
+                "X, or give the gate dense columns."
             )
         means = self.sums(features, self.shares)
         return means.astype(features.dtype, copy=False)
 
     def log_means(self, log_weights):
-        """Logarithm of the mean of the weights of each subject, for each of its rows.
+        """Return the log of the mean weights of each subject, for each of its rows.
 
         `log_weights` are of shape (n_samples, n_experts).
         """
@@ -129,7 +129,10 @@ class Subjects:
             return np.log(self.sums(np.exp(log_weights), self.shares))[self.codes]
 
     def divided(self, values):
-        """What rows have of values of their subjects: its sum, by weight, is that."""
+        """Divide values of subjects among their rows.
+
+        The weighted sum over the rows of a subject is its value.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.totals > 0, values / self.totals, 0)[self.codes]
 
@@ -147,12 +150,12 @@ class Subjects:
         -------
         responsibilities : ndarray of shape (n_samples, n_experts)
         row_log_likelihood : ndarray of shape (n_samples,)
-            What a row has of the log-likelihood of its subject; see `divided`.
+            Share of the row in the log-likelihood of its subject; see `divided`.
         total : float
             Sum over the subjects.
         """
         weighs = self.weights > 0
-        # A row without weight has no say, even where no expert can explain it.
+        # A row of zero weight has no effect, even if its log density is -inf.
         log_prob = np.where(weighs[:, np.newaxis], log_prob, 0).astype(np.float64)
         responsibilities, log_likelihood, total = kernels.responsibilities(
             log_gate[self.first],
@@ -163,7 +166,7 @@ class Subjects:
 
 
 def check_subjects(subjects, X):
-    """Validate the subjects of rows, which have labels of any kind.
+    """Validate the subjects of rows, whose labels may be any hashable objects.
 
     Parameters
     ----------
@@ -173,14 +176,14 @@ def check_subjects(subjects, X):
     Returns
     -------
     subjects : Subjects
-        Each row counts once.
+        The subjects, with a weight of one for each row.
 
     Raises
     ------
     ValueError
-        If a label is missing, or there is not one for each row.
+        If a label is missing, or there is not one label for each row.
     TypeError
-        If a label cannot be hashed, or is in no memory of this process.
+        If a label cannot be hashed, or `subjects` is a Dask collection.
     """
     check_in_memory(subjects=subjects)
     labels = np.asarray(subjects)
@@ -214,7 +217,7 @@ def check_subjects(subjects, X):
         found, codes = list(numbers), np.array(codes, dtype=np.intp)
     else:
         if labels.dtype.kind in "mM":
-            # Of one unit, so that they compare.
+            # Convert to one unit, so that labels of different calls are comparable.
             labels = labels.astype(f"{labels.dtype.kind}8[ns]")
         found, codes = np.unique(labels, return_inverse=True)
         found = found.tolist()
@@ -232,7 +235,7 @@ def missing_labels(labels):
 @saved_as_dict
 @dataclass(frozen=True)
 class KnownSubjects:
-    """What a mixture has learnt of the subjects that it was fitted to.
+    """Posterior probabilities of the experts for the subjects of the fit.
 
     Attributes
     ----------
@@ -247,26 +250,26 @@ class KnownSubjects:
 
     @cached_property
     def number(self):
-        """The number of each subject, by its label."""
+        """Index of each subject, by its label."""
         return {label: number for number, label in enumerate(self.labels)}
 
     @classmethod
     def of(cls, subjects, responsibilities):
-        """Take note of the responsibilities (n_samples, n_experts) of subjects."""
+        """Create an instance from responsibilities of shape (n_samples, n_experts)."""
         own = responsibilities[subjects.first].astype(np.float64)
         with np.errstate(divide="ignore"):
             log_weights = np.log(own)
         return cls(subjects.labels, log_weights)
 
     def __add__(self, other):
-        """Those of both, none of which are the same."""
+        """Return the subjects of both, which must not overlap."""
         return KnownSubjects(
             self.labels + other.labels,
             np.concatenate([self.log_weights, other.log_weights]),
         )
 
     def check_new(self, subjects):
-        """Raise ValueError where subjects of a batch were in one before."""
+        """Raise ValueError if a subject of a batch was in an earlier batch."""
         again = [label for label in subjects.labels if label in self.number]
         if again:
             raise ValueError(
@@ -275,26 +278,27 @@ class KnownSubjects:
             )
 
     def recall(self, log_gate, subjects, among):
-        """Weights of rows (n_samples, n_experts): those of the gate for new subjects.
+        """Replace the gate's log weights of known subjects by their own.
 
-        A subject of which nothing has told of the experts `among` which its weights
-        are to be shared, (n_experts,) of bool, is like a new one.
+        New subjects keep the weights of the gate. So does a known subject whose
+        probability is zero for all experts in `among`, a boolean array of shape
+        (n_experts,).
 
         Raises
         ------
         ValueError
-            If labels are of another kind than those of the fit, so that none is known.
+            If labels are of another type than those of the fit.
         """
         places = [self.number.get(label, -1) for label in subjects.labels]
         new = {_kind(k) for k, place in zip(subjects.labels, places) if place < 0}
-        # Most fits have labels of one kind.
+        # Labels of a type that the fit did not have can never be recognised.
         strange = new - {_kind(label) for label in self.labels} if new else new
         if strange:
             kinds = " and ".join(sorted({_kind(label) for label in self.labels}))
             raise ValueError(
                 f"'subjects' has labels that are {' and '.join(sorted(strange))}, but "
-                f"those of fit are {kinds}. Give labels of the same kind, so that the "
-                "subjects that are known can be told."
+                f"those of fit are {kinds}. Give labels of the same kind, so that "
+                "known subjects can be recognised."
             )
         places = np.array(places, dtype=np.intp)[subjects.codes]
         tells = np.isfinite(self.log_weights[:, among]).any(axis=1)

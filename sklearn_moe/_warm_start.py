@@ -1,4 +1,4 @@
-"""Go on from the fit before, which a warm start never ends below."""
+"""Warm start: resume EM at the previous fit, and never end with a lower objective."""
 
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -19,7 +19,7 @@ from sklearn_moe.em import (
 )
 from sklearn_moe.experts import FittedExpert
 
-# Parameters that say how a mixture is fitted, or predicts, and not what is fitted.
+# Parameters that change how a mixture is fitted or predicts, but not the objective.
 NOT_OF_THE_MODEL = {
     "init",
     "n_init",
@@ -40,16 +40,16 @@ NOT_OF_THE_MODEL = {
 @saved_as_dict
 @dataclass(frozen=True)
 class Reached:
-    """What has been fitted to which rows, and how far it has come.
+    """The model and the training rows of a fit, and the objective that it has reached.
 
     Attributes
     ----------
     params : dict
-        Parameters of the mixture and its parts that say what is fitted.
+        Parameters of the mixture and its parts that determine the objective.
     rows : str or None
-        Hash of the training rows; None where no warm start is asked for.
+        Hash of the training rows; None if `warm_start` is False.
     model : Iteration or None
-        The one that is kept, without what is of the size of the rows or of the experts.
+        The iteration that is kept, without fitted experts and arrays of all rows.
     """
 
     params: dict
@@ -58,7 +58,7 @@ class Reached:
 
     @classmethod
     def begun(cls, mixture, training):
-        """What a mixture begins to fit to the rows of a training set."""
+        """Return the record of a fit that begins, without a model yet."""
         params = mixture.get_params()
         for name in NOT_OF_THE_MODEL:
             params.pop(name, None)
@@ -71,7 +71,7 @@ class Reached:
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
 
     def at(self, iteration):
-        """The same when EM has reached an iteration."""
+        """Return the record with the iteration that EM has reached."""
         estimates = replace(
             iteration.estimates,
             experts=None,
@@ -83,9 +83,9 @@ class Reached:
         return replace(self, model=model)
 
     def has_params_of(self, other):
-        """Whether objectives of the two compare, where the rows are the same.
+        """Whether the objectives of two fits to the same rows are comparable.
 
-        A part, or an array, that is not the same object counts as another.
+        Estimators and arrays must be the same objects.
         """
         return self.params.keys() == other.params.keys() and all(
             value is other.params[name]
@@ -95,16 +95,16 @@ class Reached:
 
 
 def model_to_go_on_from(mixture):
-    """The fit before, from which this one goes on, or None."""
+    """Return the previous fit and its number of features, or None if there is none."""
     if not hasattr(mixture, "experts_"):
         return None
     return mixture._fitted(), getattr(mixture, "n_features_in_", None)
 
 
 def begin_warm(mixture, previous, learners, block, reached):
-    """Begin EM at the fit before.
+    """Return the start of EM at the previous fit.
 
-    `reached` is what begins to be fitted.
+    `reached` is the record of the fit that begins.
     """
     fitted, n_features = previous
     classes = [
@@ -128,8 +128,8 @@ def begin_warm(mixture, previous, learners, block, reached):
         if old != new:
             raise WarmStartError(
                 "warm_start=True goes on from the previous fit, but its "
-                f"{name} was {old} and is {new} now. Set warm_start=False to begin "
-                "anew."
+                f"{name} was {old} and is {new} now. Set warm_start=False to start "
+                "afresh."
             )
     begin, posterior = begin_at(fitted, learners, block)
     return replace(
@@ -140,7 +140,7 @@ def begin_warm(mixture, previous, learners, block, reached):
 
 
 def begin_at(fitted, learners, block):
-    """Begin EM at a fitted mixture, of whatever rows.
+    """Return the start of EM at a fitted mixture, which may be a fit to other rows.
 
     Parameters
     ----------
@@ -152,9 +152,9 @@ def begin_at(fitted, learners, block):
     -------
     begin : Begin
     posterior : Posterior
-        What the mixture says of the rows.
+        Posterior of the rows under the mixture.
     """
-    # What it knows of subjects is from rows that it may be about to see again.
+    # Posteriors of known subjects are not used: they may come from these very rows.
     fitted = replace(
         fitted, subjects=block.subjects, known=None, exposure=block.exposure
     )
@@ -177,9 +177,9 @@ def begin_at(fitted, learners, block):
 
 
 def _model_before(mixture, fitted, posterior, learners, reached):
-    """The fit before as an iteration of EM, or None if its objective is unknown."""
+    """Return the previous fit as an iteration, or None if its objective is unknown."""
     before = getattr(mixture, "_reached_", None)
-    # EM gives retired experts another chance, and counts them again.
+    # EM makes retired experts active again, which changes the objective.
     if not (before and before.has_params_of(reached) and fitted.active.all()):
         return None
     pool, model = learners.experts, before.model
@@ -187,9 +187,10 @@ def _model_before(mixture, fitted, posterior, learners, reached):
     if before.rows is None or before.rows != reached.rows:
         recalled = learners.gate.recall(fitted.gate)
         if pool.splits is not None or recalled is None or np.any(pool.is_noise):
-            # What was fitted to all rows is not out-of-fold, a gate that is fitted
-            # from nowhere has a term that is about its own rows, and the density of
-            # noise is about the range of its own.
+            # For new rows the objective cannot be computed in three cases: experts
+            # that were fitted to all rows have no out-of-fold predictions, the penalty
+            # of a gate without `recall` depends on its training rows, and the uniform
+            # density depends on the range of the training targets.
             return None
         share, log_likelihood = posterior.share, posterior.log_likelihood
         estimates = model.estimates
@@ -221,6 +222,6 @@ def _model_before(mixture, fitted, posterior, learners, reached):
 
 
 def _next_sharing(mixture):
-    """What the experts would have shared next, had EM gone on."""
+    """Return the `sharing` of the next iteration, had EM continued."""
     before = getattr(mixture, "_reached_", None)
     return mixture.sharing_ if before is None else before.model.estimates.next_sharing

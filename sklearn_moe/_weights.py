@@ -1,9 +1,8 @@
-"""Sample weights as numbers of rows: what a weight of one means.
+"""Interpret sample weights as numbers of rows.
 
 A weight of 2 equals the row twice, so that the sum of the weights is a number of rows,
-which penalties and priors are weighed against. Weights that are no numbers of rows,
-such as those that sum to one, say how much rows count beside each other and nothing
-else.
+to which penalties and priors are relative. Weights that are not numbers of rows, such
+as weights that sum to one, have a relative meaning only.
 """
 
 import numpy as np
@@ -11,15 +10,15 @@ import numpy as np
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._sklearn import check_sample_weight
 
-# Weights all below this are no numbers of rows; the largest responsibility, with which
-# a mixture weighs the rows of an inner one, is above it.
+# Weights that are all below this are not numbers of rows. The largest responsibility,
+# by which a mixture weights the rows of an inner mixture, is above it.
 LEAST_COUNT = 0.5
 
-# Nor are those of which the mean, weighted by themselves, is below this: a few that are
-# larger make no numbers of rows of all others.
+# Neither are weights whose mean, weighted by themselves, is below this: a few larger
+# weights are not enough.
 LEAST_MEAN = 0.1
 
-# Nor are weights whose sum is beyond what floating point numbers can count.
+# Neither are weights whose sum exceeds the integers that floating point numbers count.
 MOST_ROWS = 2.0**53
 
 
@@ -54,13 +53,13 @@ def count_rows(sample_weight, X, unit=None):
     sample_weight : array-like of shape (n_samples,) or None
     X : array-like or frame of shape (n_samples, n_features)
     unit : float, default=None
-        The weight that counts as one row, of rows whose weights are like those of
-        others. None means that it is found by the weights of these rows.
+        The weight that counts as one row, if it is known from other rows. None means
+        that it is determined from these weights.
 
     Returns
     -------
     weights : ndarray of shape (n_samples,)
-        What each row counts.
+        Weights as numbers of rows.
     unit : float
         The weight that counts as one row.
     """
@@ -80,7 +79,7 @@ def count_rows_of_batch(sample_weight, X, unit, n_rows_before):
     unit : float
         The weight that counts as one row in the stream.
     n_rows_before : float
-        What all batches before have counted.
+        Number of rows of all batches before, by weight.
 
     Returns
     -------
@@ -89,7 +88,7 @@ def count_rows_of_batch(sample_weight, X, unit, n_rows_before):
     Raises
     ------
     ValueError
-        If the batch, or what was before it, counts for nothing.
+        If the weight of the batch, or of the batches before, is negligible.
     """
     weights = check_weights(sample_weight, X)
     largest, shares, *_ = weight_sums(weights)
@@ -99,14 +98,14 @@ def count_rows_of_batch(sample_weight, X, unit, n_rows_before):
     if not 1 / MOST_ROWS <= growth <= MOST_ROWS:
         raise ValueError(
             f"The sample_weight of this batch sums to {weight:.3g}, and that of the "
-            f"batches before to {before:.3g}: beside the larger the smaller counts for "
-            "nothing. Give all batches weights of the same unit."
+            f"batches before to {before:.3g}: the smaller is negligible beside the "
+            "larger. Give all batches weights of the same unit."
         )
     return in_rows(weights, unit)
 
 
 def weight_sums(weights):
-    """What `weight_of_one_row` has to know of weights.
+    """Return the summary of weights that `weight_of_one_row` needs.
 
     Parameters
     ----------
@@ -116,11 +115,11 @@ def weight_sums(weights):
     -------
     largest : float
     shares : float
-        Their sum, as a multiple of the largest, so that it cannot overflow.
+        Sum of the weights as a multiple of the largest, so that it cannot overflow.
     squares : float
-        The sum of their squares, as a multiple of the largest square.
+        Sum of their squares as a multiple of the largest square.
     n_rows : int
-        Number of positive ones.
+        Number of positive weights.
     """
     largest = weights.max(initial=0.0)
     relative = weights / largest if largest else weights
@@ -128,9 +127,9 @@ def weight_sums(weights):
 
 
 def weight_of_one_row(largest, shares, squares, n_rows):
-    """The weight that counts as one row.
+    """Return the weight that counts as one row.
 
-    It is 1 for weights that are numbers of rows, and else their mean.
+    It is 1 for weights that are numbers of rows, and otherwise their mean.
 
     Parameters
     ----------
@@ -142,10 +141,10 @@ def weight_of_one_row(largest, shares, squares, n_rows):
     unit : float
     """
     count = largest >= LEAST_COUNT and largest * (squares / shares) >= LEAST_MEAN
-    # Together they are more than one row, but for rounding.
+    # Numbers of rows sum to more than one, up to rounding.
     if count and (1 + 1e-9) / largest < shares <= MOST_ROWS / largest:
         return 1.0
-    # Of numbers that are nearly zero the mean may round to it.
+    # The mean of tiny numbers may round to zero.
     return max(largest * (shares / n_rows), np.nextafter(0, 1))
 
 
@@ -164,6 +163,6 @@ def in_rows(weights, unit):
     """
     if unit == 1:
         return weights
-    # No rounding takes a row away.
+    # A positive weight must not round to zero.
     counts = np.maximum(weights / unit, np.finfo(np.float64).tiny)
     return np.where(weights > 0, counts, 0)
