@@ -22,132 +22,135 @@ from sklearn_moe._targets import ClassTargets
 
 
 class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
-    r"""Mixture of classifiers, weighed by a softmax gate, fitted by EM.
+    r"""Mixture of classifiers, weighted by a softmax gate and fitted by EM.
 
     The probability of a class is
 
     .. math::
         p(y | x) = \sum_k g_k(x) \, p_k(y | x),
 
-    where p_k are the probabilities that expert k predicts, and the gate g trusts each
-    expert where it is good. EM [1]_ [2]_ fits the experts and the gate together.
+    where p_k are the probabilities that expert k predicts, and the gate g weights each
+    expert by its competence at x. EM [1]_ [2]_ fits the experts and the gate together.
 
     Parameters
     ----------
     experts : estimator or list of (str, estimator), default=None
         One classifier, of which `n_experts` clones are made, or a list of named
-        classifiers. One that takes no weights is fitted to a systematic resample of the
-        rows; of one without `predict_proba` the error rate is estimated; a
-        :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all. In a list, "drop"
-        leaves an expert out. None means
+        classifiers. A classifier without sample weights is fitted to a systematic
+        resample of the rows, and for one without `predict_proba` an error rate is
+        estimated. A :class:`~sklearn.frozen.FrozenEstimator` is not fitted. In a list,
+        "drop" leaves an expert out. None means
         :class:`~sklearn.linear_model.LogisticRegression`.
     n_experts : int or "auto", default=4
-        Number of experts. Not used where `experts` is a list. "auto" tries 1, 2, 4, 8,
-        ... up to 32, and no more than leave 20 rows to each, until rows held out are
-        predicted no better by their mean log density, and takes the smallest number
-        within one standard error of the best; see `n_experts_path_`. A third of the
-        rows is held out; of fewer than 400 rows each third in turn, and each fold
-        of a `cv` that is a splitter or an iterable. `partial_fit` chooses by the first
-        batch, and a warm start keeps the number. `init` has to be a name.
+        Number of experts. Ignored if `experts` is a list. "auto" tries 1, 2, 4, 8, ...
+        experts, up to 32 and at least 20 rows for each, until the mean log density of
+        held-out rows no longer improves, and takes the smallest number within one
+        standard error of the best; see `n_experts_path_`. A third of the rows is held
+        out; with fewer than 400 rows each third in turn, and with a splitter or
+        iterable as `cv` each of its folds. `partial_fit` chooses by the first batch,
+        and a warm start keeps the number. `init` must then be one of the named starts.
     gate : estimator, default=None
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
-        one, or any classifier with `predict_proba`, which learns the experts as labels,
-        rows repeated and weighted. None means ``SoftmaxGate()``, and
-        ``SoftmaxGate(clip=3.5)`` where the experts do not specialise.
+        one, or any classifier with `predict_proba`, which is fitted to the experts as
+        labels, with rows repeated and weighted. None means ``SoftmaxGate()``, and
+        ``SoftmaxGate(clip=3.5)`` if the experts do not specialise.
     combination : {"weighted", "argmax"}, default="weighted"
-        Whether probabilities are the mean of the experts' under the gate's weights, or
-        those of the expert with the largest weight alone.
+        Whether to predict the mean of the experts' probabilities, weighted by the gate,
+        or the probabilities of the expert with the largest weight.
     top_k : int, default=None
-        Number of experts that answer for a row: those with the largest weights, which
-        are renormalised. Each expert is asked about its own rows only, so that a
-        prediction costs less. None means all.
+        Number of experts that predict each row: those with the largest weights, which
+        are renormalised. Each expert predicts its own rows only, so that predictions
+        cost less. None means all.
     assignment : {"soft", "hard", "expert_choice"}, default="soft"
-        Which rows train an expert. "soft": all, weighted with its responsibility;
-        "hard": those for which it has the largest responsibility, as in classification
-        EM; "expert_choice": those for which its responsibility is largest, as many as
-        its capacity allows, weighted with it; a row may train several experts or none.
+        Which rows train an expert. "soft": all rows, weighted by its responsibilities;
+        "hard": the rows for which it has the largest responsibility of all experts, as
+        in classification EM; "expert_choice": its rows of largest responsibility, as
+        many as its capacity allows, weighted by them. A row may then train several
+        experts or none.
     capacity_factor : float, default=None
-        An expert is trained on at most ``ceil(capacity_factor * n_samples /
-        n_experts)`` rows, of mean weight where they are weighted: the rows of its
-        largest responsibility first. None means no limit for "hard" and 1 for
-        "expert_choice". It is a rule of training: predictions know no capacity.
+        Limits the rows that an expert is trained on to ``ceil(capacity_factor *
+        n_samples / n_experts)``, counted as rows of mean weight if there are sample
+        weights. Rows of its largest responsibilities come first. None means no limit
+        for "hard" and 1 for "expert_choice". Predictions have no capacity limit.
     overflow : {"drop", "reroute"}, default="drop"
-        Whether a row that finds no room with "hard" assignment trains no expert in this
-        iteration, or the next best that has room.
+        What happens to a row beyond the capacity of its expert with "hard" assignment.
+        "drop": it trains no expert in this iteration; "reroute": it trains the expert
+        of next largest responsibility that has capacity left.
     sharing : float or "auto", default="auto"
         Fraction of the weight of each row that is shared equally by all experts, in
-        [0, 1). It keeps experts from fitting few rows too closely; 0 is textbook EM.
-        Only for ``assignment="soft"``. "auto" means that it is learnt, like the penalty
-        of the gate: at most so much that all rows count like one row for each
-        coefficient of an expert, and no more than 0.5; less where the experts
-        contradict each other; 0 for experts that learn rows apart from all others, such
-        as trees, ensembles of them and neighbours, which it cannot hold back.
+        [0, 1). It keeps experts from overfitting few rows; 0 is textbook EM. Only for
+        ``assignment="soft"``. "auto" means that it is learnt, like the penalty of the
+        gate: the shared weight of all rows is at most one row for each coefficient of
+        the experts, and the fraction at most 0.5. It becomes smaller if the experts
+        contradict each other, and is 0 for experts that fit rows separately, such as
+        trees, ensembles of them and nearest neighbours, which it cannot regularise.
     specialize : bool or "auto", default="auto"
-        Whether EM fits the experts, each to its own rows. If not, they are fitted once,
-        to all rows, and only the gate and the noise are learnt by EM, which then tells
-        which of the given experts is good where. "auto" means False for a list of
-        experts of different kinds, which differ enough as they are, and True else.
+        Whether EM fits the experts, each to its own rows. If not, they are fitted once
+        to all rows, and EM fits only the gate, which then learns where each of them is
+        good, and the error rates of experts without probabilities. "auto" means False
+        for a list of experts of different kinds, which differ enough anyway, and True
+        otherwise.
     cv : "auto", int, splitter, iterable or None, default="auto"
-        How experts are judged in the E-step. None: on the rows that they were fitted
-        to, which flatters experts that interpolate them. Else by cross-validation,
+        How experts are evaluated in the E-step. None: on the rows that they were fitted
+        to, which favours experts that interpolate them. Otherwise by cross-validation,
         each row by experts that have not seen it; the final experts are fitted to all
         rows. An integer is a number of shuffled folds. A splitter that divides rows by
         groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
         classifier; 2 for experts of one kind that memorise their training rows (trees,
         forests, boosting, nearest neighbours, and pipelines that end in one), where
-        there are 20 rows for each; and None else.
+        there are at least 20 rows for each; and None otherwise.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by which those of the rows are multiplied in `fit`, for
-        experts, gate and `log_likelihood_` alike. "balanced" gives all classes the same
-        weight, and leaves the sum of all weights as it is. `responsibilities` of
-        subjects, and the criteria, weigh classes in the same way; predictions and
-        `score` do not. `partial_fit` takes a dict only.
+        Weights of the classes, which multiply the sample weights in `fit`, for experts,
+        gate and `log_likelihood_` alike. "balanced" gives all classes the same weight,
+        and keeps the sum of all weights. `responsibilities` of subjects and the
+        information criteria use class weights in the same way; predictions and `score`
+        do not. `partial_fit` accepts a dict only.
     init : str, callable, array-like or clusterer, default="tree"
-        The responsibilities with which EM begins:
+        The responsibilities from which EM starts:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
-        - "kmeans": clusters of what the gate sees,
+        - "kmeans": clusters of the features of the gate,
         - "random": random cosines of the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
-        - any other str: the name of a column of the frame X, which has the labels,
+        - any other str: the name of the column of the frame X that holds the labels,
         - callable: ``init(X)`` returns labels or responsibilities of the rows,
-        - a clusterer, which sees what the gate sees.
+        - a clusterer, which is fitted to the features of the gate.
     n_init : int, default=1
-        Number of starts. The first is `init`, the others are of the other kinds, then
-        random. The fit with the best penalised log-likelihood is kept. One that fails
-        is left out with a warning.
+        Number of starts. The first is `init`, followed by the other named starts, then
+        by random ones. The fit with the best penalised log-likelihood is kept. A start
+        that fails is left out with a warning.
     max_iter : int, default=100
-        Largest number of EM iterations of a start.
+        Maximum number of EM iterations of each start.
     tol : float, default=1e-4
-        EM stops when the objective changes by less than this, in nats a row.
+        EM stops when the objective changes by less than this, in nats per row.
     acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
-        third [3]_, whatever the experts are, and goes back where the objective would
-        fall: slow EM needs fewer iterations. It may end at another local optimum, a
-        better or a worse one. Only for ``assignment="soft"``. None is EM as it is.
-        "auto" means "squarem" in `fit` where the experts climb the objective, as
-        linear ones do, and ``sharing="auto"`` holds them, which leaves few optima; else
-        None.
+        third one [3]_, for any experts, and goes back if the objective would decrease.
+        EM that converges slowly then needs fewer iterations. It may end at another
+        local optimum, a better or a worse one. Only for ``assignment="soft"``. None is
+        plain EM. "auto" means "squarem" in `fit` if the experts increase the objective
+        in each M-step, as linear models do, and are regularised by
+        ``sharing="auto"``, which leaves few optima; otherwise None.
     learning_decay : float, default=0.6
-        How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
-        weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
-        rows count alike, however little was known when they came.
+        Decay of the step size of `partial_fit`: batch t of a stream of equal batches
+        has the weight ``t ** -learning_decay`` in the statistics after it. In (0.5, 1];
+        at 1 all rows count alike, including early ones with poor responsibilities.
     half_life : float, default=None
-        Number of rows after which `partial_fit` counts older ones half, so that a
-        stream that changes is followed. None means that old rows fade only because
-        `learning_decay` says so, ever more slowly. Experts that learn by steps forget
-        by the size of these, which is theirs to choose.
+        Number of rows after which the weight of older rows in `partial_fit` is halved,
+        so that it follows a stream that changes. None means that old rows lose weight
+        by `learning_decay` only, more and more slowly. Experts that learn by gradient
+        steps forget at a rate that their own learning rate determines.
     warm_start : bool, default=False
-        Whether `fit` goes on from the model of the previous fit. Where the parameters
-        of the mixture and its parts are as they were, and no iteration is as good, that
-        model is kept. One of cross-fitted experts can be judged only on the rows that
-        it was fitted to.
+        Whether `fit` continues from the model of the previous fit. If the parameters of
+        the mixture and its parts are unchanged, and no iteration is as good, the
+        previous model is kept. A model of cross-fitted experts can be compared only on
+        the rows that it was fitted to.
     n_jobs : int, default=None
-        Number of fits at the same time: of starts where there are several, else of
-        experts and folds. The result does not depend on it. None means 1 unless in a
+        Number of parallel fits: of starts if there are several, otherwise of experts
+        and folds. The result does not depend on it. None means 1 unless in a
         :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seeds the start and the experts whose own `random_state` is None.
@@ -159,17 +162,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     experts_ : list of estimators
-        The fitted experts. Clones of one estimator stand in the order of their share,
-        the largest first, unless `init` or `start` assigns rows to them; named experts
-        stand as they were given.
+        The fitted experts. Clones of one estimator are ordered by their share, the
+        largest first, unless `init` or `start` assigns rows to them; named experts keep
+        their order.
     n_experts_ : int
         The number of experts.
     n_experts_path_ : dict of ndarray or None
-        What ``n_experts="auto"`` has tried, for each number: "n_experts";
-        "log_likelihood", the mean log density of the targets of rows held out, NaN
-        where there were too few rows to try any; "difference", how far that is below
-        the best; and "standard_error" of this difference, from those of the rows. Of
-        rows that have subjects, all is said of these. None where the number was given.
+        Results of ``n_experts="auto"``, with one entry for each number that was tried:
+        "n_experts"; "log_likelihood", the mean log density of the targets of held-out
+        rows, NaN if there were too few rows to try any; "difference", how far that is
+        below the best; and "standard_error" of this difference, from those of the rows.
+        With subjects, the values refer to subjects instead of rows. None if the number
+        was given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
     gate_ : estimator
@@ -179,19 +183,19 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     expert_load_ : ndarray of shape (n_experts,)
         Fraction of the weight of all rows that each expert was trained on.
     sharing_ : float
-        Fraction of each row that the experts share: given, or learnt.
+        Fraction of each row that the experts share, as given or as learnt.
     overflow_fraction_ : ndarray of shape (`n_iter_`,)
         Fraction of the weight of all rows that trained no expert, in each iteration of
         the best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows, by `sample_weight` and
         `class_weight`; with `cv`, under experts that have
-        not seen them. After `partial_fit`, of the batch before it was learnt.
+        not seen them. After `partial_fit`, that of the last batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
-        Penalised log-likelihood after each iteration of the best start. Where a warm
-        start keeps its model, that of the model comes first, as one more.
+        Penalised log-likelihood after each iteration of the best start. If a warm start
+        keeps the previous model, its value comes first, as an additional entry.
     objective_paths_ : list of ndarray
-        The same for each start that has not failed, in their order.
+        `objective_path_` of each start that has not failed, in their order.
     n_iter_ : int
         Number of iterations of the best start.
     converged_ : bool
@@ -199,16 +203,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, where X has names.
+        Names of features seen during `fit`, if X has feature names.
 
     See Also
     --------
-    MixtureOfExpertsRegressor : The same for numbers.
+    MixtureOfExpertsRegressor : Mixture of experts for numerical targets.
 
     Notes
     -----
-    An expert that gives the true class a probability of zero is counted as having given
-    it the smallest distance between floating point numbers near one.
+    If an expert gives the true class a probability of zero, the machine epsilon is used
+    instead.
 
     References
     ----------
@@ -237,7 +241,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
-    # Where they are asked for in `fit` alone, `score` need not be told.
+    # `score` needs no request for subjects even if `fit` has one.
     __metadata_request__score = {"subjects": False}
 
     def __init__(
@@ -305,11 +309,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ) -> Self:
         """Learn a batch of a stream by online EM.
 
-        The first batch is fitted by EM, in which the experts look at it again and
-        again through their own `partial_fit`. Each further batch, and each batch after
-        `fit`, is one step: responsibilities under the mixture as it is, then experts
-        and gate learn. Rows are judged before they are learnt, so that
-        `cv` is not needed, and not used.
+        The first batch is fitted by EM, in which the `partial_fit` of the experts is
+        called repeatedly. Each further batch, and each batch after
+        `fit`, is one step: responsibilities are computed under the present mixture,
+        then experts and gate are updated. Rows are evaluated before they are learnt, so
+        that `cv` is not needed, and not used.
 
         Parameters
         ----------
@@ -318,16 +322,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         y : array-like of shape (n_samples,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels of the stream. Required with the first batch; a batch need not
-            have all of them.
+            All labels of the stream. Required with the first batch; a batch may lack
+            some of them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 0 equals no row. None means equal weights.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`, for all batches or none. All
-            rows of a subject must be in one batch.
+            Labels of the subjects of the rows, as in `fit`, for all batches or none.
+            All rows of a subject must be in one batch.
         **partial_fit_params : dict
             Further arguments of the experts' `partial_fit`, by metadata routing; only
-            where it is enabled.
+            if it is enabled.
 
         Returns
         -------
@@ -336,8 +340,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            If the batch does not fit the parameters or the batches before; what was
-            learnt before stays as it was.
+            If the batch does not match the parameters or earlier batches; the mixture
+            is then unchanged.
         """
         with all_or_nothing(self):
             if check_partial_fit_first_call(self, classes) and len(self.classes_) < 2:
@@ -364,7 +368,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
 
         Returns
         -------
@@ -374,33 +378,34 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to one.
         """
-        # An expert or a gate that computes in single precision is off by 1e-7.
+        # Experts and gates in single precision have rounding errors of 1e-7, so that
+        # rows are normalised to sum to one.
         X = self._checked_X(X)
         return distributions(self._fitted_to(X, subjects).pool(X))
 
     def predict_log_proba(
         self, X: Any, *, subjects: ArrayLike | None = None
     ) -> np.ndarray:
-        """Logarithm of the probabilities of the classes.
+        """Predict the logarithm of the probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
 
         Returns
         -------
@@ -418,7 +423,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         *,
         subjects: ArrayLike | None = None,
     ) -> float:
-        """Accuracy of the predictions.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------
@@ -426,7 +431,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
 
         Returns
         -------

@@ -37,152 +37,154 @@ from sklearn_moe.likelihoods import (
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
-    r"""Mixture of regressors, weighed by a softmax gate, fitted by EM.
+    r"""Mixture of regressors, weighted by a softmax gate and fitted by EM.
 
     The density of a target is
 
     .. math::
         p(y | x) = \sum_k g_k(x) \, p_k(y | f_k(x)),
 
-    where the gate g trusts each expert f_k where it is good, and p_k is the noise
-    around its prediction, gaussian unless `noise` says else. EM [1]_ [2]_ fits the
-    experts, their noise and the gate together.
+    where the gate g weights each expert f_k by its competence at x, and p_k is the
+    density of the noise around its prediction, by default gaussian. EM [1]_ [2]_ fits
+    the experts, their noise and the gate together.
 
     Parameters
     ----------
     experts : estimator or list of (str, estimator), default=None
         One regressor, of which `n_experts` clones are made, or a list of named
-        regressors. One that takes no weights is fitted to a systematic resample of the
-        rows; a :class:`~sklearn.frozen.FrozenEstimator` is not fitted at all; a mixture
-        is an expert with its own density. In a list, "drop" leaves an expert out, and
-        "uniform" is a component for outliers: a uniform density over the range of the
-        training targets, which `predict` leaves out of the mean. None means
-        :class:`~sklearn.linear_model.Ridge`, or what suits the noise.
+        regressors. A regressor without sample weights is fitted to a systematic
+        resample of the rows. A :class:`~sklearn.frozen.FrozenEstimator` is not fitted.
+        A mixture as an expert has its own density. In a list, "drop" leaves an expert
+        out, and "uniform" is a component for outliers: a uniform density over the range
+        of the training targets, which `predict` leaves out of the mean. None means
+        :class:`~sklearn.linear_model.Ridge`, or the default expert of the noise model.
     n_experts : int or "auto", default=4
-        Number of experts. Not used where `experts` is a list. "auto" tries 1, 2, 4, 8,
-        ... up to 32, and no more than leave 20 rows to each, until rows held out are
-        predicted no better by their mean log density, and takes the smallest number
-        within one standard error of the best; see `n_experts_path_`. A third of the
-        rows is held out; of fewer than 400 rows each third in turn, and each fold
-        of a `cv` that is a splitter or an iterable. `partial_fit` chooses by the first
-        batch, and a warm start keeps the number. `init` has to be a name.
+        Number of experts. Ignored if `experts` is a list. "auto" tries 1, 2, 4, 8, ...
+        experts, up to 32 and at least 20 rows for each, until the mean log density of
+        held-out rows no longer improves, and takes the smallest number within one
+        standard error of the best; see `n_experts_path_`. A third of the rows is held
+        out; with fewer than 400 rows each third in turn, and with a splitter or
+        iterable as `cv` each of its folds. `partial_fit` chooses by the first batch,
+        and a warm start keeps the number. `init` must then be one of the named starts.
     gate : estimator, default=None
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
-        one, or any classifier with `predict_proba`, which learns the experts as labels,
-        rows repeated and weighted. None means ``SoftmaxGate()``, and
-        ``SoftmaxGate(alpha=0.3, clip=3.5)`` where the experts do not specialise; see
-        `calibrate` for what is learnt of the latter after EM.
+        one, or any classifier with `predict_proba`, which is fitted to the experts as
+        labels, with rows repeated and weighted. None means ``SoftmaxGate()``, and
+        ``SoftmaxGate(alpha=0.3, clip=3.5)`` if the experts do not specialise;
+        `calibrate` refits the latter after EM.
     combination : {"weighted", "argmax"}, default="weighted"
-        Whether a prediction is the mean of the experts' under the gate's weights, or
-        that of the expert with the largest weight alone.
+        Whether to predict the mean of the experts' predictions, weighted by the gate,
+        or the prediction of the expert with the largest weight.
     top_k : int, default=None
-        Number of experts that answer for a row: those with the largest weights, which
-        are renormalised. Each expert is asked about its own rows only, so that a
-        prediction costs less. None means all.
+        Number of experts that predict each row: those with the largest weights, which
+        are renormalised. Each expert predicts its own rows only, so that predictions
+        cost less. None means all.
     extrapolation : {"agreed", "free"}, default="agreed"
-        What becomes of a prediction that is beyond all training targets by more than a
-        tenth of their range. "agreed": where the experts disagree, what each says is
-        held there. They agree where none is more than twice as far from the middle of
-        the targets as another, so that a line that all have learnt goes on. "free":
-        experts are believed, however far a row lies from those they have learnt from.
+        How to predict outside the range of the training targets, by more than a tenth
+        of this range. "agreed": if the experts disagree, their predictions are clipped
+        there. They agree if all lie on one side of the middle of the targets, and none
+        is more than twice as far from it as another, so that a trend that all have
+        learnt is extrapolated. "free": predictions are never clipped.
     noise : str or noise model, default="gaussian"
         The density of the target around the prediction of an expert: a name, one of
         "gaussian", "laplace", "student_t", "poisson", "negative_binomial", "gamma",
         "lognormal" and "beta", or an object with parameters, such as
-        ``StudentTNoise(df=3)`` or :class:`HeteroscedasticGaussian`. It settles what
-        targets there may be and what ``experts=None`` means; see the user guide.
+        ``StudentTNoise(df=3)`` or :class:`HeteroscedasticGaussian`. It determines which
+        targets are valid and what ``experts=None`` means; see the user guide.
     assignment : {"soft", "hard", "expert_choice"}, default="soft"
-        Which rows train an expert. "soft": all, weighted with its responsibility;
-        "hard": those for which it has the largest responsibility, as in classification
-        EM; "expert_choice": those for which its responsibility is largest, as many as
-        its capacity allows, weighted with it; a row may train several experts or none.
+        Which rows train an expert. "soft": all rows, weighted by its responsibilities;
+        "hard": the rows for which it has the largest responsibility of all experts, as
+        in classification EM; "expert_choice": its rows of largest responsibility, as
+        many as its capacity allows, weighted by them. A row may then train several
+        experts or none.
     capacity_factor : float, default=None
-        An expert is trained on at most ``ceil(capacity_factor * n_samples /
-        n_experts)`` rows, of mean weight where they are weighted: the rows of its
-        largest responsibility first. None means no limit for "hard" and 1 for
-        "expert_choice". It is a rule of training: predictions know no capacity.
+        Limits the rows that an expert is trained on to ``ceil(capacity_factor *
+        n_samples / n_experts)``, counted as rows of mean weight if there are sample
+        weights. Rows of its largest responsibilities come first. None means no limit
+        for "hard" and 1 for "expert_choice". Predictions have no capacity limit.
     overflow : {"drop", "reroute"}, default="drop"
-        Whether a row that finds no room with "hard" assignment trains no expert in this
-        iteration, or the next best that has room.
+        What happens to a row beyond the capacity of its expert with "hard" assignment.
+        "drop": it trains no expert in this iteration; "reroute": it trains the expert
+        of next largest responsibility that has capacity left.
     sharing : float or "auto", default="auto"
         Fraction of the weight of each row that is shared equally by all experts, in
-        [0, 1). It keeps experts from fitting few rows too closely; 0 is textbook EM.
-        Only for ``assignment="soft"``. "auto" means that it is learnt, like the penalty
-        of the gate: at most so much that all rows count like one row for each
-        coefficient of an expert, and no more than 0.5; less where the experts
-        contradict each other; 0 for experts that learn rows apart from all others, such
-        as trees, ensembles of them and neighbours, which it cannot hold back.
+        [0, 1). It keeps experts from overfitting few rows; 0 is textbook EM. Only for
+        ``assignment="soft"``. "auto" means that it is learnt, like the penalty of the
+        gate: the shared weight of all rows is at most one row for each coefficient of
+        the experts, and the fraction at most 0.5. It becomes smaller if the experts
+        contradict each other, and is 0 for experts that fit rows separately, such as
+        trees, ensembles of them and nearest neighbours, which it cannot regularise.
     specialize : bool or "auto", default="auto"
-        Whether EM fits the experts, each to its own rows. If not, they are fitted once,
-        to all rows, and only the gate and the noise are learnt, which then tell which
-        of the given experts is good where. "auto" means False for a list of
-        experts of different kinds, which differ enough as they are, and True else.
+        Whether EM fits the experts, each to its own rows. If not, they are fitted once
+        to all rows, and EM fits only the noise and the gate, which then learns where
+        each of them is good. "auto" means False for a list of experts of different
+        kinds, which differ enough anyway, and True otherwise.
     cv : "auto", int, splitter, iterable or None, default="auto"
-        How experts are judged in the E-step. None: on the rows that they were fitted
-        to, which flatters experts that interpolate them. Else by cross-validation,
+        How experts are evaluated in the E-step. None: on the rows that they were fitted
+        to, which favours experts that interpolate them. Otherwise by cross-validation,
         each row by experts that have not seen it; the final experts are fitted to all
         rows. An integer is a number of shuffled folds. A splitter that divides rows by
         groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
         classifier; 2 for experts of one kind that memorise their training rows (trees,
         forests, boosting, nearest neighbours, and pipelines that end in one), where
-        there are 20 rows for each; and None else.
+        there are at least 20 rows for each; and None otherwise.
     calibrate : bool or "auto", default="auto"
-        Whether the noise is fitted anew after EM, around experts that have not seen the
-        row, in five folds or those of `cv`, and with the responsibilities alone. In EM
-        it is that of the training rows, which experts know too well, and that of the
-        rows that `sharing` gives to an expert, which it knows too little: intervals may
-        be too narrow or too wide. It costs as many fits of each expert as there are
-        folds. Points are predicted as without, but for experts that do not specialise,
-        whose default gate goes on from that of EM to the least squared error: EM seeks
-        the best density, and the mean has other weights. Only for gaussian noise.
-        "auto" means True where it costs nothing, since the experts are cross-fitted by
-        `cv` already.
+        Whether to refit the noise after EM to out-of-fold predictions of the experts,
+        with five folds or those of `cv`, weighted by the responsibilities alone. In EM
+        the noise is that of training errors, which are too small, and of the rows that
+        an expert gets by `sharing`, whose errors are too large, so that intervals may
+        be too narrow or too wide. It costs one fit of each expert for each fold. Point
+        predictions do not change, except for experts that do not specialise with the
+        default gate and gaussian noise: the gate is then fitted further to minimise the
+        squared error, since EM maximises the likelihood, for which other weights are
+        optimal. "auto" means True if the experts are cross-fitted by `cv` anyway, so
+        that it costs nothing.
     init : str, callable, array-like or clusterer, default="tree"
-        The responsibilities with which EM begins:
+        The responsibilities from which EM starts:
 
         - "tree": the leaves of a supervised tree with one leaf for each expert,
-        - "kmeans": clusters of what the gate sees,
+        - "kmeans": clusters of the features of the gate,
         - "random": random cosines of the features of the gate and the target,
         - array-like of shape (n_samples,): a label for each row, one group for each
           expert,
         - array-like of shape (n_samples, n_experts): responsibilities, rows sum to one,
-        - any other str: the name of a column of the frame X, which has the labels,
+        - any other str: the name of the column of the frame X that holds the labels,
         - callable: ``init(X)`` returns labels or responsibilities of the rows,
-        - a clusterer, which sees what the gate sees.
+        - a clusterer, which is fitted to the features of the gate.
     n_init : int, default=1
-        Number of starts. The first is `init`, the others are of the other kinds, then
-        random. The fit with the best penalised log-likelihood is kept. One that fails
-        is left out with a warning.
+        Number of starts. The first is `init`, followed by the other named starts, then
+        by random ones. The fit with the best penalised log-likelihood is kept. A start
+        that fails is left out with a warning.
     max_iter : int, default=100
-        Largest number of EM iterations of a start.
+        Maximum number of EM iterations of each start.
     tol : float, default=1e-4
-        EM stops when the objective changes by less than this, in nats a row.
+        EM stops when the objective changes by less than this, in nats per row.
     acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
-        third [3]_, whatever the experts are, and goes back where the objective would
-        fall: slow EM needs fewer iterations. It may end at another local optimum, a
-        better or a worse one. Only for ``assignment="soft"``. None is EM as it is.
-        "auto" means "squarem" in `fit` where the experts climb the objective, as
-        linear ones do, and ``sharing="auto"`` holds them, which leaves few optima; else
-        None.
+        third one [3]_, for any experts, and goes back if the objective would decrease.
+        EM that converges slowly then needs fewer iterations. It may end at another
+        local optimum, a better or a worse one. Only for ``assignment="soft"``. None is
+        plain EM. "auto" means "squarem" in `fit` if the experts increase the objective
+        in each M-step, as linear models do, and are regularised by
+        ``sharing="auto"``, which leaves few optima; otherwise None.
     learning_decay : float, default=0.6
-        How soon `partial_fit` becomes steady: batch t of a stream of equal ones has the
-        weight ``t ** -learning_decay`` in what is known after it. In (0.5, 1]; at 1 all
-        rows count alike, however little was known when they came.
+        Decay of the step size of `partial_fit`: batch t of a stream of equal batches
+        has the weight ``t ** -learning_decay`` in the statistics after it. In (0.5, 1];
+        at 1 all rows count alike, including early ones with poor responsibilities.
     half_life : float, default=None
-        Number of rows after which `partial_fit` counts older ones half, so that a
-        stream that changes is followed. None means that old rows fade only because
-        `learning_decay` says so, ever more slowly. Experts that learn by steps forget
-        by the size of these, which is theirs to choose.
+        Number of rows after which the weight of older rows in `partial_fit` is halved,
+        so that it follows a stream that changes. None means that old rows lose weight
+        by `learning_decay` only, more and more slowly. Experts that learn by gradient
+        steps forget at a rate that their own learning rate determines.
     warm_start : bool, default=False
-        Whether `fit` goes on from the model of the previous fit. Where the parameters
-        of the mixture and its parts are as they were, and no iteration is as good, that
-        model is kept. One of cross-fitted experts can be judged only on the rows that
-        it was fitted to.
+        Whether `fit` continues from the model of the previous fit. If the parameters of
+        the mixture and its parts are unchanged, and no iteration is as good, the
+        previous model is kept. A model of cross-fitted experts can be compared only on
+        the rows that it was fitted to.
     n_jobs : int, default=None
-        Number of fits at the same time: of starts where there are several, else of
-        experts and folds. The result does not depend on it. None means 1 unless in a
+        Number of parallel fits: of starts if there are several, otherwise of experts
+        and folds. The result does not depend on it. None means 1 unless in a
         :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seeds the start and the experts whose own `random_state` is None.
@@ -192,42 +194,44 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     Attributes
     ----------
     experts_ : list of estimators
-        The fitted experts. Clones of one estimator stand in the order of their share,
-        the largest first, unless `init` or `start` assigns rows to them; named experts
-        stand as they were given.
+        The fitted experts. Clones of one estimator are ordered by their share, the
+        largest first, unless `init` or `start` assigns rows to them; named experts keep
+        their order.
     n_experts_ : int
         The number of experts.
     n_experts_path_ : dict of ndarray or None
-        What ``n_experts="auto"`` has tried, for each number: "n_experts";
-        "log_likelihood", the mean log density of the targets of rows held out, NaN
-        where there were too few rows to try any; "difference", how far that is below
-        the best; and "standard_error" of this difference, from those of the rows. Of
-        rows that have subjects, all is said of these. None where the number was given.
+        Results of ``n_experts="auto"``, with one entry for each number that was tried:
+        "n_experts"; "log_likelihood", the mean log density of the targets of held-out
+        rows, NaN if there were too few rows to try any; "difference", how far that is
+        below the best; and "standard_error" of this difference, from those of the rows.
+        With subjects, the values refer to subjects instead of rows. None if the number
+        was given.
     named_experts_ : :class:`~sklearn.utils.Bunch`
         The fitted experts by name; clones are called expert0, expert1, ...
     gate_ : estimator
         The fitted gate.
     noise_ : noise model
-        The noise of the experts; of gaussian noise ``noise_.scale_`` holds a standard
-        deviation for each, and for each output where there are several, in the units
-        of y.
+        The noise of the experts. For gaussian noise, ``noise_.scale_`` holds the
+        standard deviation of each expert, and of each output if there are several, in
+        the units of y.
     expert_share_ : ndarray of shape (n_experts,)
         Mean responsibility of each expert for the training rows.
     expert_load_ : ndarray of shape (n_experts,)
         Fraction of the weight of all rows that each expert was trained on.
     sharing_ : float
-        Fraction of each row that the experts share: given, or learnt.
+        Fraction of each row that the experts share, as given or as learnt.
     overflow_fraction_ : ndarray of shape (`n_iter_`,)
         Fraction of the weight of all rows that trained no expert, in each iteration of
         the best start.
     log_likelihood_ : float
         Weighted log-likelihood of the training rows in EM; with `cv`, under experts
-        that have not seen them. After `partial_fit`, of the batch before it was learnt.
+        that have not seen them. After `partial_fit`, that of the last batch before it
+        was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
-        Penalised log-likelihood after each iteration of the best start. Where a warm
-        start keeps its model, that of the model comes first, as one more.
+        Penalised log-likelihood after each iteration of the best start. If a warm start
+        keeps the previous model, its value comes first, as an additional entry.
     objective_paths_ : list of ndarray
-        The same for each start that has not failed, in their order.
+        `objective_path_` of each start that has not failed, in their order.
     n_iter_ : int
         Number of iterations of the best start.
     converged_ : bool
@@ -235,16 +239,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, where X has names.
+        Names of features seen during `fit`, if X has feature names.
 
     See Also
     --------
-    MixtureOfExpertsClassifier : The same for classes.
+    MixtureOfExpertsClassifier : Mixture of experts for classes.
 
     Notes
     -----
-    The noise scale of an expert is not allowed below a hundredth of the standard
-    deviation of y, where the likelihood would grow without bound.
+    The noise scale of an expert is at least a hundredth of the standard deviation of y,
+    since the likelihood would otherwise be unbounded.
 
     References
     ----------
@@ -278,7 +282,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     _of_predictions = (*BaseMixtureOfExperts._of_predictions, "extrapolation")
 
-    # Where they are asked for in `fit` alone, `score` need not be told.
+    # `score` needs no request for subjects even if `fit` has one.
     __metadata_request__score = {"subjects": False}
 
     def __init__(
@@ -350,11 +354,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ) -> Self:
         """Learn a batch of a stream by online EM.
 
-        The first batch is fitted by EM, in which the experts look at it again and
-        again through their own `partial_fit`. Each further batch, and each batch after
-        `fit`, is one step: responsibilities under the mixture as it is, then experts,
-        noise and gate learn. Rows are judged before they are learnt, so that
-        `cv` and `calibrate` are not needed, and not used.
+        The first batch is fitted by EM, in which the `partial_fit` of the experts is
+        called repeatedly. Each further batch, and each batch after
+        `fit`, is one step: responsibilities are computed under the present mixture,
+        then experts, noise and gate are updated. Rows are evaluated before they are
+        learnt, so that `cv` and `calibrate` are not needed, and not used.
 
         Parameters
         ----------
@@ -365,13 +369,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 0 equals no row. None means equal weights.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`, for all batches or none. All
-            rows of a subject must be in one batch.
+            Labels of the subjects of the rows, as in `fit`, for all batches or none.
+            All rows of a subject must be in one batch.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`. A stream that began with it needs it in each batch.
+            Exposure of counts, as in `fit`. If the first batch has it, all batches
+            must.
         **partial_fit_params : dict
             Further arguments of the experts' `partial_fit`, by metadata routing; only
-            where it is enabled.
+            if it is enabled.
 
         Returns
         -------
@@ -380,8 +385,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            If the batch does not fit the parameters or the batches before; what was
-            learnt before stays as it was.
+            If the batch does not match the parameters or earlier batches; the mixture
+            is then unchanged.
         """
         with all_or_nothing(self):
             for message, category in learn_batch(
@@ -411,18 +416,18 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         return_std : bool, default=False
-            Whether to return the standard deviation of the target as well: of the noise
-            within the experts, and of the spread between them.
+            Whether to return the standard deviation of the target as well, which
+            includes the noise within the experts and the spread between them.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, which are predicted in proportion to it. None means one: the
-            prediction is a rate.
+            Exposure of counts, which are predicted in proportion to it. None means one:
+            the prediction is a rate.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Mean of the target, without what a "uniform" expert has of it.
+            Mean of the target, without the component of a "uniform" expert.
         std : ndarray of the same shape
             Only if `return_std`.
         """
@@ -450,19 +455,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> MixtureDistribution:
-        """Distribution of the target of each row.
+        """Predict the distribution of the target of each row.
 
-        With ``combination="argmax"`` or `top_k` it is that of the experts that answer
-        for the row. A "uniform" expert has its part in it else, though not in what
-        `predict` returns.
+        With ``combination="argmax"`` or `top_k`, it includes only the experts that are
+        selected for the row. Otherwise it includes a "uniform" expert, in contrast to
+        `predict`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts. None means one.
+            Exposure of counts. None means one.
 
         Returns
         -------
@@ -471,7 +476,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         X = self._checked_X(X)
         exposure = self._checked_exposure(exposure, X)
         fitted = replace(self._fitted_to(X, subjects), exposure=exposure)
-        # Weights of a gate in single precision are off by 1e-7.
+        # Weights of a gate in single precision have rounding errors of 1e-7.
         weights = distributions(fitted.distribution_weights(X).astype(np.float64))
         outputs = fitted.held(fitted.outputs(X), weights)
         noise = self.noise_ if exposure is None else self.noise_.at(exposure)
@@ -491,7 +496,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Quantiles of the target of each row.
+        """Predict quantiles of the target of each row.
 
         Parameters
         ----------
@@ -500,15 +505,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                 default=(0.1, 0.5, 0.9)
             Levels between 0 and 1.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts. None means one.
+            Exposure of counts. None means one.
 
         Returns
         -------
         y : ndarray of shape (n_samples, n_quantiles) or \
                 (n_samples, n_outputs, n_quantiles)
-            Without the last axis where `quantiles` is one number.
+            Without the last axis if `quantiles` is a single number.
         """
         distribution = self.predict_distribution(
             X, subjects=subjects, exposure=exposure
@@ -523,18 +528,18 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Central prediction interval of the target of each row.
+        """Predict a central interval of the target of each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         coverage : float, default=0.9
-            Probability of the interval, between 0 and 1. What is left is divided
-            equally between the two sides.
+            Probability of the interval, between 0 and 1. The remaining probability is
+            divided equally between the two sides.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts. None means one.
+            Exposure of counts. None means one.
 
         Returns
         -------
@@ -564,9 +569,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Number of draws for each row.
         random_state : int, RandomState instance or None, default=None
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts. None means one.
+            Exposure of counts. None means one.
 
         Returns
         -------
@@ -587,7 +592,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> float:
-        """Coefficient of determination of the predictions, R2.
+        """Return the coefficient of determination of the predictions, R2.
 
         Parameters
         ----------
@@ -597,16 +602,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to; see `predict_gate`.
+            Labels of the subjects of the rows; see `predict_gate`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, which are compared with what is predicted for it; needed where
-            `fit` was given it.
+            Exposure of counts, which are compared with the predictions for it; required
+            if `fit` was given it.
 
         Returns
         -------
         score : float
-            That of :func:`~sklearn.metrics.r2_score`; the mean over the outputs where
-            there are several.
+            As in :func:`~sklearn.metrics.r2_score`; the mean over the outputs if there
+            are several.
         """
         check_is_fitted(self)
         if self._targets_.exposed == "exposure":
@@ -662,10 +667,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         )
 
     def _pools_for_squared_error(self):
-        """Whether the experts and nothing else are given.
+        """Whether to refit the default gate of given experts to the squared error.
 
-        A gate of the user is as EM fits it. The squared error belongs to gaussian
-        noise.
+        A gate of the user is kept as EM has fitted it. The squared error corresponds to
+        gaussian noise.
         """
         gaussian = isinstance(
             noise_model(self.noise), (GaussianNoise, HeteroscedasticGaussian)
@@ -698,7 +703,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
 
 def _own_distribution(expert, X):
-    """Distribution of the targets under an expert that has a density itself."""
+    """Return the distribution of the targets under an expert with its own density."""
     if not is_uniform(expert):
         return nested_distribution(expert, X)
     n_rows = num_samples(X)
