@@ -1,6 +1,6 @@
-"""Mixtures of experts over Dask collections, of any size.
+"""Mixtures of experts over Dask collections of any size.
 
-The rows stay where they are; the model travels.
+The model is sent to the partitions; the rows stay on their workers.
 """
 
 try:

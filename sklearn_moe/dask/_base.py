@@ -1,4 +1,4 @@
-"""What the two mixtures over Dask collections share: fit, and lazy predictions."""
+"""Base class of the mixtures over Dask collections: fit and lazy predictions."""
 
 import warnings
 from copy import copy, deepcopy
@@ -46,16 +46,16 @@ from sklearn_moe.experts import ExpertPool
 from sklearn_moe.gates import learns_labels
 
 LAZY_NOTE = """
-        The rows, and the targets where there are any, may be Dask collections. The
-        result is one too, then, which is computed when it is needed. Rows in memory
-        have the result that the mixture of the same name in `sklearn_moe` gives them.
+        The rows, and the targets if there are any, may be Dask collections. The result
+        is then a lazy collection, too. For rows in memory, the result is that of the
+        mixture of the same name in `sklearn_moe`.
 """
 
 
 def lazy_method(method):
-    """Make a method of a mixture one that takes Dask collections as X and y as well.
+    """Decorate a method of a mixture to accept Dask collections as X and y as well.
 
-    Its other arguments are for rows in memory.
+    Its other arguments are supported for rows in memory only.
     """
 
     @wraps(method)
@@ -67,7 +67,7 @@ def lazy_method(method):
         targets = {} if given.get("y") is None else {"y": given["y"]}
         check_collections(X, **targets)
         for name in given.keys() - {"self", "X", "y"}:
-            # An array has no truth value.
+            # Compared by identity, since an array has no truth value.
             if given[name] is not None and given[name] is not False:
                 raise TypeError(
                     f"{name}={shortened(given[name])} is for rows in memory; X is a "
@@ -83,10 +83,10 @@ def lazy_method(method):
 
 
 class DaskMixture:
-    """Fit to Dask collections, and predictions that are computed when needed.
+    """Mixin that fits a mixture to Dask collections, and predicts lazily.
 
-    It goes before a mixture of `sklearn_moe`, whose parameters it has in so far as they
-    make sense here.
+    It precedes a mixture of `sklearn_moe` among the base classes. Parameters of that
+    mixture that do not apply to Dask collections are left out.
     """
 
     _dask_constraints: dict = {
@@ -112,7 +112,7 @@ class DaskMixture:
         Parameters
         ----------
         X : dask Array or DataFrame of shape (n_samples, n_features)
-            Training rows. A partition of a frame reaches the experts as a frame.
+            Training rows. Experts are given partitions of a frame as frames.
         y : dask Array, Series or DataFrame of shape (n_samples,) or \
 (n_samples, n_outputs)
             Training targets, in the same partitions.
@@ -120,9 +120,9 @@ class DaskMixture:
             Weights of the rows, in the same partitions. A weight of 2 equals the row
             twice, a weight of 0 equals no row. None means equal weights.
         subjects : None
-            For rows in memory only, since those of a subject have to be in one place.
+            Not supported, since all rows of a subject must be in one place.
         exposure : None
-            Of counts; only rows in memory have one.
+            Not supported; only rows in memory may have an exposure.
 
         Returns
         -------
@@ -131,17 +131,17 @@ class DaskMixture:
         Raises
         ------
         ValueError
-            If the data do not fit the parameters, or a partition is not like the
-            others; what was fitted before stays as it was.
+            If the data do not match the parameters, or a partition does not match the
+            others; the mixture is then unchanged.
         TypeError
-            If something is no Dask collection, or a part no estimator of the right
-            kind.
+            If an argument is not a Dask collection, or a part of the mixture is not an
+            estimator of the right type.
         """
         if subjects is not None:
             raise ValueError(
-                "On Dask collections there are no 'subjects': the rows of one could "
-                "lie in several partitions. Compute the rows, and fit the mixture of "
-                "sklearn_moe to them."
+                "On Dask collections 'subjects' are not supported: the rows of one "
+                "could be in several partitions. Compute the rows, and fit the mixture "
+                "of sklearn_moe to them."
             )
         if exposure is not None:
             raise ValueError(
@@ -188,13 +188,13 @@ class DaskMixture:
         return self
 
     def _composition(self):
-        # Experts are fitted in each iteration, and judged on their own rows.
+        # Experts are fitted in each iteration, and evaluated on their training rows.
         return Composition(
             self.experts, self.n_experts, self.gate, True, self._targets()
         )
 
     def _rows(self, X, y, sample_weight, named_experts, cluster, random_state):
-        """Check every partition, and have its rows as EM wants them."""
+        """Check every partition, and return the rows in the form that EM needs."""
         targets, y = self._targets(), as_targets(y)
         if targets.estimator_type == "regressor":
             targets = targets.learnt_from(y, named_experts)
@@ -216,7 +216,7 @@ class DaskMixture:
         )
         n_rows = np.array([report.n_rows for report in reports.values()])
         drawn = rows_of_start(n_rows.sum(), random_state)
-        # A local fit draws no seeds: the random state is left as it is.
+        # A local fit draws no such seeds: a copy leaves the random state unchanged.
         seeds = deepcopy(random_state).randint(2**31 - 1, size=len(n_rows))
         return PartitionedRows(
             blocks,
@@ -230,9 +230,9 @@ class DaskMixture:
         )
 
     def _capacity(self, n_rows, n_experts):
-        """The most rows that travel to an expert from all partitions."""
+        """Return the maximum number of rows that are sent to an expert."""
         limits = [n_rows]
-        # Where rows are assigned, the router counts them.
+        # With the other assignments, the router applies the capacity.
         if self.assignment == "soft":
             if self.capacity_factor is not None:
                 limits.append(np.ceil(self.capacity_factor * n_rows / n_experts))
@@ -252,7 +252,7 @@ class DaskMixture:
 
     @property
     def partial_fit(self) -> Self:
-        """Not there: a stream has no partitions to go back to."""
+        """Not available, since it learns from batches in memory."""
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit; to_local() makes an ordinary "
             "mixture, which has it."
@@ -262,19 +262,19 @@ class DaskMixture:
     # ----------
 
     def to_local(self) -> Any:
-        """The same as an ordinary mixture, for arrays and frames.
+        """Return an ordinary fitted mixture, for arrays and frames in memory.
 
         Returns
         -------
         mixture : estimator
-            Fitted, of the class of the same name in `sklearn_moe`.
+            Fitted mixture, of the class of the same name in `sklearn_moe`.
         """
         check_is_fitted(self)
         local = self._local_class()
         params = self.get_params(deep=False)
         known = {name: params[name] for name in params.keys() & local.get_params(False)}
         if self.assignment == "soft":
-            # There it is a rule of assignment.
+            # In memory, the capacity is not supported with "soft" assignment.
             known["capacity_factor"] = None
         local = clone(local.set_params(**known))
         fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
@@ -288,12 +288,12 @@ class DaskMixture:
     score_samples = lazy_method(BaseMixtureOfExperts.score_samples)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Coefficient of determination of a regressor, accuracy of a classifier.
+        """Return the R2 of a regressor, or the accuracy of a classifier.
 
         Parameters
         ----------
         X : dask Array or DataFrame of shape (n_samples, n_features)
-            Rows; they stay where they are.
+            Rows, which stay on their workers.
         y : dask Array, Series or DataFrame of shape (n_samples,) or \
 (n_samples, n_outputs)
             Their targets, in the same partitions.
@@ -303,7 +303,7 @@ class DaskMixture:
         Returns
         -------
         score : float
-            A number, which is computed at once. It is the mean over the outputs where
+            The score, which is computed immediately. It is the mean over the outputs if
             there are several.
         """
         if not is_collection(X):
@@ -324,23 +324,23 @@ class DaskMixture:
     # ---------------------------
 
     def __sklearn_clone__(self):
-        """A clone with the same client, which cannot be copied."""
-        # A copy has no client, as what is pickled.
+        """Return a clone with the same client, which cannot be copied."""
+        # `copy` drops the client, as pickling does.
         cloned = super(DaskMixture, copy(self)).__sklearn_clone__()
         return cloned.set_params(client=self.client)
 
     def __getstate__(self):
-        """What is pickled: all but the client, which belongs to this process."""
+        """Return the state without the client, which belongs to this process."""
         return {**super().__getstate__(), "client": None}
 
 
 def _reports(reports, n_experts, cluster):
-    """Reports on the partitions with rows of positive weight, by their number.
+    """Return the reports of partitions with rows of positive weight, by their index.
 
     Raises
     ------
     ValueError
-        If a partition cannot take part, or there are fewer rows than experts.
+        If a partition is invalid, or there are fewer rows than experts.
     """
     reports = dict(enumerate(cluster.fetch(tasks_of(reports))))
     for number, report in reports.items():
@@ -352,7 +352,7 @@ def _reports(reports, n_experts, cluster):
 
 
 def _unit_and_total(reports):
-    """The weight that counts as one row, and the sum of all weights in such rows."""
+    """Return the weight that counts as one row, and the total weight in such units."""
     largest = max(report.largest_weight for report in reports)
     relative = [report.largest_weight / largest for report in reports]
     shares = sum(r.weight_shares * own for r, own in zip(reports, relative))
@@ -363,7 +363,7 @@ def _unit_and_total(reports):
 
 
 def _take(drawn, blocks, n_rows, cluster):
-    """Have rows on the client, as a `Block`, by their numbers."""
+    """Fetch the rows of these indices to the client, as a `Block`."""
     ends = np.cumsum(n_rows)
     if isinstance(drawn, slice):
         drawn = np.arange(ends[-1])

@@ -14,7 +14,7 @@ Local = classifier.MixtureOfExpertsClassifier
 
 
 class MixtureOfExpertsClassifier(DaskMixture, Local):
-    """Mixture of classifiers over Dask collections, of any size."""
+    """Mixture of classifiers over Dask collections of any size."""
 
     _parameter_constraints: dict = {
         **Local._parameter_constraints,
@@ -65,7 +65,7 @@ class MixtureOfExpertsClassifier(DaskMixture, Local):
         self.verbose = verbose
 
     def _targets(self):
-        # Weights of classes are for rows in memory.
+        # Class weights are supported for rows in memory only.
         return ClassTargets()
 
     predict = lazy_method(Local.predict)
@@ -76,18 +76,18 @@ class MixtureOfExpertsClassifier(DaskMixture, Local):
 MixtureOfExpertsClassifier.__doc__ = on_a_cluster(
     Local,
     signature(MixtureOfExpertsClassifier).parameters,
-    summary="""Mixture of classifiers over Dask collections, of any size.
+    summary="""Mixture of classifiers over Dask collections of any size.
 
-    It is that of :class:`sklearn_moe.MixtureOfExpertsClassifier`, fitted by the same
-    EM. Predictions are collections too.""",
+    The model is that of :class:`sklearn_moe.MixtureOfExpertsClassifier`, fitted by the
+    same EM. Predictions are collections, too.""",
     experts="""experts : estimator or list of (str, estimator), default=None
         One classifier, of which `n_experts` clones are made, or a list of named
-        classifiers. Each is fitted on one worker, to the rows that have come to it.
-        Classifiers for Dask of LightGBM and XGBoost are given all rows. None means
+        classifiers. Each is fitted on one worker, to the rows that are sent to it.
+        The Dask classifiers of LightGBM and XGBoost are fitted to all rows. None means
         :class:`~sklearn.linear_model.LogisticRegression`.""",
     see_also="""
-    sklearn_moe.MixtureOfExpertsClassifier : The same for what fits into memory.
-    MixtureOfExpertsRegressor : The same for numbers.""",
+    sklearn_moe.MixtureOfExpertsClassifier : The same for data in memory.
+    MixtureOfExpertsRegressor : The same for numerical targets.""",
     example="""
     >>> import dask.array as da
     >>> from distributed import Client

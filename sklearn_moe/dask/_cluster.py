@@ -1,4 +1,4 @@
-"""Values that lie in partitions, and the cluster that computes with them."""
+"""Values of partitions, and the cluster that computes with them."""
 
 import pickle
 from contextlib import ExitStack, contextmanager
@@ -12,19 +12,19 @@ from dask import delayed
 from distributed import Client, KilledWorker, LocalCluster, futures_of, get_client
 from sklearn.utils import gen_batches
 
-# How many statistics are added up in one task: the tree of a thousand partitions has
-# three levels.
+# Number of statistics that are added in one task: with a thousand partitions, the tree
+# of sums has three levels.
 ADDED_AT_ONCE = 16
 
 
 class Lazy:
-    """A value for each partition: what a function makes of others.
+    """A deferred value for each partition: a function of other values.
 
-    Nothing is computed before it is needed. Then one task for each partition does all
-    that leads from stored values to those that are needed, so that no array in between
-    leaves it. (Dask itself fuses chains alone, and these values have arguments in
-    common.) An argument that is lazy or stored stands for its value in the same
-    partition; all else is handed over as it is, and should be small.
+    Nothing is computed before it is needed. Then one task for each partition computes
+    all steps from stored values to the result, so that no intermediate array leaves the
+    task. (Dask itself fuses linear chains only, but these values share arguments.) An
+    argument that is lazy or stored represents its value in the same partition; other
+    arguments are passed unchanged, and should be small.
     """
 
     def __init__(self, function, *arguments):
@@ -32,34 +32,35 @@ class Lazy:
 
 
 class Stored:
-    """A value for each partition that is there, or in the graph of a collection.
+    """A value for each partition that is stored, or in the graph of a collection.
 
-    `values` is a list of them, or one Delayed that all partitions have in common.
+    `values` is a list with one value for each partition, or a single Delayed that all
+    partitions share.
     """
 
     def __init__(self, values):
         self.values = values
 
     def __reduce__(self):
-        # What is sent to a partition is a place for its value.
+        # Only a placeholder is pickled; `evaluate` is given the values separately.
         return Stored, (None,)
 
     def of(self, partition):
-        """The value in a partition, by its number."""
+        """Return the value of a partition, by its index."""
         return self.values[partition] if self.n_partitions else self.values
 
     @property
     def n_partitions(self):
-        """Number of values; 0 where all partitions have one in common."""
+        """Number of values; 0 if all partitions share a single one."""
         return len(self.values) if isinstance(self.values, list) else 0
 
 
 class Cluster:
-    """A Dask cluster while a mixture is being fitted on it.
+    """A Dask cluster on which a mixture is being fitted.
 
-    What is stored on a worker can be made anew from the graph of the collection and
-    from what the scheduler holds: if a worker dies, the others make it again.
-    `persist` says whether `keep` stores anything.
+    Values that are stored on a worker can be recomputed from the graph of the
+    collection and from what the scheduler holds, so that other workers recompute them
+    if a worker dies. `persist` is whether `keep` stores anything.
     """
 
     def __init__(self, client, persist):
@@ -67,23 +68,23 @@ class Cluster:
         self._futures = WeakSet()
 
     def keep(self, values):
-        """Have the workers store lazy values, unless rows are not to be kept."""
+        """Compute and store lazy values on the workers, if `persist` is True."""
         return self.store(values) if self._persist else values
 
     def store(self, values):
-        """Have the workers compute values now, and store them."""
+        """Compute values now, and store them on the workers."""
         started = self.client.persist(tasks_of(values))
         self._futures.update(futures_of(started))
         return Stored(started)
 
     def share(self, value):
-        """Hand a value to all workers that need it."""
-        # In the graph, and not scattered: so it outlives every worker.
+        """Make a value available to all workers."""
+        # The value is in the graph, not scattered, so that it survives lost workers.
         task = calls("model", pickle.loads, [[cloudpickle.dumps(value)]])
         return Stored(self.store(Stored(task)).values[0])
 
     def total(self, values):
-        """Sum of the values of all partitions, which are statistics."""
+        """Return the sum of statistics over all partitions."""
         tasks = tasks_of(values)
         while len(tasks) > 1:
             batches = gen_batches(len(tasks), ADDED_AT_ONCE)
@@ -97,43 +98,43 @@ class Cluster:
         ----------
         tasks : list of Delayed
         names : dict of {str: str}, default=None
-            What an error calls tasks, by their keys.
+            Names of tasks in error messages, by their keys.
 
         Raises
         ------
         RuntimeError
-            If workers die whenever they have one of the tasks.
+            If workers die repeatedly while they run a task.
         """
         futures = self.client.compute(tasks)
         self._futures.update(futures)
         try:
             return self.client.gather(futures)
         except KilledWorker as error:
-            # A task that only waited at a worker is blamed with the one that ended it,
-            # and may be met first.
+            # Dask also blames tasks that were only waiting on the worker, so that the
+            # first error may name an innocent task.
             blamed = [own.exception() for own in futures if own.status == "error"]
             tasks = [own.task for own in blamed if isinstance(own, KilledWorker)]
             named = [names[task] for task in tasks if task in (names or {})]
             task = " or ".join(named) or f"task {error.task!r}"
             raise RuntimeError(
                 f"Workers died again and again while they had {task} to do. Either it "
-                "ends its process, or it needs more memory than a worker has: give "
-                "the workers more, or an expert fewer rows (max_rows_per_expert)."
+                "ends its process, or it needs more memory than a worker has: give the "
+                "workers more memory, or an expert fewer rows (max_rows_per_expert)."
             ) from error
 
     def forget(self):
-        """Release all that is stored, and take back the tasks that wait."""
-        # An error holds on to the frames it came through, and to what they hold.
+        """Release all stored values, and cancel the tasks that wait."""
+        # Explicit release, since the traceback of an error keeps references to futures.
         for future in list(self._futures):
             future.release()
 
 
 @contextmanager
 def cluster_of(client, persist):
-    """Have a `Cluster` within a block; when that is left, nothing remains on it.
+    """Yield a `Cluster`, and release everything on it when the block is left.
 
-    Where the client is None it is that at hand, or else that of a cluster on this
-    machine for the time of the block.
+    If the client is None, the current client is used, or otherwise a temporary cluster
+    on this machine.
     """
     with ExitStack() as stack:
         cluster = Cluster(client or _client_at_hand() or _embedded(stack), persist)
@@ -144,7 +145,7 @@ def cluster_of(client, persist):
 def calls(name, function, arguments):
     """Make a list of tasks that call a function, one for each list of arguments.
 
-    The dashboard shows them by the name.
+    `name` is their name on the dashboard.
     """
     call, key = delayed(run), f"{name}-{uuid4().hex}"
     return [
@@ -156,8 +157,8 @@ def calls(name, function, arguments):
 def run(function, *arguments):
     """Call a function.
 
-    That all tasks begin with something of this module lets the threads of a new worker
-    import the package one after the other, and not from two ends into a deadlock.
+    All tasks start with this function, so that the threads of a new worker import this
+    module first. Imports from different modules could end in a deadlock.
     """
     return function(*arguments)
 
@@ -168,10 +169,10 @@ def add_up(statistics):
 
 
 def tasks_of(values):
-    """The task that computes the value of each partition, as a list."""
+    """Return a list of tasks that compute the values of the partitions."""
     if isinstance(values, Stored):
         return values.values
-    # Pickled once for all partitions.
+    # The lazy value is pickled once for all partitions.
     stored, pickled = stored_in(values), cloudpickle.dumps(values)
     n_partitions = max(own.n_partitions for own in stored)
     function = getattr(values.function, "func", values.function)
@@ -183,7 +184,7 @@ def tasks_of(values):
 
 
 def stored_in(values):
-    """The stored values from which lazy ones are made, in an order that is theirs."""
+    """Return the stored values that a lazy value depends on, in a fixed order."""
     found, pending = {}, [values]
     while pending:
         node = pending.pop()
@@ -194,15 +195,15 @@ def stored_in(values):
 
 
 def evaluate(pickled, *stored):
-    """Compute a lazy value of one partition, where the stored ones are these."""
+    """Compute a lazy value of one partition, given the stored values."""
     lazy = pickle.loads(pickled)
     return value_of(lazy, dict(zip(map(id, stored_in(lazy)), stored)))
 
 
 def value_of(argument, known):
-    """The value of an argument of `Lazy`; those that are known are by their `id`."""
-    # No function within `evaluate`: one that calls itself would hold on to all arrays
-    # until Python looks for cycles.
+    """Return the value of an argument of `Lazy`; `known` holds values by `id`."""
+    # Not a closure in `evaluate`: a recursive closure is a reference cycle, which would
+    # keep all arrays until the next garbage collection.
     if not isinstance(argument, (Lazy, Stored)):
         return argument
     if id(argument) not in known:

@@ -1,4 +1,4 @@
-"""Dask collections: their partitions, and methods that are applied to each of them."""
+"""Partitions of Dask collections, and methods that are applied to each of them."""
 
 import dask.array as da
 import dask.dataframe as dd
@@ -8,19 +8,19 @@ from dask import delayed
 
 
 def is_collection(rows):
-    """Whether something is a Dask array, data frame or series."""
+    """Whether an object is a Dask array, data frame or series."""
     return isinstance(rows, (da.Array, dd.DataFrame, dd.Series))
 
 
 def check_collections(X, sample_weight=None, **targets):
-    """Raise an error where one is no collection, or X no table."""
+    """Raise an error if an argument is not a collection, or X is not a table."""
     for name, given in {"X": X, **targets, "sample_weight": sample_weight}.items():
         optional = name == "sample_weight" and given is None
         if not (optional or is_collection(given)):
             raise TypeError(
                 f"{name} must be a Dask array, data frame or series; got a "
-                f"{type(given).__name__}. For what fits into memory take the mixture "
-                "of the same name from sklearn_moe."
+                f"{type(given).__name__}. For data in memory use the mixture of the "
+                "same name from sklearn_moe."
             )
     if X.ndim != 2:
         raise ValueError(
@@ -30,7 +30,7 @@ def check_collections(X, sample_weight=None, **targets):
 
 
 def as_targets(y):
-    """A frame of targets as an array, and a single column without its axis."""
+    """Return targets as an array or series; a single column becomes one-dimensional."""
     if isinstance(y, dd.DataFrame):
         y = y.to_dask_array()
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -39,7 +39,7 @@ def as_targets(y):
 def aligned(X, **others):
     """Iterate over the partitions of X and of other collections with the same rows.
 
-    Each is a tuple of Delayed, one for each collection; None stays None.
+    Each item is a tuple of Delayed, one for each collection; None stays None.
     """
     X = _one_chunk_of_columns(X)
     partitions = [_partitions(X)]
@@ -74,22 +74,22 @@ def _partitions(collection):
 
 
 class PartitionMethod:
-    """A method of a fitted mixture, for the rows of a partition.
+    """A method of a fitted mixture, applied to the rows of a partition.
 
-    A few rows of the training set, with their targets where the method takes them,
-    stand in for a partition that has none.
+    For an empty partition, dtype and columns of the output are found with a few
+    training rows, and their targets if the method takes targets.
     """
 
     def __init__(self, mixture, method, *example):
         self._mixture, self._method = mixture, method
-        # What the dashboard shows.
+        # The name on the dashboard.
         self.__name__ = method
         self._example = example
 
     def __call__(self, X, *targets):
-        """The output; of a frame, a frame or series with its index."""
+        """Return the output; for a frame, as a frame or series with its index."""
         if len(X) == 0:
-            # No error, as it is for an estimator.
+            # An estimator would raise an error.
             return self.example(getattr(X, "dtype", None))
         output = getattr(self._mixture, self._method)(X, *map(np.asarray, targets))
         if not hasattr(X, "columns"):
@@ -99,7 +99,7 @@ class PartitionMethod:
         return pd.DataFrame(output, X.index, self._columns(output))
 
     def example(self, dtype):
-        """The output for no rows, of an array of this dtype or of a frame."""
+        """Return the output for no rows, of an array of a dtype or of a frame."""
         X, *targets = self._example
         return self(X if dtype is None else X.astype(dtype), *targets)[:0]
 
@@ -113,7 +113,7 @@ class PartitionMethod:
         return list(self._mixture.named_experts_)
 
     def map(self, X, y=None):
-        """Apply the method to each partition of a collection, when it is needed."""
+        """Apply the method lazily to each partition of a collection."""
         if isinstance(X, dd.DataFrame):
             meta = self.example(None)
             if y is None:

@@ -1,4 +1,4 @@
-"""Experts that take Dask collections themselves, like those of LightGBM, XGBoost."""
+"""Experts that are fitted to Dask collections, as those of LightGBM and XGBoost."""
 
 from functools import partial
 from importlib import import_module
@@ -21,26 +21,26 @@ from sklearn_moe._fit_warnings import one_fit
 
 
 def takes_collections(estimator):
-    """Whether an estimator is one for Dask, of LightGBM or XGBoost."""
+    """Whether an estimator is a Dask estimator of LightGBM or XGBoost."""
     modules = {base.__module__ for base in type(estimator).__mro__}
     return not modules.isdisjoint({"lightgbm.dask", "xgboost.dask"})
 
 
 class CollectiveFit:
-    """Fits an estimator for Dask to all rows, with all workers at once."""
+    """Fits a Dask estimator to all rows, on all workers together."""
 
-    # It is not solved by normal equations.
+    # Not a weighting that is solved by normal equations.
     weighting = "collective"
 
     def __init__(self, estimator, random_state):
         self.estimator = seeded_clone(estimator, random_state)
 
     def goes_on_from(self, last):
-        """Whether a fit goes on from the last one: none does."""
+        """Return False, since no fit resumes the last one."""
         return False
 
     def fit_rows(self, partitions, n_rows, sample, client, name):
-        """Fit the expert where the rows are; return it as one for rows in memory.
+        """Fit the expert where the rows are; return an estimator for rows in memory.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class CollectiveFit:
             Rows, targets and weights of each partition.
         n_rows : ndarray of shape (n_partitions,), int
         sample : Block
-            Some of the rows, which are like the others.
+            Some of the rows, for the dtypes and columns of all.
         client : Client
         name : str
             Name of the expert.
@@ -76,7 +76,7 @@ class CollectiveFit:
 
 
 def fitter_for(estimator, random_state):
-    """What knows how an expert is fitted on a cluster."""
+    """Return the object that fits an expert on a cluster."""
     kind = CollectiveFit if takes_collections(estimator) else WeightedFit
     return kind(estimator, random_state)
 
@@ -93,10 +93,10 @@ def _collection(partitions, example, sizes):
 
 
 def as_local(fitted):
-    """An estimator that was fitted on a cluster, for rows in memory."""
+    """Convert an estimator that was fitted on a cluster to one for rows in memory."""
     if hasattr(fitted, "to_local"):
         return fitted.to_local()
-    # XGBoost's are known by the names of those that they are for Dask.
+    # XGBoost names its Dask estimators after the local ones.
     name = type(fitted).__name__.removeprefix("Dask")
     local = getattr(import_module("xgboost"), name)(**fitted.get_params())
     local.load_model(fitted.get_booster().save_raw())

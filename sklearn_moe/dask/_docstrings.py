@@ -1,47 +1,46 @@
-"""Class docstrings of mixtures on a cluster, from those of the local ones."""
+"""Build class docstrings of mixtures on a cluster from those of the local mixtures."""
 
 import re
 from inspect import cleandoc
 from textwrap import dedent, indent
 
-# What parameters and attributes are on a cluster, where it is not what they are in
-# memory.
+# Descriptions of parameters and attributes that differ from those of local mixtures.
 ENTRIES = {
     "n_experts": """n_experts : int, default=4
-    Number of experts. Not used where `experts` is a list. To have it chosen, fit the
-    local mixture with ``n_experts="auto"`` to a sample of the rows.""",
+    Number of experts. Ignored if `experts` is a list. To choose it automatically, fit
+    the local mixture with ``n_experts="auto"`` to a sample of the rows.""",
     "gate": """gate : estimator, default=None
     A :class:`~sklearn_moe.SoftmaxGate`, a :class:`~sklearn_moe.GaussianGate`, a
-    pipeline that ends in one of them, or a gate of your own that learns from sums.
+    pipeline that ends in one of them, or a custom gate that learns from sums over rows.
     None means ``SoftmaxGate()``.""",
     "assignment": """assignment : {"soft", "hard", "expert_choice"}, default="soft"
-    Which rows train an expert, in each partition as in a table of its own: see
+    Which rows train an expert, separately in each partition; see
     :class:`~sklearn_moe.MixtureOfExpertsRegressor`.""",
     "capacity_factor": """capacity_factor : float, default=None
-    An expert takes at most ``capacity_factor * n_samples / n_experts`` rows, in
-    each partition its share of them. With "soft" assignment rows are drawn by their
-    responsibility, and weighted so that they stand for all. None means no limit but
-    the next.""",
+    An expert is trained on at most ``capacity_factor * n_samples / n_experts`` rows,
+    divided among the partitions in proportion to their rows. With "soft" assignment,
+    rows are sampled by their responsibility, and weighted to represent all rows. None
+    means no limit except `max_rows_per_expert`.""",
     "max_rows_per_expert": """max_rows_per_expert : int, default=1_000_000
-    The most rows that an expert takes from all partitions. None means no limit.""",
+    Maximum number of rows that an expert is trained on. None means no limit.""",
     "init": """init : {"tree", "kmeans", "random"} or clusterer, default="tree"
-    How EM begins: as in the local mixture. A clusterer is shown a sample of the
-    rows, which the others follow.""",
+    The start of EM, as in the local mixture. A clusterer is fitted to a sample of the
+    rows, from which the start is extended to the others.""",
     "n_init": """n_init : int, default=1
     Number of starts, one after the other. The fit with the best
     penalised log-likelihood is kept.""",
     "persist": """persist : bool, default=True
-    Whether the workers keep the rows, and what EM knows of each, from one pass to
-    the next: in memory, and on disk where that is full. If not, the collections are
-    computed anew in each pass, and memory does not grow with the number of rows.""",
+    Whether the workers keep the rows, and the values of EM for each row, from one pass
+    to the next: in memory, and on disk if memory is full. If not, the collections are
+    recomputed in each pass, and memory does not grow with the number of rows.""",
     "client": """client : distributed.Client, default=None
-    Where to fit. None means the client at hand, or else a cluster of processes on
-    this machine that is there while `fit` runs.""",
+    Client of the cluster to fit on. None means the current client, or otherwise a
+    temporary cluster of processes on this machine while `fit` runs.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
-    Seeds the start, the rows that travel, and the experts whose own `random_state`
-    is None.""",
+    Seeds the start, the sampling of rows, and the experts whose own `random_state` is
+    None.""",
     "n_experts_path_": """n_experts_path_ : None
-    The number of experts was given.""",
+    Always None, since the number of experts is given.""",
     "log_likelihood_": """log_likelihood_ : float
     Weighted log-likelihood of the training rows.""",
 }
@@ -49,8 +48,8 @@ ENTRIES = {
 NOTES = """
 Notes
 -----
-The rows stay where they are and the model travels, but for those that an expert is
-fitted to [1]_. If a worker dies, the others make anew what it held.
+The rows stay on their workers and the model is sent to them, except for the rows that
+an expert is fitted to [1]_. If a worker dies, the others recompute what it held.
 
 References
 ----------
@@ -61,7 +60,7 @@ References
 
 
 def on_a_cluster(local, names, *, summary, see_also, example, experts, noise=""):
-    """Write the docstring of a mixture on a cluster, from that of the local one.
+    """Return the docstring of a mixture on a cluster, built from the local one.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def on_a_cluster(local, names, *, summary, see_also, example, experts, noise="")
     summary, see_also, example : str
         The first paragraphs, the related classes, and a doctest.
     experts, noise : str
-        What these parameters are on a cluster.
+        Descriptions of these parameters on a cluster.
 
     Returns
     -------
@@ -101,7 +100,7 @@ def on_a_cluster(local, names, *, summary, see_also, example, experts, noise="")
 
 
 def _entries(cls, section, following):
-    """What a docstring says of each parameter or attribute, by name."""
+    """Return the entries of a section of a class docstring, by name."""
     text = cleandoc(cls.__doc__)
     begin, end = (text.index(f"\n{name}\n---") for name in (section, following))
     body = text[begin:end].split("\n", 3)[3].rstrip()

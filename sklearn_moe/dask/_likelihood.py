@@ -1,10 +1,10 @@
-"""Likelihoods of the rows of partitions, which are long."""
+"""Likelihoods that process the rows of a large partition in batches."""
 
 from sklearn.utils import gen_batches
 
 from sklearn_moe.dask._cluster import add_up
 
-# How many outputs of experts a likelihood is given at a time; see
+# Number of outputs of experts that a likelihood is given at a time; see
 # `sklearn_moe._contracts.Rows.map`.
 BATCH_SIZE = 16_000
 
@@ -12,14 +12,14 @@ BATCH_SIZE = 16_000
 class InBatches:
     """A likelihood whose statistic of a block is summed batch by batch.
 
-    See `sklearn_moe._contracts.Likelihood` for what each method means.
+    See `sklearn_moe._contracts.Likelihood` for the methods.
     """
 
     def __init__(self, likelihood):
         self._likelihood = likelihood
 
     def summarize(self, block, outputs, weights):
-        """Statistic of a block."""
+        """Return the statistic of a block."""
         values = getattr(outputs, "values", outputs)
         batches = gen_batches(len(values), max(250, BATCH_SIZE // values[0].size))
         return add_up(
@@ -32,7 +32,7 @@ class InBatches:
         )
 
     def solve(self, statistic):
-        """M-step of the likelihood."""
+        """Take the M-step of the likelihood."""
         return self._likelihood.solve(statistic)
 
 

@@ -1,4 +1,4 @@
-"""The rows of one partition: checked, and kept where they take part."""
+"""Check the rows of one partition, and select those of positive weight."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,13 @@ from sklearn_moe._weights import check_weights, in_rows, weight_sums
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of a partition before anything is fitted.
+    """Result of the check of a partition, before anything is fitted.
 
-    It has a problem where it cannot take part. Rows of no weight are not counted.
+    `problem` is an error message, or None. Rows of zero weight are not counted.
     """
 
     problem: Any = None
-    # Those of `weight_sums`.
+    # The results of `weight_sums`.
     largest_weight: float = 0.0
     weight_shares: float = 0.0
     weight_squares: float = 0.0
@@ -31,10 +31,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Schema:
-    """What all partitions of a collection are to be like.
+    """Columns and dtypes that all partitions of a collection must have.
 
-    An array has no names of columns, and one dtype. It may not know the number of its
-    columns, which is NaN then.
+    An array has no column names, and one dtype. If its number of columns is unknown, it
+    is NaN.
     """
 
     columns: Any
@@ -44,11 +44,11 @@ class Schema:
 
     @classmethod
     def of(cls, X, y):
-        """The schema of two collections."""
+        """Return the schema of two collections."""
         return cls(_names(X), X.shape[1], _dtypes(X), str(y.dtype))
 
     def check(self, X, y):
-        """Raise ValueError where a partition is not like the others."""
+        """Raise ValueError if a partition does not match the collection."""
         if self.columns is None and not isinstance(X, np.ndarray):
             raise ValueError(f"it is a {type(X).__name__}; arrays must be dense.")
         if _names(X) != self.columns:
@@ -79,7 +79,7 @@ def _dtypes(X):
 
 
 def given_block(X, y, sample_weight):
-    """What the collections have in one partition; the weights may be None."""
+    """Return the parts of the collections in one partition; weights may be None."""
     return X, y, sample_weight
 
 
@@ -103,7 +103,7 @@ def report_on(block, schema, targets):
 
 
 def make_block(block, targets, unit):
-    """Keep the rows of a partition that take part, as a `Block`."""
+    """Return the rows of positive weight of a partition, as a `Block`."""
     X, y, sample_weight = block
     y, weights = np.asarray(y), in_rows(_checked_weights(sample_weight, X), unit)
     kept = np.flatnonzero(weights)
@@ -115,12 +115,12 @@ def make_block(block, targets, unit):
 def _checked_weights(sample_weight, X):
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight)
-    # Other partitions may have some.
+    # Other partitions may have positive weights.
     return check_weights(sample_weight, X, allow_all_zero=True)
 
 
 def join_blocks(blocks):
-    """Put the rows of several blocks one after the other."""
+    """Concatenate the rows of several blocks."""
     return Block(
         stack_rows([block.X for block in blocks]),
         np.concatenate([block.y for block in blocks]),
@@ -130,7 +130,7 @@ def join_blocks(blocks):
 
 
 def stack_rows(tables):
-    """Stack arrays, or frames, one below the other."""
+    """Concatenate arrays or frames along the rows."""
     if isinstance(tables[0], np.ndarray):
         return np.concatenate(tables)
     return pd.concat(tables, ignore_index=True)

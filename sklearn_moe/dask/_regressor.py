@@ -14,7 +14,7 @@ Local = regressor.MixtureOfExpertsRegressor
 
 
 class MixtureOfExpertsRegressor(DaskMixture, Local):
-    """Mixture of regressors over Dask collections, of any size."""
+    """Mixture of regressors over Dask collections of any size."""
 
     _parameter_constraints: dict = {
         **Local._parameter_constraints,
@@ -74,24 +74,24 @@ class MixtureOfExpertsRegressor(DaskMixture, Local):
 MixtureOfExpertsRegressor.__doc__ = on_a_cluster(
     Local,
     signature(MixtureOfExpertsRegressor).parameters,
-    summary="""Mixture of regressors over Dask collections, of any size.
+    summary="""Mixture of regressors over Dask collections of any size.
 
-    It is that of :class:`sklearn_moe.MixtureOfExpertsRegressor`, fitted by the same EM.
-    Predictions are collections too.""",
+    The model is that of :class:`sklearn_moe.MixtureOfExpertsRegressor`, fitted by the
+    same EM. Predictions are collections, too.""",
     experts="""experts : estimator or list of (str, estimator), default=None
         One regressor, of which `n_experts` clones are made, or a list of named
-        regressors. Each is fitted on one worker, to the rows that have come to it.
+        regressors. Each is fitted on one worker, to the rows that are sent to it.
         For :class:`~sklearn.linear_model.Ridge` and
-        :class:`~sklearn.linear_model.LinearRegression` no rows travel but for their
-        first fit: they learn from sums over all of them. Regressors for Dask of
-        LightGBM and XGBoost are given all rows. None means ``Ridge()``, or what suits
-        the noise.""",
+        :class:`~sklearn.linear_model.LinearRegression`, rows are sent for their first
+        fit only: later fits use sums over all rows. The Dask regressors of LightGBM and
+        XGBoost are fitted to all rows. None means ``Ridge()``, or the default expert of
+        the noise model.""",
     noise="""noise : {"gaussian", "laplace", "poisson", "gamma", "lognormal"} or \
 noise model, default="gaussian"
-        The noise around an expert's prediction; one that learns from a mean, which is
-        what can be known of rows in many places.""",
+        The density of the target around an expert's prediction. Its parameters must be
+        estimated from means, which can be computed across partitions.""",
     see_also="""
-    sklearn_moe.MixtureOfExpertsRegressor : The same for what fits into memory.
+    sklearn_moe.MixtureOfExpertsRegressor : The same for data in memory.
     MixtureOfExpertsClassifier : The same for classes.""",
     example="""
     >>> import dask.array as da

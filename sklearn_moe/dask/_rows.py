@@ -1,4 +1,4 @@
-"""Training rows that lie in partitions, for EM."""
+"""Training rows in partitions, for EM."""
 
 from dataclasses import replace
 from functools import partial
@@ -15,31 +15,30 @@ from sklearn_moe.dask._sampling import sample_rows
 
 
 class PartitionedRows:
-    """Rows in many blocks: a function of the rows is called where they are.
+    """Rows in many blocks; functions of the rows are called on their workers.
 
-    See `sklearn_moe._contracts.Rows` for what each method means. A column is `Lazy` or
-    `Stored`.
+    See `sklearn_moe._contracts.Rows` for the methods. A column is `Lazy` or `Stored`.
 
     Parameters
     ----------
     blocks : Lazy or Stored
-        A `Block` of each partition, none of them empty.
+        A `Block` for each partition, none of them empty.
     n_rows : ndarray of shape (n_partitions,), int
-        Number of rows of each.
+        Number of rows of each partition.
     total_weight : float
     sample : Block
         Some of the rows, with their own weights.
     cluster : Cluster
     capacity : int
-        The most rows that an expert takes from all partitions together.
+        Maximum number of rows that an expert is given from all partitions together.
     seeds : list of int
-        For the rows that are drawn from each partition where there are more.
+        Seeds of the samples of each partition, if there are more rows.
     labelled : bool
-        Whether the targets are classes, of each of which an expert is to see some rows.
+        Whether the targets are classes, so that samples must have rows of each class.
     """
 
     in_one_block = False
-    # The cluster knows how much runs at the same time.
+    # The cluster schedules parallel tasks itself.
     n_jobs = None
 
     def __init__(
@@ -62,27 +61,27 @@ class PartitionedRows:
         self.sample = replace(sample, sample_weight=factor * sample.sample_weight)
 
     def map(self, function, *columns):
-        """Call a function of each block when its value is needed."""
+        """Call a function of each block lazily."""
         return Lazy(function, self._blocks, *columns)
 
     def total(self, function, *columns):
-        """Call a function of each block now, and add up what it returns."""
+        """Call a function of each block now, and return the sum of the results."""
         return self._cluster.total(self.map(function, *columns))
 
     def keep(self, column):
-        """Have the workers compute a column now, and keep it."""
+        """Compute a column now, and keep it on the workers."""
         return self._cluster.keep(column)
 
     def share(self, value):
-        """Hand a value to all workers."""
+        """Make a value available to all workers."""
         return self._cluster.share(value)
 
     def extend(self, of_sample, function, *columns):
-        """Call a function of each block when its value is needed."""
+        """Call a function of each block lazily."""
         return self.map(function, *columns)
 
     def gather(self, function, weights, tasks):
-        """Bring the rows of each expert to a worker, and call a function there [1]_.
+        """Send the rows of each expert to a worker, and call a function there [1]_.
 
         References
         ----------
@@ -100,8 +99,9 @@ class PartitionedRows:
 
     def _fit_alone(self, function, weights, tasks):
         """Fit each expert on one worker, all at the same time."""
-        # All rows of an M-step in one pass: a partition is looked at once, and is done
-        # before a worker that fits could let others wait for rows.
+        # Rows for all experts are selected in one pass: each partition is read once,
+        # and before any fit starts, so that no fit blocks a worker that others wait
+        # for.
         experts = [fit.k for fit in tasks]
         selected = self._cluster.store(
             self.map(
@@ -126,22 +126,22 @@ class PartitionedRows:
         return collect_from_calls(run, partial(fit_gathered, function))
 
     def _fit_together(self, fit, weights):
-        """Fit an expert that takes collections, on all workers."""
+        """Fit an expert to Dask collections, on all workers."""
         rows = tasks_of(self.map(_rows_and_weights, weights, fit.k))
         sample, client = self.sample, self._cluster.client
         return fit.fitter.fit_rows(rows, self._n_rows, sample, client, fit.name), None
 
 
 def select_rows(block, experts, labelled, capacity, seed, *weights):
-    """Select the rows of a partition that travel to each expert.
+    """Select the rows of a partition that are sent to each expert.
 
     Returns
     -------
     selected : dict of {int: tuple}
-        For each expert its rows, a `Block` whose weights stand for those of all, and
-        the number of rows that it had taken without a limit.
+        For each expert its rows, a `Block` whose weights represent those of all rows,
+        and the number of rows that would be selected without a limit.
     """
-    # Not zero, and the same for all experts: what travels anyway travels together.
+    # Uniform in (0, 1], and the same for all experts, so that samples overlap.
     uniforms = 1 - np.random.default_rng(seed).random(len(block.y))
     labels = block.y if labelled else None
     selected = {}
@@ -154,7 +154,7 @@ def select_rows(block, experts, labelled, capacity, seed, *weights):
 
 
 def fit_gathered(function, selected, unit, fit):
-    """Call a function of what `select_rows` has found in each partition for an expert.
+    """Call a function with the rows that `select_rows` has selected for an expert.
 
     `unit` is the mean weight of all rows.
     """
@@ -162,7 +162,7 @@ def fit_gathered(function, selected, unit, fit):
     X = stack_rows([block.X for block in blocks])
     y = np.concatenate([block.y for block in blocks])
     weights = np.concatenate([block.sample_weight for block in blocks])
-    # A resample is as much smaller as fewer rows have come.
+    # A sample has fewer rows, each of which represents several.
     unit *= sum(n_wanted) / len(weights)
     return function(Block(X, y, None, weights), weights, unit, fit)
 
@@ -172,9 +172,9 @@ def _rows_and_weights(block, weights, k):
 
 
 def divide(total, sizes):
-    """Divide a number in proportion to sizes, and none larger than its size.
+    """Divide a number in proportion to sizes; no part exceeds its size.
 
-    Nothing is lost to rounding.
+    The parts sum to the total exactly.
     """
     n_rows = sizes.sum()
     if total >= n_rows:

@@ -1,4 +1,4 @@
-"""Samples of the rows of a partition for an expert."""
+"""Sample the rows of a partition for an expert."""
 
 import numpy as np
 
@@ -6,28 +6,28 @@ from sklearn_moe._estimators import substantial_rows
 
 
 def sample_rows(weights, capacity, uniforms, labels=None):
-    """Select rows for an expert, and weights that stand for those of all rows.
+    """Select rows for an expert, with weights that represent all rows.
 
     Parameters
     ----------
     weights : ndarray of shape (n_samples,)
-        Of the rows for the expert.
+        Weights of the rows for the expert.
     capacity : int
-        How many it takes from this partition.
+        Maximum number of rows from this partition.
     uniforms : ndarray of shape (n_samples,)
-        Between 0 and 1, the same in each iteration: an expert sees other rows only as
-        far as it has become responsible for others.
+        Uniform numbers between 0 and 1, the same in each iteration, so that the sample
+        changes only as the responsibilities change.
     labels : ndarray of shape (n_samples,), default=None
-        Classes that it should have seen.
+        Classes, each of which the sample must include.
 
     Returns
     -------
     rows : ndarray of int
-        All that matter, if the capacity allows, and else no more than that; but
-        at least one row of each class.
+        All rows of substantial weight, if the capacity allows, otherwise a sample of
+        that size; in addition, at least one row of each class.
     weights : ndarray of shape (n_rows,)
     n_wanted : int
-        How many rows matter.
+        Number of rows of substantial weight.
     """
     rows = substantial_rows(weights, labels)
     n_wanted = len(rows)
@@ -43,17 +43,17 @@ def sample_rows(weights, capacity, uniforms, labels=None):
 
 
 def priority_sample(weights, n_rows, uniforms):
-    """Draw rows so that any weighted sum over them is that over all, on average [1]_.
+    """Draw rows so that weighted sums over them are unbiased for all rows [1]_.
 
-    Heavy rows are always drawn, and keep their weight; the others are drawn in
-    proportion to their weight, and all count the same.
+    Rows of large weight are always drawn, and keep their weight; the others are drawn
+    in proportion to their weight, and all get the same weight.
 
     Parameters
     ----------
     weights : ndarray of shape (n_samples,)
         Non-negative.
     n_rows : int
-        Fewer than there are rows with a weight.
+        Sample size; fewer than there are rows of positive weight.
     uniforms : ndarray of shape (n_samples,)
         Uniform between 0 and 1.
 

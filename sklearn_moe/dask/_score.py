@@ -1,4 +1,4 @@
-"""The score of a mixture on a Dask collection, from moments of its partitions."""
+"""Score a mixture on a Dask collection, from moments of the partitions."""
 
 import numpy as np
 from dask import delayed
@@ -9,7 +9,7 @@ from sklearn_moe.dask._cluster import add_up
 
 
 def score(mixture, partitions):
-    """Coefficient of determination or accuracy of a mixture for rows in memory.
+    """Return the coefficient of determination or accuracy of a local mixture.
 
     Each partition is a tuple of Delayed: rows, targets, and weights or None.
     """
@@ -21,13 +21,13 @@ def score(mixture, partitions):
     error, spread = mean[0], variance[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         determination = 1 - error / spread
-    # Where targets are constant there is nothing to explain.
+    # With constant targets, the score is 1 for exact predictions and 0 otherwise.
     determination = np.where(spread > 0, determination, error == 0)
     return float(determination.mean())
 
 
 def _moments(mixture, X, y, sample_weight):
-    """Moments of hits, or of squared errors and targets; None without any weight."""
+    """Return moments of hits, or of squared errors and targets; None if no weight."""
     y = np.asarray(y)
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
     if not weights.any():

@@ -1,4 +1,4 @@
-"""What each column of a table adds to the answers of experts and to the gate."""
+"""Attribute answers of experts and logits of the gate to the columns of a table."""
 
 from dataclasses import dataclass, replace
 
@@ -22,8 +22,8 @@ from sklearn_moe.inspection._origins import (
     trace_pipeline,
 )
 
-# Nodes of the quadrature along the way from the reference to a row, where there are
-# more than two classes.
+# Number of quadrature nodes on the path from the reference to a row, for more than two
+# classes.
 N_NODES = 64
 
 # The scales of linear predictors.
@@ -33,24 +33,24 @@ SCORE = "score against the mean of the classes"
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each column of a table adds to the answer of an expert, for some rows.
+    """Contributions of columns of a table to the answer of an expert, for some rows.
 
     Attributes
     ----------
     scale : str or None
-        What the terms are terms of; None where there are none.
+        Scale of the linear predictor that the terms sum to; None if there is none.
     intercept : ndarray of shape (n_samples,)
-        What the linear predictor is without the terms.
+        The linear predictor without the terms.
     terms : ndarray of shape (n_samples, n_columns)
         Values times coefficients.
     coefficients : ndarray of shape (n_columns,)
-        NaN for columns without one.
+        NaN for columns without a coefficient.
     adds : ndarray of shape (n_samples, n_columns)
-        What each column adds to the answer; NaN where that is not known.
+        Contribution of each column to the answer; NaN where it is unknown.
     slopes : ndarray of shape (n_samples, n_columns)
         Derivatives of the answer by the columns; NaN where there is none.
     smooth : bool
-        Whether it is known what the derivatives are.
+        Whether the derivatives are known.
     """
 
     scale: str | None
@@ -63,12 +63,12 @@ class Attribution:
 
     @classmethod
     def unknown(cls, n_samples, n_columns):
-        """That of an expert of which only its answer is known."""
+        """Return the attribution of an expert of which only the answer is known."""
         nothing = np.full((n_samples, n_columns), np.nan)
         return cls(None, nothing[:, 0], nothing, nothing[0], nothing, nothing, False)
 
     def before(self, slope, offset):
-        """The same of answers that were put on a line to be learnt."""
+        """Return the attribution in the units of targets before a linear transform."""
         units = replace(self, adds=self.adds / slope, slopes=self.slopes / slope)
         if self.scale != PREDICTION:
             return units
@@ -82,7 +82,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class GateTerms:
-    """The terms of the logits of a gate, against their mean over the experts.
+    """The terms of the logits of a gate, relative to their mean over the experts.
 
     Attributes
     ----------
@@ -105,15 +105,15 @@ class Breakdown:
     Attributes
     ----------
     gate_weights, weights : ndarray of shape (n_samples, n_experts)
-        Those of the gate, and those with which answers are pooled.
+        Weights of the gate, and weights with which answers are pooled.
     answers : ndarray of shape (n_samples, n_experts)
-        What is pooled.
+        The values that are pooled.
     experts : list of Attribution
     predicted : ndarray of shape (n_samples, n_experts)
-        What the experts predict, which is what they answer unless that is held, or the
-        mean of the noise is not where they put it.
+        Predictions of the experts. They equal the answers unless these are clipped, or
+        the mean of the noise differs from its location.
     moves : ndarray of shape (n_samples, n_experts)
-        Derivatives of the answers by the predictions: zero where answers are held.
+        Derivatives of the answers by the predictions: zero where answers are clipped.
     gate : GateTerms or None
     """
 
@@ -126,12 +126,12 @@ class Breakdown:
     gate: GateTerms | None
 
     def before(self, slope, offset):
-        """The same of predictions that were put on a line to be learnt.
+        """Return the breakdown in the units of targets before a linear transform.
 
         Parameters
         ----------
         slope, offset : float
-            Of the line.
+            The linear transform of the targets.
 
         Returns
         -------
@@ -147,12 +147,12 @@ class Breakdown:
 
     @property
     def held(self):
-        """Whether an answer is held, whatever the expert predicts."""
+        """Whether an answer is clipped, and so does not depend on the prediction."""
         return self.moves == 0
 
     @property
     def column_contributions(self):
-        """What each column adds through each expert; NaN where that is not known."""
+        """Contribution of each column through each expert; NaN where it is unknown."""
         adds = np.stack([expert.adds for expert in self.experts], axis=1)
         known = ~np.isnan(adds)
         adds = np.where(self.held[:, :, np.newaxis] & known, 0.0, adds)
@@ -163,7 +163,7 @@ class Breakdown:
         """Derivatives of the prediction by the columns, (n_samples, n_columns)."""
         slopes = np.stack([expert.slopes for expert in self.experts], axis=1)
         weights = self.weights[:, :, np.newaxis]
-        # What an expert without weight would say does not matter.
+        # The slopes of an expert of zero weight, which may be NaN, do not matter.
         by_experts = np.where(
             weights > 0, weights * self.moves[:, :, np.newaxis] * slopes, 0
         ).sum(axis=1)
@@ -183,13 +183,13 @@ def break_down(mixture, X, origins, n_columns, target, background=None):
     X : array-like or frame
         Rows as the mixture sees them.
     origins : Origins
-        Those of its columns.
+        Origins of the columns of X.
     n_columns : int
         Number of columns of the user's table.
     target : int
-        Position of the class or the output.
+        Index of the class or output.
     background : array-like or frame, default=None
-        Rows with whose mean the values are compared, as the mixture sees them.
+        Rows whose mean is the reference, as the mixture sees them.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def break_down(mixture, X, origins, n_columns, target, background=None):
 
 
 def _of_target(values, target):
-    """The values (n_samples, n_experts, ...) of one class or output."""
+    """Return the values (n_samples, n_experts) of one class or output."""
     values = np.asarray(values, dtype=np.float64)
     return values if values.ndim == 2 else values[:, :, target]
 
@@ -230,11 +230,11 @@ def _of_target(values, target):
 
 
 def _attribute(expert, mixture, X, predicted, origins, n_columns, target, background):
-    """Return the attribution of what an expert predicts of a class or an output."""
+    """Return the attribution of an expert's prediction of a class or an output."""
     unknown = Attribution.unknown(len(predicted), n_columns)
     expert = unwrap_frozen(expert)
     if is_uniform(expert) or isinstance(last_step(expert), DummyRegressor):
-        # Its answer depends on no column.
+        # The prediction does not depend on any column.
         nothing = np.zeros_like(unknown.adds)
         return replace(unknown, adds=nothing, slopes=nothing, smooth=True)
     try:
@@ -275,7 +275,7 @@ LINKS = (
 
 @dataclass(frozen=True)
 class _Linear:
-    """A linear model, the rows as it sees them, and where its columns come from."""
+    """A linear model, its input columns, and the origins of these columns."""
 
     coef: np.ndarray
     intercept: np.ndarray
@@ -292,7 +292,7 @@ class _Linear:
         return self.coef @ self.reference + self.intercept
 
     def scaled(self, slope, offset):
-        """The model of a line in each linear predictor."""
+        """Return the model with linearly transformed predictors."""
         return replace(
             self,
             coef=self.coef * np.reshape(slope, (-1, 1)),
@@ -300,22 +300,22 @@ class _Linear:
         )
 
     def output(self, target):
-        """The model of one output."""
+        """Return the model of one output."""
         one = slice(target, target + 1)
         return replace(self, coef=self.coef[one], intercept=self.intercept[one])
 
     def terms(self, n_columns):
-        """The terms of the columns, (n_samples, n_predictors, n_columns)."""
+        """Return the terms of the columns, (n_samples, n_predictors, n_columns)."""
         products = (self.columns - self.reference)[:, np.newaxis] * self.coef
         return self.origins.sums(products, n_columns)
 
     def coefficients(self, n_columns):
-        """Coefficients in the units of the user, (n_predictors, n_columns)."""
+        """Return coefficients in the user's units, (n_predictors, n_columns)."""
         return self.origins.sums(self.coef * self.origins.slopes, n_columns)
 
 
 def _linear(expert, X, origins, background):
-    """The linear model at the end of an expert, or None."""
+    """Return the linear model at the end of an expert, or None."""
     last, columns, own = _last_step(expert, X, origins)
     if background is not None:
         _, background, _ = _last_step(expert, background, None)
@@ -341,9 +341,9 @@ def _linear(expert, X, origins, background):
 
 
 def _last_step(estimator, X, origins):
-    """The last step of a fitted pipeline, the rows that it sees, and their origins.
+    """Return the last step of a fitted pipeline, its input rows, and their origins.
 
-    Without origins these are not traced.
+    If `origins` is None, origins are not traced.
     """
     while isinstance(estimator, Pipeline):
         if origins is not None:
@@ -355,7 +355,10 @@ def _last_step(estimator, X, origins):
 
 
 def _of_link(linear, scale, link, predicted, n_columns):
-    """The attribution of a function of one linear predictor, or None if it is not."""
+    """Return the attribution of a link function of a linear predictor.
+
+    It is None if the link does not reproduce the predictions.
+    """
     end, [base] = linear.values[:, 0], linear.base
     with np.errstate(over="ignore", invalid="ignore"):
         if not agree(link(end), predicted):
@@ -363,7 +366,7 @@ def _of_link(linear, scale, link, predicted, n_columns):
         way = end - base
         step = 1e-6 * np.maximum(1.0, np.abs(end))
         slope = _derivative(link, end)
-        # The mean of the derivative along the way from the reference to the row.
+        # The mean derivative on the path from the reference to the row.
         mean = np.where(
             np.abs(way) > step,
             (link(end) - link(base)) / np.where(np.abs(way) > step, way, 1.0),
@@ -388,7 +391,10 @@ def _derivative(link, values):
 
 
 def _of_softmax(linear, predicted, n_columns, target):
-    """The attribution of the probability of one of several classes."""
+    """Return the attribution of the probability of one of several classes.
+
+    It is None if the softmax does not reproduce the predictions.
+    """
     end, base = linear.values, linear.base
     if not agree(softmax(end, axis=1)[:, target], predicted):
         return None
@@ -409,14 +415,14 @@ def _of_softmax(linear, predicted, n_columns, target):
 
 
 def _softmax_derivatives(logits, target):
-    """Derivatives of the probability of a class by all logits."""
+    """Return the derivatives of the probability of a class by all logits."""
     probability = softmax(logits, axis=1)
     own = np.arange(probability.shape[1]) == target
     return probability[:, [target]] * (own - probability)
 
 
 def _of_nested(expert, X, predicted, origins, n_columns, target, background):
-    """The attribution of a mixture that is an expert."""
+    """Return the attribution of a mixture that is an expert."""
     if isinstance(expert, Pipeline):
         origins = trace_pipeline(expert, origins)
     if background is not None:
@@ -443,9 +449,9 @@ def _of_nested(expert, X, predicted, origins, n_columns, target, background):
 
 
 def _gate_terms(mixture, X, origins, n_columns, background):
-    """The terms of the gate's logits, or None where they are not linear."""
+    """Return the terms of the gate's logits, or None if they are not linear."""
     n_experts = len(mixture.experts_)
-    # The mean is that of the experts that there still are.
+    # Logits are centred at their mean over the active experts.
     centre = np.eye(n_experts) - mixture._active_ / mixture._active_.sum()
     gate = unwrap_frozen(mixture.gate_)
     last = last_step(gate)
@@ -476,7 +482,7 @@ def _gate_terms(mixture, X, origins, n_columns, background):
 
 
 def _of_softmax_gate(gate, X, origins, background):
-    """The linear model of a softmax gate, and which values move its logits."""
+    """Return the linear model of a softmax gate, and which values are not clipped."""
     if gate.encoder_ is not None:
         sources, numbers = gate.encoder_.sources()
         origins = origins.take(sources).on_lines(np.where(numbers, 1.0, np.nan), 0.0)

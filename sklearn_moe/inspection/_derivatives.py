@@ -1,4 +1,4 @@
-"""Linear experts and gates: their parameters, and derivatives by linear predictors."""
+"""Parameters of linear experts and gates, and derivatives by their predictors."""
 
 from dataclasses import dataclass, replace
 
@@ -22,11 +22,11 @@ from sklearn_moe.likelihoods import GaussianNoise, PoissonNoise
 class Derivatives:
     """Linear predictors of an expert or of the gate, and derivatives by them.
 
-    The score of an expert are the derivatives of the log density of each target, of
-    shape (n_samples, n_predictors); that of the gate are those of the logarithm of each
-    weight, of shape (n_samples, n_experts, n_predictors). The curvature are the
-    negative second derivatives, of shape (n_samples, n_predictors, n_predictors), which
-    are the same for all gate weights.
+    The score of an expert holds the derivatives of the log density of each target, of
+    shape (n_samples, n_predictors). That of the gate holds the derivatives of the
+    logarithm of each weight, of shape (n_samples, n_experts, n_predictors). The
+    curvature holds the negative second derivatives, of shape (n_samples, n_predictors,
+    n_predictors), which are the same for all gate weights.
     """
 
     predictors: list
@@ -40,10 +40,10 @@ class LinearPredictor:
 
     The label of a parameter is a pair: an expert or ``"gate: <expert>"``, and its own
     name. The columns of the design, of shape (n_samples, n_parameters), are
-    standardised, so that units and origins do not matter; the Jacobian are the
-    derivatives of the parameters by those of this design. The expected information is
-    what a row tells about the predictor if it is known which expert the row came from.
-    Parameters are tested if it makes sense to ask whether they are zero.
+    standardised, so that units and origins do not matter. The Jacobian holds the
+    derivatives of the parameters by those of the standardised design. The expected
+    information is that of one row about the predictor if it is known which expert the
+    row came from. `tested` is whether a test of zero makes sense for the parameters.
     """
 
     labels: list
@@ -56,7 +56,7 @@ class LinearPredictor:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Coefficients of a linear model, and its input, the columns of weighted rows.
+    """Coefficients of a linear model, with its input columns and the weights of rows.
 
     The coefficients have the shape (n_predictors, n_columns). The intercept is None for
     a model without one. The offset is a number that was given, not estimated.
@@ -118,8 +118,8 @@ class LinearModel:
     def predictors(self, prefixes, expected_information):
         """Return a list of linear predictors.
 
-        A prefix is a pair: a name of an expert or of the gate, and what stands before
-        the name of each parameter.
+        A prefix is a pair: the name of an expert or of the gate, and a prefix for the
+        name of each parameter.
         """
         names, estimates = self.names, self.coef
         mean = np.zeros(self.columns.shape[1])
@@ -152,9 +152,9 @@ def expert_derivatives(mixture, X, y, weights, column_names, exposure=None):
     """Return the derivatives of the log density of encoded targets for each expert."""
     if y.ndim > 1:
         raise ValueError(
-            f"summary needs a mixture with one target; y has {y.shape[1]}."
+            f"summary needs a mixture with one target; y has {y.shape[1]} of them."
         )
-    # The settings are what a log density depends on besides the linear predictors.
+    # Settings are the values that a log density needs besides the linear predictors.
     settings, link = [None] * len(mixture.experts_), None
     point_mass = np.zeros(len(mixture.experts_), dtype=bool)
     noise = None if is_classifier(mixture) else mixture.noise_
@@ -247,7 +247,7 @@ def _logistic_expert(model, name, expert, X, y, classes):
 
 
 def agree(computed, predicted):
-    """Return whether an expert predicts what its coefficients tell."""
+    """Return whether the predictions of an expert match its coefficients."""
     tolerance = 1e-4 * np.abs(computed).max()
     return computed.shape == predicted.shape and np.allclose(
         computed, predicted, rtol=1e-4, atol=tolerance
@@ -255,7 +255,7 @@ def agree(computed, predicted):
 
 
 def gate_derivatives(mixture, X, weights, column_names, subjects=None):
-    """Return the derivatives of the log gate weights by logits against the first."""
+    """Return derivatives of log gate weights by logits relative to the first expert."""
     fitted = replace(mixture._fitted(), subjects=subjects, known=None)
     gate_weights = np.exp(fitted.log_gate(X)).astype(np.float64)
     others = list(mixture.named_experts_)[1:]
@@ -293,7 +293,7 @@ def _gate_model(gate, X, weights, gate_weights, names, subjects):
 
 
 def _softmax_curvature(probability):
-    """Return the negative Hessian of a log probability by logits against the first."""
+    """Return the negative Hessian of log probabilities by logits without the first."""
     others = probability[:, 1:, np.newaxis]
     return others * (np.eye(others.shape[1]) - others.swapaxes(1, 2))
 

@@ -1,4 +1,4 @@
-"""Grids of rows along some features, and the axes of plots along them."""
+"""Grids of rows along features, and axes of plots along features."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ from sklearn_moe.inspection._plotting import name_ticks
 # Half the width of the bar of a category. Neighbouring bars are 1 apart.
 HALF_BAR_WIDTH = 0.4
 
-# Largest number of categories that are drawn each by itself: the most frequent ones.
+# Maximum number of categories that are drawn separately: the most frequent ones.
 MAX_CATEGORIES = 15
 
 
@@ -69,10 +69,10 @@ class FeatureTable:
     def grid(self, features, grid_resolution):
         """Return values of each feature, rows of all combinations, and a function.
 
-        The other features are held. The last feature varies fastest in the rows, which
-        are an array or a frame like X. The function has what is predicted for the rows,
-        and returns it in the shape of the values: of the categories that are drawn
-        together it is the mean over the rows of X.
+        The other features are fixed at typical values. The last feature varies fastest
+        in the rows, which are an array or a frame like X. The function takes
+        predictions for the rows, and returns them in the shape of the grid of values.
+        For categories that are drawn together it takes the mean over the rows of X.
         """
         if not isinstance(grid_resolution, Integral) or grid_resolution < 2:
             raise ValueError(
@@ -104,7 +104,7 @@ class FeatureTable:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """Column of a table, with its entries as they are in X."""
+    """Column of a table, with its original entries."""
 
     name: str
     entries: object
@@ -126,15 +126,15 @@ class Column:
             _, first, counts = np.unique(values, return_index=True, return_counts=True)
             return first[counts.argmax()]
         known = np.flatnonzero(~np.isnan(values))
-        # If all values are missing, any row will do.
+        # If all values are missing, use the first row.
         by_value = known[np.argsort(values[known])] if len(known) else [0]
         return by_value[(len(by_value) - 1) // 2]
 
     def grid(self, resolution):
-        """Return values along the column, the entries that they stand for, and means.
+        """Return values along the column, entries to predict for, and means.
 
-        The means are None, or a matrix (n_values, n_entries) that turns what is
-        predicted for the entries to what is drawn at the values.
+        The means are None, or a matrix (n_values, n_entries) that maps predictions for
+        the entries to predictions at the values.
         """
         values, means = self.values, None
         if is_categorical(values):
@@ -164,7 +164,7 @@ class Column:
 def _most_frequent(categories, counts):
     """Return the most frequent categories and "others", and means over the others.
 
-    Where no category is among others, there are no means: they are None.
+    The means are None if no category is among the others.
     """
     n_categories = len(categories)
     if n_categories <= MAX_CATEGORIES + 1:
@@ -193,7 +193,7 @@ class FeatureAxis:
         if not is_categorical(self.values):
             return values
         positions = {value: position for position, value in enumerate(self.values)}
-        # A category that is not drawn by itself is among the others, which are last.
+        # Categories that are not drawn separately are in the last bar, "others".
         last = len(self.values) - 1
         return np.array([positions.get(value, last) for value in values])
 
@@ -201,7 +201,7 @@ class FeatureAxis:
         """Return positions and heights of a curve, given a height for each value.
 
         A category has three points, the ends and the middle of its bar, and a NaN that
-        ends the curve there. Heights may be rows, of several curves.
+        ends the curve there. Heights may have a second axis, for several curves.
         """
         if not is_categorical(self.values):
             return self.values, heights

@@ -1,4 +1,4 @@
-"""Observed information of a mixture, and the standard errors that follow from it."""
+"""Observed information of a mixture, and standard errors derived from it."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import gen_batches
 
-# A direction has no information if there is less than this fraction of the information
-# that the rows would give if it were known which expert each came from.
+# A direction counts as having no information if its information is less than this
+# fraction of what the rows would give if it were known which expert each came from.
 MIN_INFORMATION = 1e-8
 
 # A parameter has no standard error if more than this fraction of it (the square of a
@@ -22,8 +22,8 @@ BATCH_SIZE = 1024
 def observed_information(experts, gate, responsibilities, weights, product_weights):
     """Return the information by Louis's formula, and outer products of gradients.
 
-    Both are about the parameters of the standardised designs, and of the shape
-    (n_parameters, n_parameters). The rows have weights of their own in the products.
+    Both refer to the parameters of the standardised designs, and have the shape
+    (n_parameters, n_parameters). The products use separate weights of the rows.
     """
     designs, columns, own_of_experts, own_of_gate = _places([*experts, gate])
     n_parameters = columns[-1].stop
@@ -31,7 +31,7 @@ def observed_information(experts, gate, responsibilities, weights, product_weigh
     products = np.zeros_like(information)
     for rows in gen_batches(len(weights), BATCH_SIZE):
         r = responsibilities[rows]
-        # Derivatives as if it were known which expert a row came from.
+        # Complete-data derivatives, as if it were known which expert a row came from.
         score = np.zeros((*r.shape, len(designs)))
         curvature = np.zeros((len(r), len(designs), len(designs)))
         for k, (own, expert) in enumerate(zip(own_of_experts, experts)):
@@ -40,7 +40,7 @@ def observed_information(experts, gate, responsibilities, weights, product_weigh
             curvature[:, own, own] = r_k * expert.curvature[rows]
         score[:, :, own_of_gate] = gate.score[rows]
         curvature[:, own_of_gate, own_of_gate] = gate.curvature[rows]
-        # Information that is lost since it is not known.
+        # Missing information, since the expert of a row is not known.
         expected = np.einsum("nk,nkt->nt", r, score)
         deviation = score - expected[:, np.newaxis]
         spread = (r[:, :, np.newaxis] * deviation).swapaxes(1, 2) @ deviation
@@ -58,9 +58,10 @@ def observed_information(experts, gate, responsibilities, weights, product_weigh
 
 
 def information_of_subjects(experts, gate, responsibilities, subjects):
-    """Return the same where rows have subjects: their gradients add up in each.
+    """Return information and outer products for rows that have subjects.
 
-    The responsibilities, and all of the gate, are equal in the rows of a subject.
+    The gradients of the rows of a subject are added. The responsibilities and all
+    values of the gate are equal in the rows of a subject.
     """
     designs, columns, own_of_experts, own_of_gate = _places([*experts, gate])
     n_parameters, first = columns[-1].stop, subjects.first
@@ -92,7 +93,7 @@ def information_of_subjects(experts, gate, responsibilities, subjects):
 
 
 def _places(parts):
-    """The designs of the predictors, and where they and those of each part stand."""
+    """Return the designs, their columns, and the predictors of experts and gate."""
     designs = [predictor.design for part in parts for predictor in part.predictors]
     ends = np.cumsum([design.shape[1] for design in designs])
     columns = [slice(end - d.shape[1], end) for d, end in zip(designs, ends.tolist())]
@@ -104,7 +105,7 @@ def _places(parts):
 def standard_errors(predictors, information, products, weights):
     """Return the standard errors of the parameters, NaN for those without information.
 
-    The products are the middle factor of the sandwich estimator. None means that the
+    The products are the middle factor of the sandwich estimator. If they are None, the
     covariance is the inverse of the information.
     """
     expected = np.concatenate(

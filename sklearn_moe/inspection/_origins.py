@@ -1,4 +1,4 @@
-"""Which column of a user's table each column behind some steps comes from."""
+"""Trace columns through fitted transformers to the columns of the user's table."""
 
 import re
 from collections import UserList
@@ -28,7 +28,8 @@ from sklearn.preprocessing import (
 
 from sklearn_moe._estimators import transformers_before
 
-# Each column that they make is a function of one column, of whose name its own begins.
+# Transformers that name output columns after input columns. Each output of a single
+# input column is a nonlinear function of it.
 NAMED_AFTER_ONE = (
     KBinsDiscretizer,
     OneHotEncoder,
@@ -37,30 +38,30 @@ NAMED_AFTER_ONE = (
     TargetEncoder,
 )
 
-# They make one column of each, which is no linear function of it.
+# Transformers that map each column to one column by a nonlinear function.
 CURVED = (OrdinalEncoder, PowerTransformer, QuantileTransformer)
 
-# It ends the number of a column in a name, and is in no name of a user's.
+# Marks the end of a column's index in a generated name; names of users do not have it.
 MARK = "\x1f"
 
 
 class UntraceableError(Exception):
-    """A step of which it is not known which columns make which."""
+    """Raised for a step whose output columns cannot be traced to single columns."""
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Origins of some columns: each is a function of one column of a user's table.
+    """Origins of columns, each of which is a function of one column of a user's table.
 
     Attributes
     ----------
     columns : ndarray of shape (n_columns,), int
-        Numbers of the user's columns.
+        Indices of the user's columns.
     slopes, offsets : ndarray of shape (n_columns,)
-        Those of the function where it is a line; slopes are NaN where it is not, and
-        offsets are zero there.
+        Slope and offset of each function that is linear; for others the slope is NaN
+        and the offset zero.
     names : list of str
-        Names of the columns, if a step asks for them.
+        Names of the columns, for steps that select columns by name.
     """
 
     columns: np.ndarray
@@ -70,12 +71,12 @@ class Origins:
 
     @classmethod
     def of_table(cls, names):
-        """The user's own columns."""
+        """Return the origins of the user's own columns."""
         n = len(names)
         return cls(np.arange(n), np.ones(n), np.zeros(n), list(names))
 
     def take(self, places):
-        """The origins of some of the columns, by number or mask."""
+        """Return the origins of some of the columns, by index or mask."""
         places = np.arange(len(self.columns))[places]
         names = [self.names[place] for place in places]
         return Origins(
@@ -83,7 +84,7 @@ class Origins:
         )
 
     def on_lines(self, slopes, offsets):
-        """The origins of lines in the columns."""
+        """Return the origins of linear functions of the columns."""
         return Origins(
             self.columns,
             self.slopes * slopes,
@@ -92,13 +93,13 @@ class Origins:
         )
 
     def on_curves(self, places=slice(None)):
-        """The origins of functions of some of the columns that are no lines."""
+        """Return the origins of nonlinear functions of some of the columns."""
         taken = self.take(places)
         n = len(taken.columns)
         return Origins(taken.columns, np.full(n, np.nan), np.zeros(n), taken.names)
 
     def sums(self, values, n_columns):
-        """Sum values (..., n_columns of these) over those of each column of the user's.
+        """Sum values of the last axis over all columns from the same user's column.
 
         Returns
         -------
@@ -110,7 +111,7 @@ class Origins:
 
 
 def joined(parts):
-    """The origins of the columns of several parts side by side."""
+    """Concatenate the origins of the columns of several parts."""
     return Origins(
         *(
             np.concatenate([getattr(part, name) for part in parts])
@@ -121,17 +122,17 @@ def joined(parts):
 
 
 def trace(step, origins):
-    """Return the origins of the columns that a fitted step makes of some.
+    """Return the origins of the output columns of a fitted step.
 
     Raises
     ------
     UntraceableError
-        If some of them are functions of several columns, or it is not known of which.
+        If some columns are functions of several columns, or of unknown ones.
     """
     if step is None or step == "passthrough":
         return origins
     traced = _traced(step, origins)
-    # Later steps may choose columns by the names that this one gives to them.
+    # Later steps may select columns by the names that this step gives them.
     try:
         names = list(map(str, step.get_feature_names_out()))
     except (AttributeError, ValueError):
@@ -150,7 +151,7 @@ def trace_pipeline(pipeline, origins):
 
 
 def _traced(step, origins):
-    # A subclass may do otherwise, and is not known.
+    # Types are compared exactly, since a subclass may transform otherwise.
     kind = type(step)
     if kind is Pipeline:
         for _, each in step.steps:
@@ -178,7 +179,7 @@ def _traced(step, origins):
 
 
 def line_of(step):
-    """Slope and offset of each column that a fitted scaler makes; None for others."""
+    """Return slope and offset of each column of a fitted scaler; None for others."""
     kind = type(step)
     if kind is StandardScaler:
         slope = 1.0 if step.scale_ is None else 1 / step.scale_
@@ -217,7 +218,7 @@ def _trace_parts(step, origins):
 
 
 def _places(columns, step, names):
-    """Places of the columns of one transformer among those that there are now."""
+    """Return the indices of a transformer's columns among the present columns."""
     learnt = list(getattr(step, "feature_names_in_", []))
     # Before scikit-learn 1.9 the remainder is a list that warns when it is read.
     columns = columns.data if isinstance(columns, UserList) else columns
@@ -256,13 +257,13 @@ def _is_nan(value):
 
 
 def _trace_names(step, origins):
-    """Trace a step that names the columns it makes after those it makes them of."""
+    """Trace a step whose output names contain the names of input columns."""
     anonymous = copy(step)
     vars(anonymous).pop("feature_names_in_", None)
     marks = [f"{place}{MARK}" for place in range(len(origins.columns))]
     places = []
     for name in anonymous.get_feature_names_out(marks):
-        # "3|_red" of one column, "3|^2 4|" of two.
+        # With "|" for MARK, "3|_red" has one origin, and "3|^2 4|" has two.
         named = set(re.findall(rf"(\d+){MARK}", str(name)))
         if len(named) != 1:
             raise UntraceableError(step)

@@ -1,14 +1,14 @@
-"""What the displays share: a mixture, axes, and the looks of experts and legends."""
+"""Common parts of the displays: their base class, styles of experts, and legends."""
 
 import numpy as np
 
 from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._sklearn import check_matplotlib_support, validate_style_kwargs
 
-# Colours that colour-blind people tell apart (Okabe and Ito, 2008); that of text is
-# left for the mixture. In print without colours, hatches, line styles and markers
-# differ. The lengths of the lists have no common divisor, so that the eighth expert
-# does not look like the first.
+# Colours that colour-blind people can distinguish (Okabe and Ito, 2008); the colour of
+# text is left for the mixture. In print without colours, hatches, line styles and
+# markers differ. The lengths of the lists have no common divisor, so that the eighth
+# expert does not look like the first.
 EXPERT_STYLES = {
     "color": [
         "#0072B2",
@@ -24,37 +24,37 @@ EXPERT_STYLES = {
     "marker": ["o", "s", "^", "D", "v", "P", "X", "*"],
 }
 
-# Largest number of axes beside each other in a new figure.
+# Maximum number of axes side by side in a new figure.
 MAX_COLUMNS = 4
 
-# Largest number of names below each other in a legend.
+# Maximum number of names in a column of a legend.
 MAX_NAMES = 16
 
-# Width and height of a character, in parts of the size of its font.
+# Width and height of a character, relative to its font size.
 CHARACTER_WIDTH = 0.6
 LINE_HEIGHT = 1.1
 
-# What is left of width and height beside a legend and below names.
+# Fraction of width and height that remains beside a legend and names of ticks.
 LEFT_FOR_AXES = 0.75
 
-# Longest name at a tick; of a longer one the middle is left out.
+# Maximum length of a name at a tick; the middle of longer names is left out.
 MAX_LENGTH = 20
 
 
 class MixtureDisplay:
-    """Base of the displays of a fitted mixture."""
+    """Base class of the displays of a fitted mixture."""
 
     @classmethod
     def _seen(cls, estimator, X=None, y=None):
-        """Return the mixture to draw, and what it sees, if there is matplotlib."""
+        """Return the mixture to draw and its data, after checking for matplotlib."""
         caller = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(caller)
         return seen_by_mixture(estimator, X, y, caller=caller)
 
     def _find_axes(self, ax, n_axes=1, *, widening=1, least_height=0):
-        """Return an array of the axes to draw on, new ones for None, and the figure.
+        """Return an array of the axes to draw on and the figure; None makes new ones.
 
-        New ones may be wider than usual, and of a height, in inches, that they need.
+        New axes are widened by a factor, and have a minimum height in inches.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -89,7 +89,7 @@ def expert_style(k, *properties):
 
 
 def restyled(style, given):
-    """Return keyword arguments of an artist, in place of which a user may give some."""
+    """Return keyword arguments of an artist, overridden by those of the user."""
     return validate_style_kwargs(style, given or {})
 
 
@@ -106,7 +106,7 @@ def put_legend_outside(ax, handles=None):
 
 
 def paper_of(ax):
-    """Return the colour of what axes are drawn on."""
+    """Return the background colour of axes."""
     from matplotlib.colors import to_rgb, to_rgba
 
     for color in (ax.get_facecolor(), ax.figure.get_facecolor()):
@@ -116,7 +116,7 @@ def paper_of(ax):
 
 
 def ink_on(ax, strength=1.0):
-    """Return the colour of text, or a tone of it on what axes are drawn on."""
+    """Return the colour of text, blended with the background by its strength."""
     import matplotlib.pyplot as plt
     from matplotlib.colors import to_rgb
 
@@ -125,14 +125,14 @@ def ink_on(ax, strength=1.0):
 
 
 def name_ticks(axis, positions, names, max_length=MAX_LENGTH):
-    """Put names at ticks of a matplotlib axis, such that they can be read."""
+    """Label the ticks of a matplotlib axis, rotated or shrunk if space is short."""
     names = [abbreviated(name, max_length) for name in names]
     axis.set_ticks(positions, names)
     if not names:
         return
     labels, extent = axis.get_ticklabels(), axis.axes.get_window_extent()
     size, across = labels[0].get_fontsize(), axis.axis_name == "x"
-    # In points, for each name.
+    # The space for each name, in points.
     room = (extent.width if across else extent.height) * 72 / axis.axes.figure.dpi
     room *= LEFT_FOR_AXES / len(names)
     style = {}
@@ -148,7 +148,7 @@ def name_ticks(axis, positions, names, max_length=MAX_LENGTH):
 
 
 def abbreviated(name, max_length):
-    """Return a name, without its middle if it is long."""
+    """Return a name, with its middle left out if it is too long."""
     name, half = str(name), max_length // 2
     if len(name) <= max_length:
         return name

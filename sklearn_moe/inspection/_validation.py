@@ -9,7 +9,7 @@ from sklearn_moe._weights import count_rows
 
 
 def check_data(model, X, y, sample_weight, caller, *, takes_exposure=False):
-    """Check a model and its data; return what its mixture sees, and what rows count.
+    """Check a model and its data; return its mixture's data, and weights of rows.
 
     Error messages name the caller.
     """

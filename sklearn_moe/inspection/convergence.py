@@ -24,8 +24,8 @@ class ConvergenceDisplay(MixtureDisplay):
     objective_paths : list of ndarray
         Objective after each iteration, for each start.
     n_samples : float, default=None
-        Number of rows, or their total weight, by which the objective is divided. None
-        means that it is not divided.
+        Number of rows, or their total weight, by which the objective is divided. If it
+        is None, the objective is not divided.
     best_start : int, default=None
         Position of the start that was kept. None means the first of those with the best
         objective.
@@ -145,7 +145,8 @@ class ConvergenceDisplay(MixtureDisplay):
         """
         mixture = cls._seen(estimator).mixture
         paths, kept = mixture.objective_paths_, mixture.objective_path_
-        # Objectives of starts that have learnt other penalties do not compare.
+        # The largest objective need not be the best start: objectives of starts with
+        # different learnt penalties are not comparable.
         same = [np.array_equal(path, kept) for path in paths]
         display = cls(
             objective_paths=paths, n_samples=n_samples, best_start=same.index(True)

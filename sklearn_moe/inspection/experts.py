@@ -22,17 +22,17 @@ MAX_BAND_WIDTH = 7
 # Number of markers on the line of an expert.
 N_MARKERS = 6
 
-# The limits of the plot include an expert where its gate weight is no less than this.
+# The limits of the plot include an expert where its gate weight is at least this.
 MIN_WEIGHT_IN_LIMITS = 0.05
 
 
 class ExpertDisplay(MixtureDisplay):
     """Plot of the predictions of each expert and of the mixture along a feature.
 
-    Each expert has a thin line on a band, which is the wider and darker, the larger its
-    gate weight is there. The prediction of the mixture is black, or white on a dark
-    background. An expert may leave the plot where its gate weight is small. Create it
-    with `from_estimator`.
+    Each expert has a thin line on a band, which is wider and darker where its gate
+    weight is larger. The prediction of the mixture is black, or white on a dark
+    background. The line of an expert may leave the plot where its gate weight is small.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class ExpertDisplay(MixtureDisplay):
     interval, coverage : ndarray of shape (n_values, 2) and float, default=None
         Ends of the prediction interval, and its probability. None draws no interval.
     points : tuple of two ndarray of shape (n_samples,), default=None
-        Values of the feature, and targets. None means that no points are drawn.
+        Values of the feature, and targets. None draws no points.
     feature_name, target_name : str
-        Names of the feature and of what is predicted.
+        Names of the feature and of the target.
     expert_names : list of str
         Names of the experts.
 
@@ -177,23 +177,24 @@ class ExpertDisplay(MixtureDisplay):
     ) -> Self:
         """Draw the predictions of the experts of a fitted mixture.
 
-        All other features are held at their lower median, a value that occurs in X, or
-        at their most frequent category. To hold a feature elsewhere, set it to a
-        constant in X.
+        All other features are fixed at their lower median, a value that occurs in X, or
+        at their most frequent category. To fix a feature at another value, set it to
+        that constant in X.
 
         Parameters
         ----------
         estimator : fitted estimator
             A mixture, or a model around one: see :func:`fitted_mixture`.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            Rows that give the range of a numeric feature. A sparse X is made dense.
+            Rows that determine the range of a numeric feature. A sparse X is made
+            dense.
         feature : int or str
             Position or name of the feature; without names in X it is x0, x1, ...
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets of the rows of X, drawn as points, whatever the other features of
-            the row are. None draws no points.
+            Targets of the rows of X, drawn as points. Other features of these rows may
+            differ from the fixed values. None draws no points.
         target : int, str or class label, default=None
-            Class whose probability is drawn, or number of the output. It may be None if
+            Class whose probability is drawn, or index of the output. It may be None if
             there are two classes, of which the second is drawn, or if there is one
             output.
         coverage : float, default=0.9
@@ -222,7 +223,7 @@ class ExpertDisplay(MixtureDisplay):
         seen = cls._seen(estimator, X_grid, y)
         mixture, X_grid = seen.mixture, seen.X
         names = list(mixture.named_experts_)
-        # The last axis is that of the classes or outputs.
+        # Reshape so that the last axis is that of classes or outputs.
         predictions = np.asarray(mixture.transform(X_grid))
         n_rows = len(predictions)
         predictions = predictions.reshape(n_rows, len(names), -1)
@@ -294,7 +295,7 @@ class ExpertDisplay(MixtureDisplay):
                 capstyle="butt",
                 zorder=line.get_zorder() - 0.1,
             )
-            # Unlike `plot` and `add_collection` this leaves the limits as they are.
+            # Unlike `plot` and `add_collection`, `add_artist` does not change limits.
             self.expert_lines_.append(self.ax_.add_artist(line))
             self.trust_.append(self.ax_.add_artist(band))
             self.ax_.update_datalim(corners[weights >= MIN_WEIGHT_IN_LIMITS])
@@ -302,7 +303,7 @@ class ExpertDisplay(MixtureDisplay):
 
 
 def _position(target, targets, n_by_default):
-    """Return the position of a target; of `n_by_default` ones None means the last."""
+    """Return the position of a target; None is the last one of `n_by_default`."""
     if target is None and len(targets) == n_by_default:
         return n_by_default - 1
     if target not in targets:

@@ -1,4 +1,4 @@
-"""Why a mixture predicts what it predicts, row by row."""
+"""Explain individual predictions of a mixture."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,10 @@ from sklearn_moe.inspection._origins import (
 )
 from sklearn_moe.inspection.rules import as_table
 
-# What the parts of a prediction are called that belong to no column.
+# Names of the parts of a prediction that do not belong to a column.
 INTERCEPT, UNDIVIDED, HELD = "(intercept)", "(undivided)", "(held)"
 
-# Numbers of rows, and of the parts of each, that are shown where an explanation is.
+# Numbers of rows, and of parts of each row, that are shown when it is printed.
 MAX_ROWS = 3
 MAX_PARTS = 8
 
@@ -39,51 +39,52 @@ class Explanation:
     Attributes
     ----------
     of : str
-        What is explained: "prediction", the probability of a class, or an output.
+        The explained quantity: "prediction", the probability of a class, or an output.
     columns : list of str
         Names of the columns.
     note : str
-        Where the columns are not those that were given, or the prediction is not that
-        of the model, how that is.
+        Differences to the model, such as explanations in transformed columns, on a
+        transformed scale, or before calibration; empty if there are none.
     expert_names : list of str
         Names of the experts.
     parts : list of str
-        Names of the parts of a prediction: ``"(intercept)"``, the columns, and where
-        there are such, ``"(undivided)"``, the answer of an expert of which no more is
-        known, and ``"(held)"``, an answer that is held to a range.
+        Names of the parts of a prediction: ``"(intercept)"``, the columns, and if they
+        occur, ``"(undivided)"``, the answer of an expert that cannot be attributed to
+        columns, and ``"(held)"``, an answer that is clipped to a range.
     index : list
-        Names of the rows: those of a pandas frame, else their numbers.
+        Names of the rows: the index of a pandas frame, otherwise their numbers.
     values : list of list
         Values of the columns, for each row.
     prediction : ndarray of shape (n_samples,)
-        What is explained.
+        The predictions that are explained.
     interval : ndarray of shape (n_samples, 2) or None
         Prediction interval of a regressor.
     coverage : float
-        Its probability.
+        Probability of the interval.
     gate_weights : ndarray of shape (n_samples, n_experts)
-        How far the gate trusts each expert.
+        Weights of the gate.
     weights : ndarray of shape (n_samples, n_experts)
         Weights of the experts in the prediction. They are those of the gate, unless
         ``combination="argmax"`` or `top_k` leaves some experts out.
     expert_predictions : ndarray of shape (n_samples, n_experts)
-        What each expert answers.
+        Answer of each expert.
     contributions : ndarray of shape (n_samples, n_experts, n_parts)
-        What each part adds to the prediction through each expert. They sum to the
+        Contribution of each part to the prediction through each expert. They sum to the
         prediction; NaN where an expert does not have the part.
     terms : ndarray of shape (n_samples, n_experts, n_parts)
         Intercept and terms, values times coefficients, of the linear predictor of each
         expert; NaN where there is none.
     coefficients : ndarray of shape (n_experts, n_columns)
-        In the units of the columns; NaN for columns that have none, such as categories.
+        Coefficients in the units of the columns; NaN for columns that have none, such
+        as categories.
     scales : list of str or None
-        What the terms of each expert sum to: "prediction", "logarithm" (of the
-        prediction), "log odds" or, of several classes, the score against their mean.
-        None for an expert that is not linear.
+        Scale on which the terms of each expert sum up: "prediction", "logarithm" (of
+        the prediction), "log odds" or, for several classes, the score relative to their
+        mean. None for an expert that is not linear.
     gate_terms : ndarray of shape (n_samples, n_experts, n_columns) or None
-        Terms of the logits of the gate, against their mean over the experts: how much
-        the value of the column speaks for the expert. None where the gate is not
-        linear.
+        Terms of the logits of the gate, relative to their mean over the experts: by how
+        much the value of the column raises the logit of the expert. None if the gate is
+        not linear.
     gate_intercept : ndarray of shape (n_experts,) or None
         Logits of the gate at the mean of the columns.
 
@@ -114,18 +115,18 @@ class Explanation:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """What each part of a prediction is, a pandas frame.
+        """All parts of the predictions, as a pandas frame.
 
-        The index has three levels: `row`, `expert` and `part`. The columns are `value`,
-        that of the user's column; `gate_term`; `coefficient`, `term` and
-        `contribution`. The contributions of a row sum to its prediction.
+        The index has three levels: `row`, `expert` and `part`. The columns are `value`
+        (of the user's column), `gate_term`, `coefficient`, `term` and `contribution`.
+        The contributions of a row sum to its prediction.
         """
         pd = check_pandas_support("Explanation.frame")
         n_samples, n_experts, n_parts = self.contributions.shape
         after = n_parts - len(self.columns) - 1
 
         def padded(array):
-            """An array (..., n_columns) with places for the other parts."""
+            """Pad an array (..., n_columns) with NaN for the other parts."""
             width = [(0, 0)] * (array.ndim - 1) + [(1, after)]
             return np.pad(array.astype(np.float64), width, constant_values=np.nan)
 
@@ -148,17 +149,17 @@ class Explanation:
             "contribution": self.contributions.ravel(),
         }
         frame = pd.DataFrame(table, index=index)
-        # Most experts have no parts of some names.
+        # Leave out parts that an expert does not have, except columns.
         kept = frame.drop(columns="value").notna().any(axis=1)
         return frame[kept | np.tile(self._is_column, n_samples * n_experts)]
 
     @property
     def experts(self) -> "pd.DataFrame":
-        """What each expert has to do with a prediction, a pandas frame.
+        """Weights and answers of the experts, as a pandas frame.
 
         The index has the levels `row` and `expert`. The columns are `gate_weight`,
-        `weight`, `prediction` (what the expert answers) and `contribution`, their
-        product, which sums to the prediction of the row.
+        `weight`, `prediction` (the answer of the expert) and `contribution`, the
+        product of the last two. Contributions of a row sum to its prediction.
         """
         pd = check_pandas_support("Explanation.experts")
         index = pd.MultiIndex.from_product(
@@ -178,14 +179,14 @@ class Explanation:
         return (places > 0) & (places <= len(self.columns))
 
     def label(self, row: int, part: int) -> str:
-        """Name of a part and, of a column, the value in a row.
+        """Return the name of a part and, for a column, its value in a row.
 
         Parameters
         ----------
         row : int
             Number of the row.
         part : int
-            Number of the part, in `parts`.
+            Index of the part, in `parts`.
 
         Returns
         -------
@@ -196,7 +197,7 @@ class Explanation:
         return f"{self.parts[part]} = {_in_words(self.values[row][part - 1])}"
 
     def headline(self, row: int) -> str:
-        """What is predicted for a row, in words.
+        """Return the prediction for a row, and its interval, as text.
 
         Parameters
         ----------
@@ -215,16 +216,16 @@ class Explanation:
 
     @property
     def has_parts(self) -> bool:
-        """Whether more is known of some expert than its answer."""
+        """Whether the answer of at least one expert is attributed to columns."""
         return not np.isnan(self.contributions[:, :, self._is_column]).all()
 
     @property
     def has_gate_terms(self) -> bool:
-        """Whether there are experts to choose from, and terms that tell why."""
+        """Whether there are several experts, and terms of a linear gate."""
         return self.gate_terms is not None and len(self.expert_names) > 1
 
     def parts_of(self, row: int) -> np.ndarray:
-        """Numbers of the parts that some expert has in a row.
+        """Return the indices of the parts that at least one expert has in a row.
 
         Parameters
         ----------
@@ -266,13 +267,13 @@ def explain(
     coverage: float = 0.9,
     background: Any = None,
 ) -> Explanation:
-    r"""Explain predictions of a mixture: whom it trusts and why, and who says what.
+    r"""Explain predictions of a mixture by its gate, its experts and the columns.
 
-    A prediction of a mixture is a sum, :math:`\sum_k g_k(x) f_k(x)`. Each of its terms
-    is what an expert adds. Where experts are linear, what they say is a sum as well, of
-    values times coefficients, so that each column adds something to the prediction
-    through each expert; together they add up to it. Why an expert is trusted, the terms
-    of the gate's logits tell.
+    A prediction of a mixture is a sum, :math:`\sum_k g_k(x) f_k(x)`, to which each
+    expert contributes one term. The answer of a linear expert is itself a sum of values
+    times coefficients, so that each column contributes to the prediction through each
+    expert, and all contributions add up to the prediction. The terms of the gate's
+    logits explain the weights of the experts.
 
     Parameters
     ----------
@@ -281,21 +282,22 @@ def explain(
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         Rows whose predictions are explained.
     target : int, str or class label, default=None
-        Class whose probability is explained, or number of the output. It may be None if
+        Class whose probability is explained, or index of the output. It may be None if
         there are two classes, of which the second is explained, or if there is one
         output.
     coverage : float, default=0.9
         Probability of the prediction interval of a regressor.
     background : {array-like, frame} of shape (n_rows, n_features), default=None
-        Rows with whose mean the values are compared: a term is then the coefficient
-        times what the value differs from it, and the intercept what is said of that
-        mean. None means that experts tell values times coefficients, and that the
-        gate's terms are those against the mean of its training rows.
+        Rows whose mean is the reference for the values: a term is then the coefficient
+        times the difference of the value to this mean, and the intercept is the linear
+        predictor at the mean. If None, terms of experts are values times coefficients,
+        and terms of the gate are relative to the mean of its training rows.
 
     Returns
     -------
     explanation : Explanation
-        Print it for the largest parts in words; `frame` and `experts` have all.
+        The explanation. Printing it shows the largest parts; `frame` and `experts` hold
+        all of them.
 
     Raises
     ------
@@ -308,33 +310,34 @@ def explain(
 
     See Also
     --------
-    ExplanationDisplay : Picture of an explanation.
-    local_slopes : What a small change of a value would change.
+    ExplanationDisplay : Plot of an explanation.
+    local_slopes : Change of a prediction with a small change of a value.
     gate_rules : Rules for where each expert is trusted.
 
     Notes
     -----
-    Steps in front of the mixture, and in front of an expert or the gate, that scale,
-    encode, impute or choose columns are seen through: coefficients are in the units of
-    the columns given, and the dummies of a category are summed. Where a step makes one
-    column of several, such as principal components, the explanation is in the columns
-    that the mixture sees, and says so. Behind a
-    :class:`~sklearn.compose.TransformedTargetRegressor` that scales the target it is in
-    the units of the target, and else on the transformed scale, which it says as well.
+    Columns are traced through steps in front of the mixture, an expert or the gate that
+    scale, encode, impute or select columns: coefficients are in the units of the
+    original columns, and the dummies of a category are summed. If a step combines
+    several columns, such as principal components, the explanation refers to the columns
+    that the mixture sees, and its `note` says so. Behind a
+    :class:`~sklearn.compose.TransformedTargetRegressor` that scales the target, the
+    explanation is in the units of the target; behind other transformations it is on the
+    transformed scale, which the `note` says as well.
 
     An expert may predict a function of its linear predictor: the exponential, or the
     probability of a class. Its terms are then those of the logarithm or the log odds,
-    and what a column adds to the prediction is its term times the mean slope of the
-    function on the straight way from the intercept to the row [1]_. A mixture that is
-    an expert tells what its experts tell. Of other experts no more is known than what
-    they answer: their part is called ``"(undivided)"``.
+    and the contribution of a column to the prediction is its term times the mean slope
+    of the function on the straight path from the intercept to the row [1]_. The
+    contributions of a mixture that is an expert are those of its experts. The answers
+    of other experts are not divided: their part is called ``"(undivided)"``.
 
-    Where an answer is held to the range of the targets (`extrapolation`) or of the
-    noise, it does not depend on the columns any more: it is the part ``"(held)"``.
+    An answer that is clipped to the range of the targets (`extrapolation`) or of the
+    noise does not depend on the columns: it is the part ``"(held)"``.
 
-    As `predict` does without these arguments, it takes each row for a new subject, and
-    an exposure for one: of counts per exposure, rates are explained. A "uniform" expert
-    has no part in them.
+    As in `predict` without `subjects` and `exposure`, each row is a new subject, and
+    the exposure is one, so that rates are explained for counts with exposure. A
+    "uniform" expert has no part in these predictions.
 
     References
     ----------
@@ -405,7 +408,7 @@ def explain(
 
 
 def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
-    r"""Return how much a prediction changes with each value: its partial derivatives.
+    r"""Return the partial derivatives of predictions by the columns.
 
     With :math:`g_k` the weights of the gate, :math:`\ell_k` its logits and :math:`f_k`
     the experts,
@@ -415,8 +418,8 @@ def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
         \Big( \frac{\partial f_k}{\partial x_j} + f_k \Big( \frac{\partial \ell_k}
         {\partial x_j} - \sum_m g_m \frac{\partial \ell_m}{\partial x_j} \Big) \Big):
 
-    the slopes of the experts, and what moves because trust moves. They are exact, and
-    hold for small changes.
+    the sum of the slopes of the experts and the effect of the changing gate weights.
+    The derivatives are exact, and describe small changes.
 
     Parameters
     ----------
@@ -425,14 +428,15 @@ def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
         :func:`fitted_mixture`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     target : int, str or class label, default=None
-        Class whose probability is meant, or number of the output. It may be None if
-        there are two classes, of which the second is meant, or if there is one output.
+        Class whose probability is differentiated, or index of the output. It may be
+        None if there are two classes, of which the second is used, or if there is one
+        output.
 
     Returns
     -------
     slopes : pandas.DataFrame of shape (n_samples, n_features)
-        In the units of the columns. NaN where there is no slope: for categories and
-        dates, missing values, and columns that go through a step that is no line.
+        Derivatives in the units of the columns. NaN where there is none: for categories
+        and dates, missing values, and columns with a nonlinear transformation.
 
     Raises
     ------
@@ -447,7 +451,7 @@ def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
 
     See Also
     --------
-    explain : What each value adds to a prediction.
+    explain : Contribution of each value to a prediction.
     sklearn.inspection.partial_dependence : The mean prediction along a feature.
 
     Examples
@@ -490,7 +494,7 @@ def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
 
 @dataclass(frozen=True)
 class _Found:
-    """A mixture within a model, and rows as the user and as the mixture sees them."""
+    """A mixture in a model, with rows as the user and as the mixture sees them."""
 
     mixture: object
     seen: object
@@ -511,7 +515,7 @@ class _Found:
             for step in seen.steps:
                 origins = trace(step, origins)
         except UntraceableError as error:
-            # There are no others.
+            # The columns that the mixture sees are used, so its rows must be a table.
             as_table(seen.X, caller)
             columns, shown = list(map(str, seen.names)), seen.X
             origins = Origins.of_table(columns)
@@ -543,7 +547,7 @@ class _Found:
         )
 
     def line(self, position):
-        """Slope and offset of the line that a target is put on to be learnt."""
+        """Return slope and offset of the linear transform of a target."""
         slope, offset = 1.0, 0.0
         for step in self.lines:
             own_slope, own_offset = (
@@ -554,7 +558,7 @@ class _Found:
         return slope, offset
 
     def break_down(self, position, background=None):
-        """The breakdown of a class or an output, in the units of the target."""
+        """Return the breakdown of a class or an output, in the target's units."""
         breakdown = break_down(
             self.mixture,
             self.seen,
@@ -571,7 +575,7 @@ def _entries(column):
 
 
 def _target(mixture, target):
-    """What is explained, in words, and its position."""
+    """Return the name of the explained quantity, and its position."""
     if is_classifier(mixture):
         targets, n_by_default = mixture.classes_.tolist(), 2
     else:
@@ -588,7 +592,7 @@ def _target(mixture, target):
 
 
 def _parts(breakdown, columns):
-    """Names of the parts of predictions, what they contribute, and linear terms."""
+    """Return the names of the parts of predictions, their contributions and terms."""
     by_columns = breakdown.column_contributions
     answered = breakdown.weights * breakdown.answers
     rest = answered - np.where(np.isnan(by_columns), 0, by_columns).sum(axis=2)
@@ -614,7 +618,7 @@ def _parts(breakdown, columns):
 
 
 def _objects(values, n_columns):
-    """Values of any kind as an array of shape (n_samples, n_columns)."""
+    """Return values of any type as an object array (n_samples, n_columns)."""
     array = np.empty((len(values), n_columns), dtype=object)
     for row, of_row in enumerate(values):
         for column, value in enumerate(of_row):
@@ -622,12 +626,12 @@ def _objects(values, n_columns):
     return array
 
 
-# In words
-# --------
+# Text
+# ----
 
 
 def _in_words(value):
-    """A value of a column in few characters."""
+    """Return a short text for a value of a column."""
     if is_missing(value):
         return "missing"
     if isinstance(value, (bool, np.bool_)) or not isinstance(
@@ -638,20 +642,20 @@ def _in_words(value):
 
 
 def _aligned(numbers, sign):
-    """Numbers as texts, of as many decimals as the largest needs for four digits."""
+    """Format numbers with the decimals that the largest needs for four digits."""
     size = np.max(np.abs(numbers), initial=0)
     if not 1e-3 <= size < 1e6:
         return [f"{number:{sign}.4g}" for number in numbers]
     decimals = max(3 - int(np.floor(np.log10(size))), 0)
-    # No zero is negative.
+    # Adding zero turns -0.0 into 0.0.
     rounded = np.round(numbers, decimals) + 0.0
     return [f"{number:{sign}.{decimals}f}" for number in rounded]
 
 
 def largest(sizes, n_largest):
-    """Numbers of the largest of some values, and of the others, in their order.
+    """Return the indices of the largest values, and of the others, sorted by size.
 
-    One that would be the only other one is no other.
+    If there would be a single other value, it is added to the largest.
     """
     sizes = np.abs(np.nan_to_num(sizes))
     order = np.argsort(-sizes, kind="stable")
@@ -661,7 +665,7 @@ def largest(sizes, n_largest):
 
 
 def _expert_rows(explanation, row):
-    """Name, trust, answer and contribution of the experts, the most trusted first."""
+    """Return name, weight, answer and contribution of experts, by descending weight."""
     weights, answers = explanation.weights[row], explanation.expert_predictions[row]
     shown, others = largest(weights, MAX_PARTS)
     groups = [np.array([k]) for k in shown]
@@ -676,23 +680,23 @@ def _expert_rows(explanation, row):
 
 
 def named_parts(explanation, row, parts, numbers, n_largest):
-    """The largest of some parts, and the others together.
+    """Return the largest of some parts, and the others together.
 
     Parameters
     ----------
     explanation : Explanation
     row : int
     parts : ndarray of int
-        Numbers of the parts.
+        Indices of the parts.
     numbers : ndarray
-        That of each part.
+        Value of each part.
     n_largest : int
 
     Returns
     -------
     named : list of (str, ndarray of int)
-        A name, and the numbers of the parts that have it. Parts of which the number is
-        zero are left out, unless there are no others.
+        A name, and the indices of the parts that it covers. Parts whose value is zero
+        are left out, unless all are zero.
     """
     if numbers[parts].any():
         parts = parts[numbers[parts] != 0]
@@ -704,13 +708,13 @@ def named_parts(explanation, row, parts, numbers, n_largest):
 
 
 def _part_rows(explanation, row):
-    """Names of the largest parts and what they add."""
+    """Return the names of the largest parts, and their contributions."""
     adds = np.nansum(explanation.contributions[row], axis=0)
     return _number_rows(explanation, row, explanation.parts_of(row), adds)
 
 
 def _gate_rows(explanation, row):
-    """Names of the columns that speak most for or against the most trusted expert."""
+    """Return the largest terms of the gate's logit of the expert of largest weight."""
     k = explanation.weights[row].argmax()
     terms = np.append(explanation.gate_intercept[k], explanation.gate_terms[row, k])
     return _number_rows(explanation, row, np.arange(len(terms)), terms)
@@ -723,7 +727,7 @@ def _number_rows(explanation, row, parts, numbers):
 
 
 def _tables(explanation, row):
-    """Captions, headers and rows of the tables that show an explanation."""
+    """Return captions, headers and rows of the tables that show an explanation."""
     header = ("expert", "trust", "answers", "adds")
     tables = [("", header, _expert_rows(explanation, row))]
     if (
@@ -745,7 +749,7 @@ def _tables(explanation, row):
 
 
 def _text_of(explanation, row):
-    """Lines about one row."""
+    """Yield the lines of text about one row."""
     yield _title_of(explanation, row)
     for caption, header, rows in _tables(explanation, row):
         rows = [header, *rows] if any(header) else rows
@@ -763,7 +767,7 @@ def _title_of(explanation, row):
 
 
 def _html_of(explanation, row):
-    """One row as HTML."""
+    """Return HTML about one row."""
     parts = [f"<p><b>{escape(_title_of(explanation, row))}</b></p>"]
     for caption, header, rows in _tables(explanation, row):
         caption = f"<caption>{escape(caption)}</caption>" if caption else ""

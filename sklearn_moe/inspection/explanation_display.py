@@ -1,4 +1,4 @@
-"""Picture of why a mixture predicts what it predicts for a row."""
+"""Plot of the explanation of a prediction."""
 
 from numbers import Integral
 from typing import Any, Self
@@ -22,27 +22,27 @@ from sklearn_moe.inspection.explanation import (
     named_parts,
 )
 
-# Largest number of experts with bars of their own.
+# Maximum number of experts with separate bars.
 MAX_EXPERTS = 7
 
 # Least height of a bar in a new figure, in inches.
 BAR_HEIGHT = 0.3
 
-# Room for so many bars is there in any case.
+# The axes have space for at least this number of bars.
 LEAST_BARS = 6
 
-# Longest name and value at a bar; of longer ones the middle is left out.
+# Maximum length of a name and value at a bar; the middle of longer ones is left out.
 MAX_LENGTH = 28
 
 
 class ExplanationDisplay(MixtureDisplay):
-    """Bars of what experts and columns add to a prediction, and what the gate goes by.
+    """Bar plots of the contributions to a prediction, and of the terms of the gate.
 
-    The first panel has a bar for each expert: its weight times its answer, which sum to
-    the prediction. If more is known of some experts than their answers, a second panel
+    The first panel has a bar for each expert, its weight times its answer; these sum to
+    the prediction. If answers of experts can be attributed to columns, a second panel
     has a bar for each column, with a segment for each expert; a diamond marks the sum
     of the segments. If the gate is linear, a third panel has the terms of its logit for
-    the most trusted expert. The largest bars are drawn, and one for the sum of the
+    the expert of largest weight. The largest bars are drawn, and one for the sum of the
     others. Create it with `from_estimator` or `from_explanation`.
 
     Parameters
@@ -50,7 +50,7 @@ class ExplanationDisplay(MixtureDisplay):
     explanation : Explanation
         Result of :func:`explain`.
     row : int, default=0
-        Number of the row, among those that are explained.
+        Index of the row, among those that are explained.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class ExplanationDisplay(MixtureDisplay):
     figure_ : matplotlib Figure
         Figure of the plot.
     expert_bars_ : list of matplotlib BarContainer
-        Bar of each expert that is drawn, the most trusted first, and of the others.
+        Bar of each expert that is drawn, by descending weight, and of the others.
     part_bars_ : list of matplotlib BarContainer
-        Segments of each of these in the bars of the columns.
+        Segments of each of these experts in the bars of the columns.
     gate_bars_ : matplotlib BarContainer or None
         Bars of the gate's terms.
 
@@ -97,7 +97,7 @@ class ExplanationDisplay(MixtureDisplay):
         ax : matplotlib Axes or array-like of such, default=None
             Axes to draw on, one for each panel. None means a new figure.
         max_parts : int, default=10
-            Largest number of columns with a bar of their own.
+            Maximum number of columns with a separate bar.
         bar_kw : dict, default=None
             Further keyword arguments of `barh`, which draws the bars.
 
@@ -125,9 +125,9 @@ class ExplanationDisplay(MixtureDisplay):
         for axes, draw in zip(self.axes_, panels):
             draw(axes, row, max_parts, bar_kw)
             axes.axvline(0, color=ink_on(axes), linewidth=0.8)
-            # The numbers at the bars of the first panel need room.
+            # Leave space for the numbers at the bars of the first panel.
             axes.margins(x=0.35 if axes is self.axes_[0] else 0.1)
-        # The names of the first panel are a legend for it alone.
+        # The names at the bars are a legend for the first panel only.
         if len(panels) > 1:
             names = [self._expert_label(row, group) for group in self._groups(row)]
             patches = [bars.patches[0] for bars in self.expert_bars_]
@@ -153,7 +153,7 @@ class ExplanationDisplay(MixtureDisplay):
         explanation : Explanation
             Result of :func:`explain`.
         row : int, default=0
-            Number of the row, among those that are explained.
+            Index of the row, among those that are explained.
         ax : matplotlib Axes or array-like of such, default=None
             See `plot`.
         max_parts : int, default=10
@@ -191,7 +191,7 @@ class ExplanationDisplay(MixtureDisplay):
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             Rows, of which one is drawn.
         row : int, default=0
-            Number of the row.
+            Index of the row.
         target : int, str or class label, default=None
             See :func:`explain`.
         coverage : float, default=0.9
@@ -227,7 +227,7 @@ class ExplanationDisplay(MixtureDisplay):
         return self.row
 
     def _groups(self, row):
-        """Numbers of the experts with bars of their own, and of the others together."""
+        """Return the indices of experts with separate bars, and of the others."""
         shown, others = largest(self.explanation.weights[row], MAX_EXPERTS)
         return [[k] for k in shown] + ([others] if len(others) else [])
 
@@ -294,7 +294,7 @@ class ExplanationDisplay(MixtureDisplay):
 
 
 def _name_bars(ax, names):
-    """Name horizontal bars, of which the first is on top."""
+    """Label horizontal bars, with the first one on top."""
     name_ticks(ax.yaxis, np.arange(len(names)), names, MAX_LENGTH)
-    # A few bars are no broader than many.
+    # A minimum of space keeps a few bars from becoming too broad.
     ax.set_ylim(max(len(names), LEAST_BARS) - 0.5, -0.5)

@@ -18,10 +18,10 @@ from sklearn_moe.inspection._plotting import (
 class GateDisplay(MixtureDisplay):
     """Plot of the weights that the gate gives to the experts.
 
-    Along one feature the weights are drawn as stacked areas, which together reach one,
-    or as lines. Over two features each expert has the region where its weight is the
-    largest; the smaller this weight is, the paler is the region. Any gate can be drawn.
-    Create it with `from_estimator`.
+    Along one feature the weights are drawn as stacked areas, which sum to one, or as
+    lines. Over two features each expert has the region where its weight is the largest;
+    the region is paler where this weight is smaller. Any gate can be drawn. Create it
+    with `from_estimator`.
 
     Parameters
     ----------
@@ -137,16 +137,17 @@ class GateDisplay(MixtureDisplay):
     ) -> Self:
         """Draw the gate weights of a fitted mixture.
 
-        All other features are held at their lower median, a value that occurs in X, or
-        at their most frequent category. To hold a feature elsewhere, set it to a
-        constant in X.
+        All other features are fixed at their lower median, a value that occurs in X, or
+        at their most frequent category. To fix a feature at another value, set it to
+        that constant in X.
 
         Parameters
         ----------
         estimator : fitted estimator
             A mixture, or a model around one: see :func:`fitted_mixture`.
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            Rows that give the range of a numeric feature. A sparse X is made dense.
+            Rows that determine the range of a numeric feature. A sparse X is made
+            dense.
         features : int, str, or pair of such
             One or two features, by position or name; without names in X these are x0,
             x1, ...
@@ -196,7 +197,7 @@ class GateDisplay(MixtureDisplay):
             style = restyled(style, area_kw)
             bottom = tops[:, k] - weights[:, k]
             self.areas_.append(self.ax_.fill_between(x, bottom, tops[:, k], **style))
-        # From top to bottom, as the areas are stacked.
+        # The legend lists the experts from top to bottom, like the areas.
         put_legend_outside(self.ax_, self.areas_[::-1])
 
     def _draw_lines(self, x_axis, line_kw):
@@ -222,7 +223,7 @@ class GateDisplay(MixtureDisplay):
         x, y = x_axis.cell_edges, y_axis.cell_edges
         style = restyled({"linewidth": 0}, mesh_kw)
         self.mesh_ = self.ax_.pcolormesh(x, y, colors, **style)
-        # Corners of the cells, so that the hatches end where the colours do.
+        # Use the corners of the cells, so that hatches end where colours do.
         x = self.ax_.convert_xunits(np.repeat(x, 2)[1:-1])
         y = self.ax_.convert_yunits(np.repeat(y, 2)[1:-1])
         owner = owner.repeat(2, axis=0).repeat(2, axis=1)

@@ -33,11 +33,10 @@ def gate_importance(
     n_jobs: int | None = None,
     max_samples: float = 1.0,
 ) -> Bunch:
-    r"""Permutation importance [1]_ of the features for the gate.
+    r"""Compute the permutation importance [1]_ of the features for the gate.
 
-    The importance is the weight that the gate moves from one expert to another when the
-    values of a feature are shuffled: the mean over the rows of the total variation
-    distance
+    The importance is the weight that the gate moves between experts when the values of
+    a feature are shuffled: the mean over the rows of the total variation distance
 
     .. math::
         \tfrac{1}{2} \sum_k |g_k(x_i) - g_k(\tilde{x}_i)|.
@@ -52,7 +51,7 @@ def gate_importance(
         A mixture, or a model around one, such as a pipeline that ends in it or a
         search: see :func:`fitted_mixture`.
     X : {array-like, frame} of shape (n_samples, n_features)
-        Rows as they are given to the model: its columns are shuffled, not those that
+        Rows as they are given to the model. Their columns are shuffled, not those that
         the steps of a pipeline make of them.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
@@ -107,7 +106,7 @@ def gate_importance(
     gate_weights = _gate_weights(model, X)
     scoring = _unmoved_weight
     if is_frame(X):
-        # The numbers of the rows are shuffled, so that a column stays what it is.
+        # Row indices are shuffled instead of values, so that columns keep their dtype.
         scoring = partial(_unmoved_weight, frame=X)
         rows = np.tile(np.arange(X.shape[0])[:, np.newaxis], X.shape[1])
     else:
@@ -133,7 +132,7 @@ def _gate_weights(model, X):
 def _unmoved_weight(model, X, gate_weights, sample_weight=None, *, frame=None):
     """Return the mean gate weight that stays with its expert.
 
-    Where a frame is given, X has the number of a row for each entry.
+    If a frame is given, X holds the row index of each entry.
     """
     if frame is not None:
         X = frame_of(

@@ -1,4 +1,4 @@
-"""Plot of the fractions of the rows that the experts have."""
+"""Plot of the share and load of the experts."""
 
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ EXPERT_HEIGHT = 0.25
 
 
 class ExpertLoadDisplay(MixtureDisplay):
-    """Plot of the fraction of the rows that each expert has.
+    """Plot of the share and load of each expert.
 
     Each expert has two bars: its share, which is the mean responsibility, and its load,
     the fraction of the rows that it was trained on. If rows are assigned to experts
@@ -33,10 +33,11 @@ class ExpertLoadDisplay(MixtureDisplay):
         Mean responsibility of each expert, and fraction of the rows that it was trained
         on.
     capacity : float, default=None
-        Largest fraction of the rows that an expert may have. None means no limit.
+        Largest fraction of the rows that an expert may be trained on. None means no
+        limit.
     overflow : ndarray of shape (n_iter,), default=None
-        Fraction of the rows that trained no expert, in each iteration. None means that
-        it is not drawn.
+        Fraction of the rows that trained no expert, in each iteration. If None, it is
+        not drawn.
     expert_names : list of str
         Names of the experts.
 
@@ -109,7 +110,7 @@ class ExpertLoadDisplay(MixtureDisplay):
         self.axes_, self.figure_ = self._find_axes(ax, n_axes, least_height=height)
         bars_ax = self.axes_[0]
         positions = np.arange(len(self.expert_names))
-        # Shades of grey, since in the other displays colours stand for experts.
+        # Shades of grey, since colours represent experts in the other displays.
         share = {"label": "share", "color": ink_on(bars_ax, 0.55)}
         load = {"label": "load", "color": ink_on(bars_ax, 0.25), "hatch": "//"}
         series = [(-0.5, self.share, share), (0.5, self.load, load)]
@@ -170,7 +171,7 @@ class ExpertLoadDisplay(MixtureDisplay):
         factor = mixture.capacity_factor
         if factor is None and mixture.assignment == "expert_choice":
             factor = 1
-        # A capacity of all rows is no limit.
+        # A capacity of all rows does not limit anything.
         limited = factor is not None and factor < len(names)
         soft = mixture.assignment == "soft"
         display = cls(

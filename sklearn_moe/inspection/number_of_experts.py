@@ -37,8 +37,9 @@ class NumberOfExpertsDisplay(MixtureDisplay):
     lines_ : list of matplotlib Line2D
         Line of each criterion.
     best_ : dict of str to int
-        The number of experts that each criterion prefers, marked by a star; where the
-        results have the column "chosen", that is the number of "cv_log_likelihood".
+        The number of experts that each criterion prefers, marked by a star. For
+        "cv_log_likelihood" it is the one in the column "chosen", if the results have
+        it.
 
     See Also
     --------
@@ -78,7 +79,8 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         criteria : str or list of str, default=None
             Columns of the results: "cv_log_likelihood", drawn with its standard error,
             or "log_likelihood", or some of "aic", "bic" and "icl". None means
-            "cv_log_likelihood" if the results have it, else the information criteria.
+            "cv_log_likelihood" if the results have it, otherwise the information
+            criteria.
         line_kw : dict, default=None
             Further keyword arguments of the lines.
 
@@ -94,7 +96,7 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         looks = {"linestyle": ["-", "--", ":"], "marker": ["o", "s", "^"]}
         for k, criterion in enumerate(criteria):
             values = self.results[criterion]
-            # Colours are those of experts in the other displays.
+            # No colours, since they represent experts in the other displays.
             style = {name: look[k] for name, look in looks.items()}
             style = restyled({"color": ink_on(ax), **style}, line_kw)
             if criterion == "cv_log_likelihood":
@@ -229,7 +231,7 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         return cls.from_results(results, ax=ax, criteria=criteria, line_kw=line_kw)
 
     def _check_criteria(self, criteria):
-        """Return the criteria as a list, checked to share a unit and to have values."""
+        """Return the criteria as a list; they must share a unit and have values."""
         known = {"log_likelihood", "cv_log_likelihood", *INFORMATION_CRITERIA}
         if criteria is None:
             validated = "cv_log_likelihood" in self.results

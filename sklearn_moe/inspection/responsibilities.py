@@ -19,11 +19,11 @@ class ResponsibilityDisplay(MixtureDisplay):
     """Rootograms of the responsibilities, one for each expert.
 
     A rootogram is a histogram whose heights are square roots of numbers of rows, so
-    that few rows can be seen beside many [1]_. Rows with a responsibility of one belong
-    to the expert without doubt; rows in the middle may as well belong to another.
-    Responsibilities of `eps` and less are left out, since most rows have next to
-    nothing to do with an expert. The R package flexmix has the same plot. Create it
-    with `from_estimator`.
+    that small numbers are visible beside large ones [1]_. Rows with a responsibility of
+    one certainly belong to the expert; rows in the middle may belong to another one.
+    Responsibilities of `eps` and less are left out, since most rows have a negligible
+    responsibility. The R package flexmix has the same plot. Create it with
+    `from_estimator`.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class ResponsibilityDisplay(MixtureDisplay):
         edges = np.linspace(0, 1, bins + 1)
         self.bars_ = []
         for k, (ax, name) in enumerate(zip(self.axes_, self.expert_names)):
-            # In single precision a responsibility may exceed one by rounding.
+            # In single precision, a responsibility may exceed one by rounding.
             r = np.minimum(self.responsibilities[:, k], 1)
             heights, _ = np.histogram(r[r > eps], edges, weights=weights[r > eps])
             style = {"align": "edge", "width": 1 / bins, "edgecolor": paper_of(ax)}
@@ -155,9 +155,9 @@ class ResponsibilityDisplay(MixtureDisplay):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. None means that each row counts once.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`.
+            Labels of the subjects of the rows, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`.
+            Exposure of counts, as in `fit`.
         ax : matplotlib Axes or array-like of such, default=None
             See `plot`.
         bins : int, default=None

@@ -1,4 +1,4 @@
-"""Rules in words for where each expert is trusted."""
+"""Rules in words for which expert the gate chooses."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -28,11 +28,11 @@ from sklearn_moe._inner_mixture import seen_by_mixture
 from sklearn_moe._weights import count_rows
 from sklearn_moe.gates import numbers_of
 
-# Of fewer rows none are held out to judge the rules by.
+# With fewer rows than this, none are held out to evaluate the rules.
 MIN_ROWS = 50
 N_FOLDS = 5
 
-# Least fraction of the rows that a rule is about.
+# Minimum fraction of the rows for which a rule holds.
 MIN_FRACTION = 0.01
 
 
@@ -43,19 +43,19 @@ class GateRules:
     Attributes
     ----------
     conditions : list of str
-        Where each rule holds. Just one rule holds in a row.
+        Condition of each rule. Exactly one rule holds for each row.
     experts : list of str
-        Name of the expert that the gate trusts most where the rule holds, in the mean.
+        Name of the expert with the largest mean gate weight where the rule holds.
     trust : ndarray of shape (n_rules,)
-        Mean weight of that expert there.
+        Mean gate weight of that expert where the rule holds.
     rows : ndarray of shape (n_rules,)
-        Fraction of the rows in which the rule holds.
+        Fraction of the rows for which the rule holds.
     fidelity : float
-        Fraction of the rows in which the expert of the rule is the one that the gate
-        trusts most.
+        Fraction of the rows for which the expert of the rule is the one with the
+        largest gate weight.
     held_out : bool
-        Whether the fidelity is one of rows that the rules had not seen, by
-        cross-validation. Of few rows it is that of the same rows.
+        Whether the fidelity is that of held-out rows, by cross-validation. With few
+        rows it is that of the training rows.
 
     See Also
     --------
@@ -70,7 +70,7 @@ class GateRules:
     held_out: bool
 
     def of(self, expert: str) -> str:
-        """Where an expert is trusted most, in words.
+        """Return where an expert has the largest gate weight, in words.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class GateRules:
         Returns
         -------
         text : str
-            Conditions, the one of the most rows first; empty if there are none.
+            Conditions, by descending number of rows; empty if there are none.
         """
         own = [c for c, name in zip(self.conditions, self.experts) if name == expert]
         return "; ".join(own)
@@ -107,30 +107,31 @@ def gate_rules(
     max_rules: int = 8,
     random_state: int | np.random.RandomState | None = 0,
 ) -> GateRules:
-    """Return rules in words for where each expert is trusted.
+    """Return rules in words for which expert the gate chooses.
 
-    They are the leaves of a small regression tree, which learns the gate's weights from
-    the columns, a surrogate of the gate [1]_. Whatever the gate is, it can be put into
-    rules, and how well, their fidelity tells.
+    They are the leaves of a small regression tree that predicts the gate's weights from
+    the columns, as a surrogate of the gate [1]_. Rules can be found for any gate; their
+    fidelity measures how well they describe it.
 
     Parameters
     ----------
     model : fitted estimator
         A mixture, or a model around one: see :func:`fitted_mixture`.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-        Rows that the mixture was fitted to, or others. The rules are about their
-        columns, whatever steps there are in front of the mixture.
+        Rows that the mixture was fitted to, or others. The rules refer to their
+        columns, even if there are steps in front of the mixture.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     max_rules : int, default=8
-        Largest number of rules.
+        Maximum number of rules.
     random_state : int, RandomState instance or None, default=0
-        Seed of the folds, and of the tree, which has to choose between equal columns.
+        Seed of the folds, and of the tree, which chooses at random between splits that
+        are equally good.
 
     Returns
     -------
     rules : GateRules
-        Those of most rows first.
+        The rules, by descending number of rows.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def gate_rules(
     --------
     describe : Table of the experts, with these rules.
     gate_importance : Importance of features for the gate.
-    explain : Why an expert is trusted in a row.
+    explain : Explanation of predictions, and of the gate's weights, by row.
 
     References
     ----------
@@ -181,7 +182,7 @@ def gate_rules(
 
 
 def as_table(X, caller):
-    """Return rows that have a shape, and columns, which the caller is about."""
+    """Return rows with a shape; raise ValueError if they have no columns."""
     X = as_rows(X)
     if not is_table(X):
         raise ValueError(
@@ -192,22 +193,22 @@ def as_table(X, caller):
 
 
 def as_rows(X):
-    """Return rows of a table that have a shape, or of any other kind as they are."""
+    """Return a table as an object with a shape; other kinds of rows unchanged."""
     X = native(X)
     return X if hasattr(X, "shape") or not is_table(X) else np.asarray(X)
 
 
 def rules_of(X, weights, gate_weights, chosen, names, *, max_rules=8, random_state=0):
-    """Return rules for weights of a gate; see `gate_rules`.
+    """Return rules for the weights of a gate; see `gate_rules`.
 
     Parameters
     ----------
     X : array or frame of shape (n_samples, n_features)
     weights : ndarray of shape (n_samples,)
-        What each row counts.
+        Weights of the rows.
     gate_weights : ndarray of shape (n_samples, n_experts)
     chosen : ndarray of shape (n_samples,)
-        Number of the expert that the gate trusts most.
+        Index of the expert with the largest gate weight.
     names : list of str
         Names of the experts.
     max_rules : int, default=8
@@ -262,10 +263,10 @@ def rules_of(X, weights, gate_weights, chosen, names, *, max_rules=8, random_sta
 
 @dataclass(frozen=True)
 class _Leaf:
-    """A leaf of the tree, or several that name the same expert.
+    """A leaf of the tree, or several merged leaves of the same expert.
 
-    A step of the path is a column, a threshold, whether the values are not above it,
-    and whether missing values are on this side.
+    A step of the path is a column, a threshold, whether the side is at or below the
+    threshold, and whether missing values are on this side.
     """
 
     path: tuple
@@ -278,7 +279,7 @@ class _Leaf:
 
 
 def _leaves(tree, node=0, path=()):
-    """The leaves below a node; two beside each other that name one expert are one."""
+    """Return the leaves below a node, merged if all are of the same expert."""
     left, right = tree.children_left[node], tree.children_right[node]
     means, weight = tree.value[node, :, 0], tree.weighted_n_node_samples[node]
     if left < 0:
@@ -294,13 +295,13 @@ def _leaves(tree, node=0, path=()):
     return leaves
 
 
-# In words
-# --------
+# Text
+# ----
 
 
 @dataclass(frozen=True)
 class _Test:
-    """What a column of numbers says about a column of the user's."""
+    """Meaning of an encoded numeric column, by the user's column it comes from."""
 
     name: str
     kind: str
@@ -311,7 +312,7 @@ FLAGS = "flags"
 
 
 def _columns_and_tests(X):
-    """The rows as numbers, and for each column what it is about."""
+    """Return the rows as numbers, and the meaning of each column."""
     own = list(map(str, names_of(X)))
     numbers, names, places = numbers_of(X, own)
     numbers = numbers.toarray() if issparse(numbers) else numbers
@@ -330,7 +331,7 @@ def _columns_and_tests(X):
 
 
 def _in_words(path, columns, tests):
-    """Where the steps of a path lead, in words."""
+    """Return the condition of a path, in words."""
     if not path:
         return "everywhere"
     steps = {}
@@ -342,7 +343,7 @@ def _in_words(path, columns, tests):
 
 
 def _condition(name, steps, columns, tests):
-    """The condition on one column of the user's."""
+    """Return the condition on one of the user's columns."""
     test = tests[steps[0][0]]
     if test.kind == CATEGORIES:
         is_one = [tests[column].value for column, _, below, _ in steps if not below]
@@ -373,7 +374,7 @@ def _category(value):
 
 
 def _bound(values, threshold, kind):
-    """The shortest number, or point in time, that parts values as a threshold does."""
+    """Return the shortest number or time that splits values as a threshold does."""
     low = values[values <= threshold].max(initial=-np.inf)
     high = values[values > threshold].min(initial=np.inf)
     if kind in TIMES:
@@ -386,7 +387,7 @@ def _bound(values, threshold, kind):
 
 
 def _time_between(low, high, threshold, kind):
-    """A time, in days, minutes or seconds after the beginning of 1970, in words."""
+    """Return a time between two, in the coarsest unit of days, minutes or seconds."""
     cls = np.datetime64 if kind in (DATES, AWARE_DATES) else np.timedelta64
     for unit, seconds in (("D", 86400), ("m", 60)):
         count = int(threshold // seconds)

@@ -1,4 +1,4 @@
-"""The converters of onnxmltools for LightGBM and XGBoost, told to skl2onnx."""
+"""Register the converters of onnxmltools for LightGBM and XGBoost with skl2onnx."""
 
 from skl2onnx import update_registered_converter
 from skl2onnx._supported_operators import sklearn_operator_name_map
@@ -15,7 +15,7 @@ OF_CLASSIFIERS = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
 
 
 def register_boosters(part, what):
-    """Tell skl2onnx of the boosted trees in an estimator, if nobody has."""
+    """Register converters for boosted trees in an estimator, if there are none yet."""
     for each in nested_estimators(part):
         library = type(each).__module__.partition(".")[0]
         if library not in BOOSTERS or type(each) in sklearn_operator_name_map:

@@ -1,4 +1,4 @@
-"""Gates in ONNX: the logarithms of their weights, in double precision."""
+"""Convert gates to ONNX: their logits, in double precision."""
 
 import numpy as np
 from scipy.linalg import eigh
@@ -18,8 +18,8 @@ DOUBLE = np.dtype(np.float64)
 def gate_logits(graph, gate, inputs, n_experts):
     """Add a gate; return logits, shape (n_samples, n_experts), in double precision.
 
-    Numbers of the gate are small differences of large ones where features are far from
-    zero, so that they are always computed in double precision.
+    They are always computed in double precision: if features are far from zero, logits
+    are small differences of large numbers.
     """
     if gates.learns_labels(gate):
         return _classifier_logits(graph, gate, inputs, n_experts)
@@ -36,7 +36,7 @@ def gate_logits(graph, gate, inputs, n_experts):
 
 
 def logits_of_columns(graph, gate, columns):
-    """Logits of a softmax or a gaussian gate, given its columns as numbers."""
+    """Return the logits of a softmax or gaussian gate, given its numeric columns."""
     mean = gate.feature_mean_[np.newaxis]
     missing = graph.add("IsNaN", columns)
     columns = graph.add("Where", missing, mean, columns)
@@ -50,7 +50,7 @@ def logits_of_columns(graph, gate, columns):
 
 
 def _gaussian_logits(graph, gate, columns):
-    """Log density of each row and class; see `Regions.log_joint`."""
+    """Return the joint log density of each row and class; see `Regions.log_joint`."""
     scale = gate.feature_scale_
     factor = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
     centred = graph.add("Sub", columns, gate.feature_mean_[np.newaxis])
@@ -81,7 +81,7 @@ def _gaussian_logits(graph, gate, columns):
 
 
 def _classifier_logits(graph, gate, inputs, n_experts):
-    """Logits of any classifier, which has learnt the experts as labels."""
+    """Return the logits of a classifier that was fitted to the experts as labels."""
     gate = unwrap_frozen(gate)
     outputs = convert_part(graph, gate, inputs, "The gate")
     weights = graph.cast(outputs[1], DOUBLE)
@@ -100,7 +100,7 @@ def _classifier_logits(graph, gate, inputs, n_experts):
 
 
 def gate_columns(graph, gate, inputs):
-    """Add the encoding of a gate; return its columns as numbers in double precision."""
+    """Add the encoding of a gate; return its numeric columns in double precision."""
     encoder = gate.encoder_
     if encoder is None:
         for each in inputs:
@@ -121,8 +121,8 @@ def gate_columns(graph, gate, inputs):
     for j, ((name, kind), own) in enumerate(zip(encoder.kinds, inputs)):
         if kind in TIMES:
             raise TypeError(
-                f"Column {name!r} holds {kind}, which ONNX does not know. Count them "
-                "in numbers before the mixture is fitted."
+                f"Column {name!r} holds {kind}, which ONNX does not support. Convert "
+                "them to numbers before the mixture is fitted."
             )
         if kind == CATEGORIES:
             categories.append(_one_hot(graph, name, own, *next(tables)))
@@ -138,15 +138,15 @@ def gate_columns(graph, gate, inputs):
 
 
 def joined(graph, columns):
-    """Columns side by side."""
+    """Concatenate columns side by side."""
     return columns[0] if len(columns) == 1 else graph.add("Concat", *columns, axis=1)
 
 
 def _one_hot(graph, name, own, categories, table):
-    """One-hot columns of a category.
+    """Return the one-hot columns of a categorical column.
 
-    The last row of the table is that of unknown categories, the one before that of a
-    missing one, for which the empty string stands.
+    The last row of the table is for unknown categories, and the one before for missing
+    values, which the empty string represents.
     """
     if isinstance(own.type, StringTensorType):
         keys = categories if "" in categories else [*categories, ""]

@@ -1,23 +1,23 @@
-"""Build a graph: nodes, constants, and whole models in it."""
+"""Build an ONNX graph of nodes, constants and whole models."""
 
 import numpy as np
 from onnx import compose, helper
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-# From it on, sums and extremes over an axis are told the axis in one way.
+# From this opset on, all reductions take their axes as an input.
 LEAST_OPSET = 18
 
 TYPES = {np.dtype(np.float32): FloatTensorType, np.dtype(np.float64): DoubleTensorType}
 
 
 class Graph:
-    """The graph that a converter adds to, by the names of its tensors.
+    """The graph that a converter adds nodes to; tensors are given by their names.
 
     Parameters
     ----------
     scope : Scope
     container : ModelComponentContainer
-        Both are what skl2onnx gives to a converter.
+        Both are arguments that skl2onnx passes to a converter.
     """
 
     def __init__(self, scope, container):
@@ -29,14 +29,14 @@ class Graph:
                 f"Mixtures and gates are converted for opset {LEAST_OPSET} and later; "
                 f"got target_opset={opset}."
             )
-        # Those that all converters of trees know.
+        # All converters of trees support this version of the ML operators.
         self.opsets = {"": opset, "ai.onnx.ml": 3}
 
     def add(self, kind, *inputs, **attributes):
         """Add a node, and return the name of its last output.
 
-        Inputs are names or arrays. Of the two outputs of TopK the last are the numbers
-        of columns.
+        Inputs are names or arrays. The last output of TopK holds the indices of
+        columns.
         """
         names = [
             value if isinstance(value, str) else self.constant(value)
@@ -55,11 +55,11 @@ class Graph:
         return outputs[-1]
 
     def look_up(self, keys, column, table):
-        """Rows of a table, of which that of a key is as far down as the key.
+        """Return rows of a table, looked up by the position of each value in `keys`.
 
-        The last row is that of all that is no key.
+        Values that are not among the keys get the last row.
         """
-        # The version of the operator that all runtimes know.
+        # All runtimes support this version of the operator.
         number = self.add(
             "LabelEncoder",
             self.add("Reshape", column, np.array([-1])),
@@ -72,7 +72,7 @@ class Graph:
         return self.add("Gather", table, number)
 
     def new_name(self, stem):
-        """Return a name that no tensor has."""
+        """Return an unused name for a tensor."""
         return self._scope.get_unique_variable_name(f"moe_{stem}")
 
     def constant(self, array):
@@ -85,11 +85,11 @@ class Graph:
         return name
 
     def cast(self, tensor, dtype):
-        """Convert the numbers of a tensor."""
+        """Convert a tensor to a dtype."""
         return self.add("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(dtype))
 
     def output(self, tensor, variable):
-        """Let a tensor be the value of a variable of skl2onnx."""
+        """Assign a tensor to a variable of skl2onnx."""
         self._container.add_node(
             "Identity",
             [tensor],
@@ -104,7 +104,7 @@ class Graph:
         ----------
         model : ModelProto
         inputs : list of str
-            What its inputs are.
+            Names of the tensors for its inputs.
 
         Returns
         -------
@@ -129,11 +129,11 @@ class Graph:
 
 
 def dtype_of(inputs):
-    """The precision in which variables are computed with."""
+    """Return the precision of computations with these variables."""
     double = any(isinstance(variable.type, DoubleTensorType) for variable in inputs)
     return np.dtype(np.float64 if double else np.float32)
 
 
 def tensor_type(dtype, n_columns):
-    """The type of a tensor of some columns, for skl2onnx."""
+    """Return the skl2onnx type of a tensor with a number of columns."""
     return TYPES[dtype]([None, n_columns])

@@ -1,4 +1,4 @@
-"""Mixtures in ONNX: all experts answer for all rows, and the gate weighs them."""
+"""Convert mixtures to ONNX: all experts predict all rows, and the gate weights them."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from sklearn_moe.onnx._parts import (
 
 
 class GatedExperts:
-    """The gate of a mixture and the experts that are active, in a graph.
+    """The gate and the active experts of a mixture in a graph.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class GatedExperts:
     mixture : fitted mixture
     inputs : list of Input
     dtype : dtype
-        Precision of what is predicted.
+        Precision of the predictions.
     """
 
     def __init__(self, graph, mixture, inputs, dtype):
@@ -51,12 +51,12 @@ class GatedExperts:
         if largest is not None and largest < len(self.numbers):
             weights = self._keep_largest(logits, weights, largest)
         self.weights = graph.cast(weights, dtype)
-        # With an axis for the outputs, or classes.
+        # Add an axis for the outputs or classes.
         self.columns = graph.add("Unsqueeze", self.weights, np.array([2]))
         self._has_none = graph.add("Equal", self.columns, dtype.type(0))
 
     def _of_all(self, weights, n_experts):
-        """The weights of all experts, zero for those that are not active."""
+        """Return the weights of all experts, zero for those that are not active."""
         if len(self.numbers) < n_experts:
             places = np.zeros((len(self.numbers), n_experts))
             places[np.arange(len(self.numbers)), self.numbers] = 1
@@ -73,7 +73,7 @@ class GatedExperts:
         return graph.add("ScatterElements", nothing, chosen, kept, axis=1)
 
     def stack(self, predictions, n_columns):
-        """What experts predict, as one tensor (n_samples, n_experts, n_columns)."""
+        """Stack predictions of experts to shape (n_samples, n_experts, n_columns)."""
         shape = np.array([-1, 1, n_columns])
         parts = [self.graph.add("Reshape", each, shape) for each in predictions]
         if len(parts) == 1:
@@ -81,7 +81,7 @@ class GatedExperts:
         return self.graph.add("Concat", *parts, axis=1)
 
     def pool(self, values):
-        """Mean of what experts predict, of those that have weight."""
+        """Return the weighted mean over the experts, ignoring those of zero weight."""
         graph = self.graph
         weighted = graph.add("Mul", self.columns, values)
         weighted = graph.add("Where", self._has_none, self.dtype.type(0), weighted)
@@ -141,7 +141,7 @@ def convert_mixture_of_regressors(graph, mixture, inputs, dtype, return_std):
 
 
 def _nested(graph, expert, inputs, n_outputs, dtype, what):
-    """Prediction and standard deviation of a mixture that is an expert."""
+    """Return the prediction and standard deviation of a mixture that is an expert."""
     outputs = convert_part(
         graph, unwrap_frozen(expert), inputs, what, {"return_std": True}
     )
@@ -152,7 +152,7 @@ def _nested(graph, expert, inputs, n_outputs, dtype, what):
 
 
 def _held(gated, mixture, location):
-    """Predictions beyond the targets, held to their range; see `FittedMixture.held`."""
+    """Clip predictions outside the range of the targets; see `FittedMixture.held`."""
     graph, dtype = gated.graph, gated.dtype
     least, largest = (
         np.reshape(edge, (1, -1)).astype(dtype)
@@ -189,9 +189,10 @@ def _beyond(graph, predictions, least, largest):
 
 
 def _where_beyond(gated, mixture, noise, location, of_held):
-    """The mean of what is held in rows where that of all is beyond the targets.
+    """Use the clipped mean only in rows whose mean is outside the range of targets.
 
-    Some noise expects more than it is around; see `FittedMixture.pool`.
+    The mean of some noise models is larger than their location; see
+    `FittedMixture.pool`.
     """
     graph, dtype = gated.graph, gated.dtype
     pooled = gated.pool(mean_of(graph, noise, location, dtype))
@@ -209,7 +210,7 @@ def _where_beyond(gated, mixture, noise, location, of_held):
 
 
 def _deviation(gated, noise, location, inner, n_outputs):
-    """Standard deviation of the target: within the experts, and between them."""
+    """Return the standard deviation of the target, within and between the experts."""
     graph, dtype = gated.graph, gated.dtype
     means = mean_of(graph, noise, location, dtype)
     scales = scale_of(noise, graph, location, gated.inputs, dtype)

@@ -1,4 +1,4 @@
-"""Noise models in ONNX: mean and standard deviation around a prediction."""
+"""Convert noise models to ONNX: mean and standard deviation given a prediction."""
 
 from functools import singledispatch
 
@@ -18,23 +18,23 @@ from sklearn_moe.likelihoods import (
 from sklearn_moe.likelihoods.positive import PositiveNoise
 from sklearn_moe.onnx._parts import convert_regressor
 
-# What is learnt has a value for each expert and output: with an axis for the rows it
-# broadcasts against predictions (n_samples, n_experts, n_outputs).
+# Parameters of noise models have a value for each expert and output: with an axis for
+# the rows they broadcast against predictions (n_samples, n_experts, n_outputs).
 
 
 def of_experts(learnt, dtype):
-    """What is learnt, in a shape that broadcasts."""
+    """Reshape a parameter so that it broadcasts against predictions."""
     learnt = np.asarray(learnt)
     return learnt.reshape(1, len(learnt), -1).astype(dtype)
 
 
 def keeps_location(noise):
-    """Whether the mean is what the expert predicts."""
+    """Whether the mean of the target is the prediction of the expert."""
     return type(noise).predictive is Noise.predictive
 
 
 def mean_of(graph, noise, location, dtype):
-    """Mean of the target under each expert; see `Noise.predictive`."""
+    """Return the mean of the target under each expert; see `Noise.predictive`."""
     if keeps_location(noise):
         return location
     if type(noise).predictive not in (
@@ -59,7 +59,7 @@ def _positive(graph, noise, location, dtype):
 
 @singledispatch
 def scale_of(noise, graph, location, inputs, dtype):
-    """Standard deviation under each expert, or an array where it is one for all rows.
+    """Return the standard deviation under each expert; an array if it is constant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Experts, steps and classifiers, converted by their own converters."""
+"""Convert experts, steps and classifiers by their own converters."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -36,12 +36,12 @@ from sklearn_moe._estimators import (
 from sklearn_moe._sklearn import nodes_of_boosting
 from sklearn_moe.onnx._boosters import BOOSTERS, register_boosters
 
-# They compute in single precision, in scikit-learn or in the runtime.
+# Estimators that compute in single precision, in scikit-learn or in the runtime.
 SINGLE = (BaseDecisionTree, BaseEnsemble, SVC, SVR, NuSVC, NuSVR)
 
 HISTOGRAMS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
-# Attributes of their trees, beside the thresholds.
+# Attributes of the trees of HISTOGRAMS in ONNX, beside the thresholds.
 OTHER_NUMBERS = ("nodes_hitrates", "base_values", "target_weights", "class_weights")
 
 DTYPES = {
@@ -50,25 +50,26 @@ DTYPES = {
     Int64TensorType: np.int64,
 }
 
-# Random rows by which converters are judged, and how many of them have to agree.
+# Number of random rows by which converters are checked, and the fraction that must
+# agree.
 N_ROWS, MOST_ROWS = 100, 0.9
 
-# Inverse functions of the target that have an operator.
+# Inverse functions of the target for which ONNX has an operator.
 INVERSES = {np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt"}
 
 
 @dataclass(frozen=True)
 class Input:
-    """A tensor that a part is shown.
+    """An input tensor of a part of a mixture.
 
     Attributes
     ----------
     name : str
-        Name of the column, where there are several.
+        Name of the column, if there are several.
     type : object
-        Its type, for skl2onnx.
+        Type of the tensor, for skl2onnx.
     tensor : str
-        Its name in the graph.
+        Name of the tensor in the graph.
     """
 
     name: str
@@ -77,12 +78,12 @@ class Input:
 
     @property
     def is_numeric(self):
-        """Whether it holds numbers."""
+        """Whether the tensor holds numbers."""
         numeric = (FloatTensorType, DoubleTensorType, Int64TensorType)
         return isinstance(self.type, numeric)
 
     def cast(self, graph, dtype):
-        """The same in another precision, where it holds floating point numbers."""
+        """Convert an input of floating point numbers to another precision."""
         kind = {np.float32: FloatTensorType, np.float64: DoubleTensorType}[dtype]
         floats = isinstance(self.type, (FloatTensorType, DoubleTensorType))
         if not floats or isinstance(self.type, kind):
@@ -92,7 +93,7 @@ class Input:
 
 
 def inputs_of(operator):
-    """The inputs of an operator of skl2onnx."""
+    """Return the inputs of an operator of skl2onnx."""
     return [Input(v.raw_name, v.type, v.full_name) for v in operator.inputs]
 
 
@@ -105,9 +106,9 @@ def convert_part(graph, part, inputs, what, options=None):
     part : fitted estimator
     inputs : list of Input
     what : str
-        What it is in the mixture, for errors.
+        Description of the part, for error messages.
     options : dict, default=None
-        Options of its last step.
+        Options of the last step of the part.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def convert_part(graph, part, inputs, what, options=None):
     Raises
     ------
     TypeError
-        If there is no converter for something in it.
+        If an estimator in it has no converter.
     """
     register_boosters(part, what)
     precisions = [np.float64, np.float32]
@@ -134,7 +135,7 @@ def convert_part(graph, part, inputs, what, options=None):
             )
             break
         except Exception as error:
-            # Not all operators are there in double precision.
+            # Not all operators exist in double precision.
             if precision is precisions[-1]:
                 reason = str(error).strip().partition("\n")[0]
                 raise TypeError(
@@ -146,7 +147,7 @@ def convert_part(graph, part, inputs, what, options=None):
 
 
 def _as_taken(graph, part, inputs):
-    """Columns of numbers side by side, unless a part chooses some by their names."""
+    """Concatenate numeric columns, unless the part selects columns by name."""
     first = part.steps[0][1] if isinstance(part, Pipeline) else part
     if (
         len(inputs) == 1
@@ -163,9 +164,10 @@ def _as_taken(graph, part, inputs):
 
 
 def _check_answers(session, part, inputs, what):
-    """Refuse a part for which its converter has made something else of it.
+    """Raise TypeError if the converted part predicts otherwise than the estimator.
 
-    Random numbers are enough to tell; of texts there are none that all parts know.
+    They are compared on random numbers. Parts with text columns are not checked, since
+    random texts would be unknown categories.
     """
     if not all(each.is_numeric for each in inputs) or len(inputs) > 1:
         return
@@ -178,7 +180,7 @@ def _check_answers(session, part, inputs, what):
     rows = rows.astype(DTYPES[type(own.type)])
     found = session.run(None, {session.get_inputs()[0].name: rows})
     with warnings.catch_warnings():
-        # Names of columns, of which there are none here.
+        # Estimators that were fitted to frames warn of missing column names.
         warnings.simplefilter("ignore")
         try:
             expected = np.asarray(predict(rows))
@@ -194,9 +196,9 @@ def _check_answers(session, part, inputs, what):
     # Rounding may send a row to the other side of a threshold.
     if same.reshape(len(rows), -1).all(axis=1).mean() < MOST_ROWS:
         raise TypeError(
-            f"{what}, a {type(part).__name__}, cannot be converted to ONNX: of random "
-            "rows its converter says something else than the estimator. Try other "
-            "versions of skl2onnx or onnxmltools, or another estimator."
+            f"{what}, a {type(part).__name__}, cannot be converted to ONNX: for random "
+            "rows the converted model predicts something else than the estimator. Try "
+            "other versions of skl2onnx or onnxmltools, or another estimator."
         )
 
 
@@ -223,28 +225,28 @@ def _convert(part, inputs, opsets, options):
 
 
 def _options_of(estimator):
-    """Options that the converter of an estimator knows."""
+    """Return the options of the converter of an estimator."""
     alias = sklearn_operator_name_map.get(type(estimator))
     return {} if alias is None else get_converter(alias).get_allowed_options() or {}
 
 
 def _restore_thresholds(model, part):
-    """Have trees of HistGradientBoosting compare with the thresholds that they have.
+    """Restore the thresholds of HistGradientBoosting in double precision.
 
-    These are often among the numbers of the training rows: rounded, they would send
-    such rows to the other side.
+    Thresholds are often values of the training rows: rounded to single precision, they
+    would send such rows to the other side.
     """
     boosters = [e for e in nested_estimators(part) if isinstance(e, HISTOGRAMS)]
     graph = model.graph
     trees = [node for node in graph.node if node.op_type.startswith("TreeEnsemble")]
     if boosters and len(boosters) != len(trees):
-        raise TypeError("HistGradientBoosting stands beside or within other trees.")
+        raise TypeError("HistGradientBoosting is combined with other trees.")
     for booster, node in zip(boosters, trees):
         nodes = nodes_of_boosting(booster)
         if nodes["is_categorical"].any():
             raise TypeError(
-                "it divides categories, for which skl2onnx has no operator. Encode "
-                "them in a pipeline, and set categorical_features=None."
+                "it splits categories, for which skl2onnx has no operator. Encode them "
+                "in a pipeline, and set categorical_features=None."
             )
         attributes = []
         for attribute in node.attribute:
@@ -271,7 +273,7 @@ def _restore_thresholds(model, part):
                 output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
         for opset in model.opset_import:
             if opset.domain == "ai.onnx.ml":
-                # The first version with tensors.
+                # The first version in which these attributes can be tensors.
                 opset.version = max(opset.version, 3)
 
 
@@ -282,12 +284,12 @@ def _tensor(name, values):
     )
 
 
-# What experts predict
-# --------------------
+# Predictions of experts
+# ----------------------
 
 
 def convert_regressor(graph, expert, inputs, n_outputs, dtype, what):
-    """Add a regressor; return what it predicts, shape (n_samples, n_outputs)."""
+    """Add a regressor; return its predictions, shape (n_samples, n_outputs)."""
     expert = unwrap_frozen(expert)
     if type(expert) is TransformedTargetRegressor:
         predicted = convert_regressor(
@@ -300,7 +302,7 @@ def convert_regressor(graph, expert, inputs, n_outputs, dtype, what):
 
 
 def _invert(graph, transformer, predicted, dtype, what):
-    """Undo what a TransformedTargetRegressor has done to the target."""
+    """Invert the transformation of the target by a TransformedTargetRegressor."""
     if isinstance(transformer, StandardScaler):
         for kind, values in ("Mul", transformer.scale_), ("Add", transformer.mean_):
             if values is not None:
@@ -326,7 +328,7 @@ def convert_classifier(graph, expert, inputs, probabilities, zeros, dtype, what)
     Parameters
     ----------
     probabilities : Probabilities
-        Knows the classes, and what the mixture makes of others.
+        The classes of the mixture, and how it handles other classes.
     zeros : str
         A column of zeros, one for each row.
 
@@ -356,12 +358,12 @@ def convert_classifier(graph, expert, inputs, probabilities, zeros, dtype, what)
 
 
 def _placing(places, n_classes):
-    """The matrix that puts columns into their places, and leaves out those of none."""
+    """Return the matrix that moves columns to their places; place -1 drops a column."""
     return (np.asarray(places)[:, np.newaxis] == np.arange(n_classes)).astype(float)
 
 
 def _votes(graph, label, known, probabilities, dtype):
-    """Turn labels to probabilities of one; those of no class are shared equally."""
+    """Turn labels into one-hot probabilities; unknown labels become uniform."""
     n_classes = len(probabilities.classes)
     table = _placing(probabilities._places(known), n_classes)
     table[table.sum(axis=1) == 0] = 1 / n_classes
@@ -372,7 +374,7 @@ def _votes(graph, label, known, probabilities, dtype):
 
 
 def shared_out(graph, shares, n_classes, dtype):
-    """Divide rows by their sums; a row of zeros is shared equally."""
+    """Divide rows by their sums; a row of zeros becomes uniform."""
     sums = graph.add("ReduceSum", shares, np.array([1]), keepdims=1)
     empty = graph.add("LessOrEqual", sums, dtype.type(0))
     divided = graph.add("Div", shares, graph.add("Where", empty, dtype.type(1), sums))

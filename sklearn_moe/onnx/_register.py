@@ -1,4 +1,4 @@
-"""Tell skl2onnx of mixtures and gates: outputs, their shapes, and converters."""
+"""Register mixtures and gates with skl2onnx: outputs, shapes and converters."""
 
 import numpy as np
 from skl2onnx import update_registered_converter
@@ -30,7 +30,7 @@ OF_CLASSIFIERS = OF_GATES | {"return_gate": FLAG}
 
 
 def register():
-    """Tell skl2onnx how mixtures and gates are converted."""
+    """Register the converters of mixtures and gates with skl2onnx."""
     update_registered_converter(
         MixtureOfExpertsRegressor,
         ALIAS("MixtureOfExpertsRegressor"),
@@ -192,11 +192,11 @@ def _label_type(scope, model):
 
 
 def _classes(scope, model):
-    """Labels as ONNX has them, integers or strings; numbers by the option "nocl"."""
+    """Return the labels as integers or strings; as 0, 1, ... by the option "nocl"."""
     classes = model.classes_
     if scope.get_options(model, {"nocl": False})["nocl"]:
         return np.arange(len(classes))
     if classes.dtype.kind not in "biuf":
         return np.array([str(label) for label in classes])
-    # Floats that are labels are whole numbers.
+    # Labels that are floats are whole numbers.
     return classes.astype(np.int64)
