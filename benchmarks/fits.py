@@ -1,11 +1,11 @@
-"""Whether the fits of many mixtures are what they were before a change of the code.
+"""Check that a change of the code does not change the fits of many mixtures.
 
 `python benchmarks/fits.py record before.npz` fits some hundreds of small mixtures, of
 all tasks, noises, gates, assignments, starts and kinds of experts, in memory, from
-streams and over Dask collections, and writes down what they have learnt and what they
-say of rows that they have not seen. `python benchmarks/fits.py compare before.npz
-after.npz` tells how far two such files are apart: fits in memory must be the same to
-the last bit, streams and fits over collections to one part in ten billion.
+streams and over Dask collections, and records their parameters and their predictions
+for new rows. `python benchmarks/fits.py compare before.npz after.npz` prints the
+differences of two such files: fits in memory must be the same to the last bit, streams
+and fits over collections to one part in ten billion.
 
 Only public names are used, so that the program runs with any version of the package;
 `PYTHONPATH=another/clone` records the fits of another clone.
@@ -54,10 +54,11 @@ from threadpoolctl import threadpool_limits
 
 N_ROWS, N_NEW = 240, 30
 BATCH = 80
-# Largest relative difference of two recordings of the same fit; 0 means no bit.
+# Maximum relative difference of two recordings of the same fit; 0 means that all bits
+# must be equal.
 TOLERANCES = {"local": 0.0, "stream": 1e-10, "dask": 1e-10}
 
-# What is written down, and the columns of the comparison.
+# Aspects of a fit that are recorded, which are the columns of the comparison.
 ASPECTS = ("objective", "parameters", "predictions")
 OBJECTIVE = ("objective_path_", "log_likelihood_", "n_iter_", "converged_")
 SHARES = ("expert_share_", "expert_load_", "overflow_fraction_")
@@ -80,7 +81,7 @@ LEARNT = (
     "theta_",
     "var_",
 )
-# Those asked about targets come last.
+# Methods that are called with X, and methods that are called with X and y.
 ABOUT_ROWS = ("predict", "predict_proba", "predict_gate", "apply", "transform")
 ABOUT_TARGETS = ("responsibilities", "score_samples", "score")
 
@@ -91,7 +92,7 @@ ABOUT_TARGETS = ("responsibilities", "score_samples", "score")
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to learn, and some that are not shown in training.
+    """Training rows, and new rows that are not used in training.
 
     Attributes
     ----------
@@ -109,18 +110,18 @@ class Rows:
 
     @classmethod
     def of(cls, X, y):
-        """Hold the last rows out."""
+        """Hold out the last rows as new rows."""
         seen, new = slice(len(y) - N_NEW), slice(len(y) - N_NEW, None)
         return cls(take(X, seen), y[seen], take(X, new), y[new])
 
     def weighted(self):
-        """The same with weights, of which some are zero."""
+        """Return the rows with weights, some of which are zero."""
         weights = np.random.default_rng(1).uniform(0.5, 2, len(self.y))
         weights[::10] = 0
         return replace(self, sample_weight=weights)
 
     def some(self, kept):
-        """A part of the rows to learn."""
+        """Return a part of the training rows, with all new rows."""
         weights = self.sample_weight
         return replace(
             self,
@@ -131,12 +132,12 @@ class Rows:
 
 
 def take(X, kept):
-    """Rows of an array or a frame."""
+    """Select rows of an array or a frame."""
     return X.iloc[kept] if hasattr(X, "iloc") else X[kept]
 
 
 def lines(n_rows=N_ROWS, seed=0):
-    """Features, and targets of another rule in each of three regions."""
+    """Draw features, and targets by a different rule in each of three regions."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2, 2, (n_rows + N_NEW, 3))
     region = np.where(X[:, 0] > 0.3, 0, np.where(X[:, 1] > 0, 1, 2))
@@ -150,7 +151,7 @@ def numbers(n_rows=N_ROWS):
 
 
 def changed(make, n_rows=N_ROWS):
-    """Rows with other targets: `make` gets features, targets and what draws."""
+    """Return rows changed by `make`, which is given X, y and a random generator."""
     X, y = lines(n_rows)
     return Rows.of(*make(X, y, np.random.default_rng(2)))
 
@@ -207,7 +208,7 @@ def sparse_classes(X, y, rng):
 
 
 def few_distinct(X, y, rng):
-    """Five different rows only: too few for many experts."""
+    """Return rows with five distinct values only: too few for many experts."""
     places = rng.integers(0, 5, len(y))
     return X[places], np.abs(X[places, 0]) + 0.01 * rng.standard_normal(len(y))
 
@@ -218,12 +219,12 @@ def few_distinct_classes(X, y, rng):
 
 
 def no_noise(X, y, rng):
-    """Two lines without noise: two experts say all that there is to say."""
+    """Return two lines without noise, which two experts fit exactly."""
     return X[:, :2], np.abs(X[:, 0])
 
 
 def mixed_frame(X, y, rng):
-    """Numbers, counts, categories, texts, flags and days, some of them missing."""
+    """Return numbers, counts, categories, texts, flags and days, some missing."""
     n_rows = len(y)
     frame = pd.DataFrame(
         {
@@ -247,7 +248,7 @@ def mixed_classes(X, y, rng):
 
 
 def whole_frame(X, y, rng):
-    """Numbers and a text, none missing."""
+    """Return numbers and a text column, without missing values."""
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     return frame.assign(text=np.where(X[:, 0] > 0.2, "u", "v")), y
 
@@ -257,13 +258,13 @@ def whole_classes(X, y, rng):
 
 
 def grades(X, y, rng):
-    """Numbers, and a category whose names are numbers."""
+    """Return numbers, and a categorical column whose categories are numbers."""
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     return frame.assign(grade=pd.Categorical((X[:, 0] > 0.2) + 1)), y
 
 
 def on_mixed_frame(last):
-    """An estimator of the columns that it can take."""
+    """Return an estimator with preprocessing for the mixed frame."""
     columns = make_column_transformer(
         (SimpleImputer(), ["number"]),
         (OneHotEncoder(handle_unknown="ignore"), ["letter"]),
@@ -278,8 +279,8 @@ def on_whole_frame(last):
     return make_pipeline(columns, last)
 
 
-# How mixtures learn
-# ------------------
+# Ways to fit
+# -----------
 
 
 def fit(mixture, rows):
@@ -295,13 +296,13 @@ def fit_twice(mixture, rows):
 
 
 def stream(mixture, rows):
-    """Learn batch after batch."""
+    """Learn all rows in batches."""
     votes = hasattr(mixture, "predict_proba")
     return go_on(mixture, rows, **({"classes": np.unique(rows.y)} if votes else {}))
 
 
 def go_on(mixture, rows, **first):
-    """Learn batches; `first` is what the first call is told."""
+    """Learn batches; `first` holds further arguments of the first call."""
     for batch in gen_batches(len(rows.y), BATCH):
         part = rows.some(batch)
         mixture.partial_fit(part.X, part.y, sample_weight=part.sample_weight, **first)
@@ -317,14 +318,14 @@ def fit_then_stream(mixture, rows):
 
 
 def fit_spread(mixture, rows):
-    """Fit to partitions, not all of one size."""
+    """Fit to partitions of different sizes."""
     return mixture.fit(
         spread(rows.X), spread(rows.y), sample_weight=spread(rows.sample_weight)
     )
 
 
 def spread(values):
-    """A Dask collection of the values; None stays what it is."""
+    """Return a Dask collection of the values; None stays None."""
     if values is None:
         return None
     if hasattr(values, "iloc"):
@@ -341,15 +342,15 @@ def spread(values):
 
 @dataclass(frozen=True)
 class Case:
-    """A mixture, what it is to learn, and how.
+    """A mixture, its training rows, and the way to fit it.
 
     Attributes
     ----------
     mixture : estimator
-        Not fitted.
+        The unfitted mixture.
     rows : Rows
     learn : callable
-        Given both it returns the fitted mixture.
+        ``learn(mixture, rows)`` returns the fitted mixture.
     """
 
     mixture: Any
@@ -358,7 +359,7 @@ class Case:
 
 
 class Cases(dict):
-    """Cases by name; the kind stands first, as in "dask: regressor, trees"."""
+    """Cases by name, which begins with the kind, as in "dask: regressor, trees"."""
 
     def add(self, name, mixture, rows, learn):
         if name in self:
@@ -803,7 +804,7 @@ def streams(cases):
     two, three = changed(two_classes, n_rows), changed(three_classes, n_rows)
     inner = moe.MixtureOfExpertsRegressor(SGDRegressor(), n_experts=2, max_iter=4)
     frozen = FrozenEstimator(LinearRegression().fit(plain.X[:60], plain.y[:60]))
-    # Of steps so small that rounding is not blown up.
+    # The steps are small, so that they do not amplify rounding errors.
     log_loss = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01)
     left = (plain.X[:BATCH, 0] > 0.2).astype(int)
     defaults = DEFAULTS | {"n_experts": 2, "max_iter": 15}
@@ -1077,7 +1078,7 @@ def collections(cases):
 
 
 def framed(rows):
-    """The same with targets and weights that are series, as the rows are a frame."""
+    """Return the rows of a frame with targets and weights as series."""
     series = {
         name: pd.Series(values)
         for name, values in (("y", rows.y), ("sample_weight", rows.sample_weight))
@@ -1091,13 +1092,13 @@ def framed(rows):
 
 
 def learnt(part, prefix=""):
-    """Yield the numbers that a fitted part knows, and the parts in it, with names."""
+    """Yield names and values of fitted parameters of a part and its nested parts."""
     if isinstance(part, Pipeline):
         part = part[-1]
     if isinstance(part, FrozenEstimator):
         part = part.estimator
     for name in (*LEARNT, *SHARES):
-        # A property may say that there is none.
+        # A property may raise AttributeError.
         value = getattr(part, name, None)
         if isinstance(value, list):
             for k, item in enumerate(value):
@@ -1118,12 +1119,12 @@ def learnt(part, prefix=""):
 
 
 def in_memory(answer):
-    """What a method has said, computed."""
+    """Return a result in memory, computed if it is a Dask collection."""
     return answer.compute() if hasattr(answer, "compute") else answer
 
 
 def said(ask, *arguments, **options):
-    """The answer of a method, or what error it raises."""
+    """Return the result of a method, or the text of the error that it raises."""
     try:
         answer = in_memory(ask(*arguments, **options))
     except Exception as error:
@@ -1132,7 +1133,7 @@ def said(ask, *arguments, **options):
 
 
 def answers(mixture, rows, collection):
-    """Yield what a fitted mixture says of new rows, with names."""
+    """Yield names and results of the methods of a fitted mixture for new rows."""
     X, y = rows.X_new, rows.y_new
     if collection:
         X, y = spread(X), spread(y)
@@ -1142,7 +1143,7 @@ def answers(mixture, rows, collection):
     for method in ABOUT_TARGETS:
         yield method, said(getattr(mixture, method), X, y)
     yield "score_samples of predictions", said(mixture.score_samples, X)
-    # These are for rows in memory.
+    # The methods below are for rows in memory.
     local = mixture.to_local() if collection else mixture
     X = rows.X_new
     for method in ("bic", "icl"):
@@ -1156,7 +1157,7 @@ def answers(mixture, rows, collection):
 
 
 def report(case):
-    """Fit a mixture and tell all about it.
+    """Fit a mixture, and return all that is recorded of it.
 
     Parameters
     ----------
@@ -1165,7 +1166,7 @@ def report(case):
     Returns
     -------
     told : dict of ndarray
-        Keys are "aspect|name".
+        Recorded values; keys are "aspect|name".
     """
     try:
         mixture = case.learn(case.mixture, case.rows)
@@ -1186,13 +1187,13 @@ def report(case):
 
 
 def plain_array(value):
-    """An array that can be written without pickle."""
+    """Return an array that can be saved without pickle."""
     value = np.asarray(value)
     return value.astype(str) if value.dtype == object else value
 
 
 def cluster():
-    """Two workers in this process."""
+    """Return a client of a cluster of two workers in this process."""
     import logging
 
     from distributed import Client
@@ -1207,13 +1208,13 @@ def cluster():
 
 
 def record(path, only, with_dask):
-    """Fit all mixtures, and write down what they are.
+    """Fit all mixtures, and save the recordings to a file.
 
     Parameters
     ----------
     path : str
     only : str
-        A regular expression that is searched for in the names.
+        Regular expression; only cases whose names match are fitted.
     with_dask : bool
     """
     import sklearn_moe
@@ -1247,12 +1248,12 @@ def record(path, only, with_dask):
 
 
 def load(path, only):
-    """Read a recording.
+    """Load a recording.
 
     Returns
     -------
     fits : dict of dict
-        By the name of the mixture and "aspect|name".
+        Values by the name of the mixture and "aspect|name".
     """
     with np.load(path, allow_pickle=False) as file:
         keys = [key.split("|", 1) for key in file.files]
@@ -1264,18 +1265,18 @@ def load(path, only):
 
 
 def difference(before, after):
-    """How far two arrays are apart.
+    """Return the difference of two arrays.
 
     Parameters
     ----------
     before, after : ndarray or None
-        None means that there is none.
+        None means that it is missing.
 
     Returns
     -------
     difference : float or None
-        None means not at all, to the last bit. Else the largest difference, relative to
-        the largest number in both; infinite where they cannot be compared.
+        None if all bits are equal. Otherwise the largest difference, relative to the
+        largest number in both; infinite if they cannot be compared.
     """
     if before is None or after is None:
         return np.inf
@@ -1296,7 +1297,7 @@ def difference(before, after):
 
 
 def largest(differences):
-    """The largest of some differences: None where nothing differs."""
+    """Return the largest of some differences; None if nothing differs."""
     return max((d for d in differences if d is not None), default=None)
 
 
@@ -1307,19 +1308,19 @@ def in_words(value):
 
 
 def compare(before, after, only):
-    """Print how far two recordings are apart.
+    """Print the differences of two recordings.
 
     Parameters
     ----------
     before, after : str
-        Paths.
+        Paths of the recordings.
     only : str
-        A regular expression that is searched for in the names.
+        Regular expression; only cases whose names match are compared.
 
     Returns
     -------
     same : bool
-        Whether all fits are as near as they must be, and in both recordings.
+        Whether all fits are in both recordings, and differ by less than tolerated.
     """
     before, after = load(before, only), load(after, only)
     names = list(before | after)
@@ -1346,7 +1347,7 @@ def compare(before, after, only):
         too_far = {
             key: d
             for key, d in apart.items()
-            # Where no bit may differ, a difference of zero is that of a sign.
+            # If all bits must be equal, a difference of zero is that of a sign bit.
             if d is not None and (d > tolerance or tolerance == 0)
         }
         mark = "  WRONG" if too_far else ""
@@ -1382,7 +1383,7 @@ def main():
     if arguments.command == "compare":
         same = compare(arguments.before, arguments.after, arguments.only)
         sys.exit(0 if same else 1)
-    # For all threads, those of the workers too.
+    # Ignore warnings in all threads, including those of the workers.
     warnings.simplefilter("ignore")
     record(arguments.file, arguments.only, not arguments.no_dask)
 

@@ -1,13 +1,13 @@
 """The version of the defaults that results were measured with.
 
-The names of defaults stay the same while what they stand for changes, so that nothing
-else in a table would say that it is of another day. Where default mixtures become
-others, tests ask for the version to be raised, and for all of `results/quality` to be
-measured again.
+Results do not show otherwise which defaults they were measured with, since a setting
+such as "auto" keeps its name when its meaning changes. If fits of default mixtures
+change, a test fails: raise the version then, and measure all of `results/quality`
+again.
 """
 
 VERSION = 2
-# Of default mixtures of several kinds, as tests/test_benchmarks.py fits them.
+# Mean log-likelihoods of default mixtures, as tests/test_benchmarks.py fits them.
 MEAN_LOG_LIKELIHOODS = {
     "ridge": -0.9137,
     "logistic": -0.1255,

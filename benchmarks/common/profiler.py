@@ -1,4 +1,4 @@
-"""A profiler that looks at a thread from outside, every millisecond."""
+"""A sampling profiler that inspects the stack of a thread every millisecond."""
 
 import sys
 import threading
@@ -7,26 +7,27 @@ from collections import defaultdict
 
 
 class Profiler:
-    """Tells where the time of a block goes, by samples of the stack of its thread.
+    """Measure where the time of a block goes, by sampling the stack of its thread.
 
-    Nothing that is measured has to be changed or named beforehand. The time between
-    two samples counts to what the stack is at the second one.
+    The measured code need not be changed. The time between two samples is attributed to
+    the stack of the second one.
 
     Parameters
     ----------
     kind_of : callable
-        ``kind_of(stack)`` is the name to which a sample counts. The stack is a list of
-        (module, function) from the outermost call to the innermost, without leading
-        underscores of the names of modules.
+        ``kind_of(stack)`` returns the name to which a sample is attributed. The stack
+        is a list of (module, function) from the outermost call to the innermost, with
+        leading underscores of module names removed.
     clock : callable, default=time.process_time
-        Where others do the work, it should be one that goes on while they do.
+        Clock to measure with. If other processes do the work, it should measure wall
+        time.
     interval : float, default=0.001
         Seconds between two samples.
 
     Attributes
     ----------
     seconds : dict of float
-        Time that counts to each name.
+        Time that is attributed to each name.
     """
 
     def __init__(self, kind_of, clock=time.process_time, interval=1e-3):
@@ -34,19 +35,19 @@ class Profiler:
         self.seconds = defaultdict(float)
 
     def __enter__(self):
-        """Begin to look."""
+        """Start sampling."""
         self._ended = threading.Event()
         self._sampler = threading.Thread(
             target=self._sample, args=(threading.get_ident(),), daemon=True
         )
-        # Else Python code keeps the sampler waiting for five milliseconds.
+        # With the default interval, Python code would block the sampler for 5 ms.
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(self.interval / 10)
         self._sampler.start()
         return self
 
     def __exit__(self, *error):
-        """End it."""
+        """Stop sampling."""
         self._ended.set()
         self._sampler.join()
         sys.setswitchinterval(self._switch_interval)
@@ -61,7 +62,7 @@ class Profiler:
 
 
 def stack_of(frame):
-    """Return the calls that have led to a frame, the outermost first.
+    """Return the stack of calls of a frame, the outermost first.
 
     Parameters
     ----------

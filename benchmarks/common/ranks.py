@@ -1,4 +1,4 @@
-"""Comparisons over many tables: mean ranks, pairs, and their picture.
+"""Compare contestants over many tables: mean ranks, pairwise tests, and a plot.
 
 References
 ----------
@@ -13,18 +13,18 @@ from scipy.stats import studentized_range, wilcoxon
 
 
 def mean_ranks(scores):
-    """Return the mean rank of each column, the best first; 1 is the best.
+    """Return the mean rank of each column, in ascending order; rank 1 is the best.
 
     Parameters
     ----------
     scores : DataFrame of shape (n_tables, n_contestants)
-        More is better.
+        Scores, where larger is better.
     """
     return scores.rank(axis=1, ascending=False).mean().sort_values()
 
 
 def critical_difference(n_tables, n_contestants):
-    """Return the difference of mean ranks that Nemenyi's test can tell (5 %)."""
+    """Return the critical difference of mean ranks in Nemenyi's test at 5 %."""
     quantile = studentized_range.ppf(0.95, n_contestants, np.inf) / np.sqrt(2)
     return quantile * np.sqrt(n_contestants * (n_contestants + 1) / (6 * n_tables))
 
@@ -46,7 +46,7 @@ def _versus(difference):
 
 
 def draw(ax, scores, title):
-    """Draw mean ranks, with bars that join what cannot be told apart."""
+    """Plot mean ranks, with bars that join ranks without significant differences."""
     ranks = mean_ranks(scores)
     difference = critical_difference(*scores.shape)
     rows = np.arange(len(ranks))
@@ -73,7 +73,7 @@ def draw(ax, scores, title):
 
 
 def cliques(ranks, difference):
-    """Yield first and last of each longest run of ranks that differ by no more.
+    """Yield the ends of each maximal run of ranks within a difference.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def cliques(ranks, difference):
 
 
 def save(path, pictures):
-    """Draw one picture beside the other and keep them in a file.
+    """Plot mean ranks side by side, and save the figure.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def header(*packages):
-    """Return one line with the versions of ours, of the packages, and the machine."""
+    """Return a line with versions of sklearn_moe and packages, and the machine."""
     ours = [f"sklearn_moe {sklearn_moe.__version__}", f"defaults {defaults.VERSION}"]
     versions = [f"{package} {version(package)}" for package in packages]
     return ", ".join([*ours, *versions, platform.machine()])
@@ -22,7 +22,7 @@ def verdict(met):
 
 
 def write(program, lines):
-    """Print the lines, and keep them among the results.
+    """Print lines, and write them to a file of results.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Rivals whose latest release was made for an older scikit-learn.
 
 linear-tree 0.3.5 (Cerliani) grows trees with a linear model in each leaf; DESlib 0.3.7
-(Cruz et al., 2020) asks, for each row, the classifiers that are good near it. Both need
-a method of scikit-learn's base class that has become a function, and they run when they
-are given it back.
+(Cruz et al., 2020) selects, for each row, the classifiers that are good near it. Both
+call a method of scikit-learn's base class that has become a function, and run if a
+mixin restores it.
 """
 
 from deslib.des import KNORAE
@@ -19,11 +19,11 @@ class _Validating:
 
 
 class LinearRegressionTree(_Validating, LinearTreeRegressor):
-    """`lineartree.LinearTreeRegressor` on today's scikit-learn."""
+    """`lineartree.LinearTreeRegressor` for current versions of scikit-learn."""
 
 
 class LinearClassificationTree(_Validating, LinearTreeClassifier):
-    """`lineartree.LinearTreeClassifier` on today's scikit-learn."""
+    """`lineartree.LinearTreeClassifier` for current versions of scikit-learn."""
 
 
 class _KNORAE(_Validating, KNORAE):
@@ -31,10 +31,10 @@ class _KNORAE(_Validating, KNORAE):
 
 
 class DynamicSelection(ClassifierMixin, BaseEstimator):
-    """KNORA-E lets the classifiers decide that are right about all near rows.
+    """KNORA-E: dynamic selection of classifiers that are right about all nearby rows.
 
-    Half of the training rows fit the classifiers, the other half tells where they are
-    good, which is how the authors advise to use it.
+    The classifiers are fitted to half of the training rows, and selected by the other
+    half, as the authors recommend.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class DynamicSelection(ClassifierMixin, BaseEstimator):
         self.classifiers = classifiers
 
     def fit(self, X, y):
-        """Fit the classifiers and the choice among them."""
+        """Fit the classifiers and the selection."""
         X, X_select, y, y_select = train_test_split(
             X, y, test_size=0.5, stratify=y, random_state=0
         )
@@ -55,7 +55,7 @@ class DynamicSelection(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Return what the majority of the chosen classifiers says."""
+        """Return the class that the majority of the selected classifiers predicts."""
         return self.selection_.predict(X)
 
     def predict_proba(self, X):

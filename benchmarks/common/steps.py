@@ -1,6 +1,6 @@
-"""The steps of a fit, as a profiler tells them apart."""
+"""The steps of a fit that a profiler distinguishes."""
 
-# The subpackage or module that a step goes through.
+# Steps by the subpackage or module that they go through.
 STEPS = {
     "starts": "start",
     "gate": "gate",
@@ -8,7 +8,7 @@ STEPS = {
     "likelihoods": "likelihood",
     "experts": "around experts",
 }
-# What is left of "em": the E-step, and which rows train which expert.
+# The rest of "em" consists of the E-step and the routing of rows to experts.
 E_STEP = "E-step"
 OWN = "experts"
 REST = "rest"
@@ -20,7 +20,7 @@ def names_within(stack):
     Parameters
     ----------
     stack : list of (str, str)
-        As the profiler has it.
+        Stack of the profiler.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def step_of_fit(stack):
     Parameters
     ----------
     stack : list of (str, str)
-        As the profiler has it.
+        Stack of the profiler.
 
     Returns
     -------
     step : str
-        For the experts "around experts", whoever does it; see `step_beside`.
+        All work on the experts is "around experts"; see `step_beside`.
     """
     names = names_within(stack)
     for name in names:
@@ -56,19 +56,19 @@ def step_of_fit(stack):
 
 
 def step_beside(expert):
-    """Return what tells the steps of a fit from what the experts do themselves.
+    """Return a function that separates the experts' own work from the steps of a fit.
 
     Parameters
     ----------
     expert : estimator
-        One of scikit-learn's own classes. What the subpackage does in which it is, in
-        its `fit` and `predict`, counts to "experts"; what is done for it beside that
-        (weights, copies of rows, clones) stays with "around experts".
+        An estimator of a class of scikit-learn. Calls that go through the subpackage of
+        its class, such as its `fit` and `predict`, are attributed to "experts"; other
+        work for it (weights, copies of rows, clones) remains in "around experts".
 
     Returns
     -------
     step_of : callable
-        For the profiler.
+        The `kind_of` of a `Profiler`.
     """
     home = ".".join(type(expert).__module__.split(".")[:2])
 

@@ -1,4 +1,4 @@
-"""Public tables that ship in packages, for the benchmarks."""
+"""Public tables for the benchmarks, which are included in packages."""
 
 import hashlib
 from functools import lru_cache
@@ -37,7 +37,7 @@ CLASSIFICATION = {
     "titanic": ("carData", "TitanicSurvival", "survived", [], None),
     "two classes": ("modeldata", "two_class_dat", "Class", [], None),
 }
-# More of both, for the benchmark of accuracy.
+# More tables of both kinds, for the benchmark of accuracy.
 MORE_REGRESSION = {
     "ames": ("modeldata", "ames", "Sale_Price", [], np.log),
     "athletes": ("DAAG", "ais", "pcBfat", ["sport"], None),
@@ -88,7 +88,7 @@ MORE_CLASSIFICATION = {
     "taxi": ("modeldata", "taxi", "tip", [], None),
     "travel": ("Ecdat", "Mode", "choice", [], None),
 }
-# Tables of 10,000 rows and more, which no default is chosen by.
+# Tables of 10,000 rows and more, by which no default is chosen.
 LARGE_REGRESSION = {
     "baseball": ("plyr", "baseball", "r", ["id", "team"], None),
     "chemistry": ("mlmRev", "Chem97", "score", ["lea", "school", "student"], None),
@@ -134,12 +134,12 @@ ALL_CLASSIFICATION = CLASSIFICATION | MORE_CLASSIFICATION | LARGE_CLASSIFICATION
 
 
 def is_classification(name):
-    """Tell whether a table is about classes."""
+    """Return whether the task of a table is classification."""
     return name in ALL_CLASSIFICATION
 
 
 def is_held_out(name):
-    """Tell whether no default may be chosen by this table."""
+    """Return whether a table is held out, so that no default may be chosen by it."""
     return int(hashlib.md5(name.encode()).hexdigest(), 16) % 3 == 0
 
 
@@ -151,7 +151,7 @@ def load(name, max_rows):
     name : str
         A key of `ALL_REGRESSION` or `ALL_CLASSIFICATION`.
     max_rows : int
-        A larger table is sampled, always the same way.
+        Larger tables are sampled with a fixed seed.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def load(name, max_rows):
 
 
 def preprocessing():
-    """Return what prepares the features: numbers standardised, categories one-hot."""
+    """Return a transformer that standardises numbers and one-hot encodes categories."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = make_pipeline(
         SimpleImputer(strategy="most_frequent"),
@@ -194,7 +194,7 @@ def preprocessing():
 
 @lru_cache(1)
 def folds(name, max_rows, n_folds, n_repeats):
-    """Return prepared training and test rows of one table."""
+    """Return preprocessed training and test rows of each fold of one table."""
     X, y = load(name, max_rows)
     splitter = RepeatedStratifiedKFold if is_classification(name) else RepeatedKFold
     divided = splitter(n_splits=n_folds, n_repeats=n_repeats, random_state=0)

@@ -1,13 +1,14 @@
-"""Compare mixtures with what one would use instead, on sixty public tables.
+"""Compare the predictions of mixtures and of alternatives on sixty public tables.
 
-All contestants are given the same folds and the same preprocessing. What has
-been computed is kept in `results/quality/accuracy.csv`, so that the program goes on
-where it was stopped; delete lines of it to compute them anew. A third of the tables,
-chosen by the hash of their names, is held out: no default may be chosen by them. Run it
-by `python -m benchmarks.quality.accuracy`.
+All contestants are given the same folds and the same preprocessing. Results are cached
+in `results/quality/accuracy.csv`, so that the program resumes where it was stopped;
+delete lines of the file to recompute them. A third of the tables, chosen by the hash of
+their names, is held out: no default may be chosen by them. Run it by
+`python -m benchmarks.quality.accuracy`.
 
-Trees of linear models and DESlib run on today's scikit-learn with a little help; see
-`common/rivals.py`. TabPFN is left out, because it loads its weights from the network.
+Trees of linear models and DESlib need a compatibility layer for current versions of
+scikit-learn; see `common/rivals.py`. TabPFN is left out, because it downloads its
+weights.
 """
 
 import argparse
@@ -75,19 +76,19 @@ BOOSTING_GRID = {
     "max_leaf_nodes": [7, 31],
     "min_samples_leaf": [5, 20],
 }
-# Where a mixture is compared with its own expert: the score may fall by so much.
+# Relative loss of score that is tolerated against a single expert.
 TOLERANCE = 0.005
 SMALL = 5000
 
 
 def search(estimator, grid, classification):
-    """Return a grid search on three folds inside the training rows."""
+    """Return a grid search with three folds within the training rows."""
     scoring = "neg_log_loss" if classification else "r2"
     return GridSearchCV(estimator, grid, scoring=scoring, cv=3)
 
 
 def regressors():
-    """Return the contestants for numbers, by name."""
+    """Return the contestants for regression, by name."""
     mixture = MixtureOfExpertsRegressor(random_state=0)
     splines = make_pipeline(SplineTransformer(4, extrapolation="linear"), Ridge())
     boosting = HistGradientBoostingRegressor(random_state=0)
@@ -116,7 +117,7 @@ def regressors():
 
 
 def classifiers():
-    """Return the contestants for classes, by name."""
+    """Return the contestants for classification, by name."""
     logistic = LogisticRegression(max_iter=1000)
     mixture = MixtureOfExpertsClassifier(random_state=0)
     splines = make_pipeline(SplineTransformer(4, extrapolation="linear"), logistic)
@@ -153,7 +154,7 @@ def classifiers():
 
 
 def measure(estimator, X, y, X_test, y_test, classification):
-    """Return scores and seconds of one fit."""
+    """Return the scores and the seconds of one fit."""
     begin = time.process_time()
     fitted = clone(estimator).fit(X, y)
     middle = time.process_time()
@@ -178,7 +179,7 @@ def measure(estimator, X, y, X_test, y_test, classification):
 
 
 def compute(arguments):
-    """Fill the cache with what it does not have."""
+    """Compute the results that are not in the cache, and add them to it."""
     done = set()
     if CACHE.exists():
         done = set(map(tuple, read()[["table", "fold", "contestant"]].to_numpy()))
@@ -225,7 +226,7 @@ def paragraph(title, text):
 
 
 def mean_scores(results, field="score"):
-    """Return means over the folds, of tables by contestants."""
+    """Return mean scores over the folds, tables as rows and contestants as columns."""
     order = list(dict.fromkeys(results["contestant"]))
     scores = results.pivot_table(field, "table", "contestant")
     scores = scores[[name for name in order if name in scores]].dropna()
@@ -233,7 +234,7 @@ def mean_scores(results, field="score"):
 
 
 def starred(scores):
-    """Mark the tables that are held out."""
+    """Mark the tables that are held out with a star."""
     return scores.rename(lambda name: f"{name} *" if is_held_out(name) else name)
 
 
@@ -274,7 +275,7 @@ def report(title, results):
 
 
 def bars(results, held_out):
-    """Tell which bars are met, on the tables held out or on the others."""
+    """Return lines on which targets are met, on held-out tables or on the others."""
     chosen = results[results["table"].map(is_held_out) == held_out]
     classes = chosen["table"].map(is_classification)
     kinds = mean_scores(chosen[~classes]), mean_scores(chosen[classes])
@@ -298,7 +299,7 @@ def bars(results, held_out):
 
 
 def _against_one(name, scores, expert):
-    """Tell where a mixture is better or worse than its expert alone."""
+    """Return lines on where a mixture is better or worse than its expert alone."""
     better = (scores[name] > expert).mean()
     loss = (expert - scores[name]) / expert.abs()
     worse = loss[loss > TOLERANCE].sort_values(ascending=False)
@@ -312,7 +313,7 @@ def _against_one(name, scores, expert):
 
 
 def _mean_losses(kinds):
-    """Tell the mean change of the loss against the expert alone, in per cent."""
+    """Return lines on the mean change of the loss against the expert, in per cent."""
     numbers, classes = kinds
     bounds = {"mean squared error": -18, "log loss": -7}
     losses = {

@@ -1,10 +1,10 @@
-"""Measure how far predicted distributions and probabilities can be trusted.
+"""Measure the calibration of predicted distributions and probabilities.
 
-Mixtures of experts are set beside other regressors that predict a distribution or an
+Mixtures of experts are compared with other regressors that predict a distribution or an
 interval, on public tables and the same folds for all: by the coverage of central
-intervals, CRPS, log score and interval score. Then their class probabilities are set
-beside those of single experts, by log loss, Brier score and calibration. Run it by
-`python -m benchmarks.quality.calibration`.
+intervals, CRPS, log score and interval score. Then their class probabilities are
+compared with those of single experts, by log loss, Brier score and calibration. Run it
+by `python -m benchmarks.quality.calibration`.
 """
 
 import argparse
@@ -40,11 +40,11 @@ COVERAGES = [0.5, 0.8, 0.9, 0.95]
 LEVELS = (np.arange(400) + 0.5) / 400
 N_BINS = 10
 
-# The bars.
+# The targets to meet.
 DEFAULTS = ["ridge", "unlike"]
 MOST_OFF = 0.03
 
-# Small and few, since cross-fitting costs twelve fits in each iteration of EM.
+# A few small experts, since cross-fitting costs twelve fits in each iteration of EM.
 BOOSTING = MixtureOfExpertsRegressor(
     HistGradientBoostingRegressor(
         learning_rate=0.2, max_iter=30, max_leaf_nodes=8, random_state=0
@@ -94,7 +94,7 @@ conformal   MAPIE's CrossConformalRegressor, CV+ of boosting; intervals alone
 
 
 class Normal:
-    """A gaussian for each row.
+    """Normal distribution of each row.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Normal:
         return self.noise.logpdf(y)
 
     def crps(self, y):
-        """Return the closed form (Gneiting and Raftery 2007, section 4.2)."""
+        """Return the CRPS in closed form (Gneiting and Raftery 2007, section 4.2)."""
         scale = self.noise.std()
         z = (y - self.noise.mean()) / scale
         norm = stats.norm
@@ -128,7 +128,7 @@ class Quantiles:
     Parameters
     ----------
     at : callable
-        ``at(levels)`` are those of all rows, a column for each level.
+        ``at(levels)`` returns the quantiles of all rows, a column for each level.
     """
 
     def __init__(self, at):
@@ -139,13 +139,13 @@ class Quantiles:
         return self.at([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def crps(self, y):
-        """Return twice the mean pinball loss over all levels."""
+        """Return the CRPS as twice the mean pinball loss over all levels."""
         error = y[:, np.newaxis] - self.at(list(LEVELS))
         return 2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=1)
 
 
 class Intervals:
-    """Central intervals of the `COVERAGES` alone.
+    """Central intervals, for the `COVERAGES` only.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def folds(name, arguments):
 
 
 def scores(predicted, y):
-    """Yield (measure, a score for each row)."""
+    """Yield pairs of the name of a measure and a score for each row."""
     for coverage in COVERAGES:
         lower, upper = predicted.interval(coverage).T
         yield f"coverage {coverage:.0%}", (lower <= y) & (y <= upper)
@@ -265,7 +265,7 @@ def as_rows(name, collected):
 
 
 def pivot(results, measure):
-    """Return scores of tables by contestants, in the order of the contest."""
+    """Return scores with a row for each table and a column for each contestant."""
     chosen = results[results["measure"] == measure]
     order = list(dict.fromkeys(chosen["contestant"]))
     return chosen.pivot(index="table", columns="contestant", values="score")[order]
@@ -345,7 +345,7 @@ def bars(crps, points):
 
 
 def measure_classification(name, arguments):
-    """Return scores on one table, and what was predicted beside what came true."""
+    """Return scores on one table, and predictions with outcomes."""
     collected, curves = defaultdict(list), {}
     predictions, came_true = defaultdict(list), []
     for X, y, X_test, y_test in folds(name, arguments):
@@ -367,7 +367,7 @@ def measure_classification(name, arguments):
 
 
 def calibration(predicted, came_true):
-    """Return the expected calibration error, by bins of as many rows each."""
+    """Return the expected calibration error, with bins of equal numbers of rows."""
     order = np.argsort(predicted, kind="stable")
     return sum(
         abs(np.sum(predicted[rows] - came_true[rows]))
@@ -376,7 +376,7 @@ def calibration(predicted, came_true):
 
 
 def calibration_curves(curves):
-    """Return how often it came true, all tables together, in bins of what was said."""
+    """Return observed frequencies over all tables by bins of predicted probability."""
     columns = {}
     for contestant in curves[0]:
         predicted, came_true = map(

@@ -64,7 +64,7 @@ def measure(contestants, max_rows):
         for name, contestant in contestants.items():
             begin = time.process_time()
             with warnings.catch_warnings(), threadpool_limits(1):
-                # EM stops at its 100 iterations, or retires an expert: as it would.
+                # Ignore that EM stops after 100 iterations, or retires an expert.
                 warnings.simplefilter("ignore")
                 of_folds = cross_val_score(
                     make_pipeline(preprocessing(), contestant), X, y, cv=folds

@@ -1,4 +1,4 @@
-"""Compare a mixture of unlike experts with voting and stacking of the same.
+"""Compare a mixture of experts of different kinds with voting and stacking.
 
 The experts are ridge or logistic regression, boosting, a support vector machine and
 nearest neighbours; all are given the same folds of public tables. Run it by

@@ -1,9 +1,9 @@
 """Compare mixtures with one of their experts, boosting and stacking on large tables.
 
-Twenty public tables of 10,000 rows and more, by which no default is chosen. All
-contestants are given the same rows, divided at random, and the same preprocessing. What
-has been computed is kept in `results/quality/large.csv`, so that the program goes on
-where it was stopped; delete lines of it to compute them anew. Run it by
+There are twenty public tables of 10,000 rows and more, by which no default is chosen.
+All contestants are given the same random folds, and the same preprocessing. Results are
+cached in `results/quality/large.csv`, so that the program resumes where it was stopped;
+delete lines of the file to recompute them. Run it by
 `python -m benchmarks.quality.large`.
 """
 
@@ -38,7 +38,7 @@ SINGLE = ["linear", "LightGBM", "neighbours"]
 
 
 def contestants(classification):
-    """Return the contestants by name; those of `SINGLE` are the given experts."""
+    """Return the contestants by name; those in `SINGLE` are the single experts."""
     if classification:
         linear, Mixture = LogisticRegression(max_iter=1000), MixtureOfExpertsClassifier
         single = [linear, LGBMClassifier(**QUIET), KNeighborsClassifier(50)]
@@ -58,7 +58,7 @@ def contestants(classification):
 
 
 def measure(table, max_rows, n_folds, names):
-    """Compute what is not in the cache of one table."""
+    """Compute the results of one table that are not in the cache."""
     known = set()
     if CACHE.exists():
         known = set(pd.read_csv(CACHE)[FIELDS[:3]].itertuples(index=False, name=None))
@@ -70,7 +70,7 @@ def measure(table, max_rows, n_folds, names):
                 continue
             begin = time.process_time()
             with warnings.catch_warnings(), threadpool_limits(1):
-                # EM stops at its 100 iterations, or retires an expert: as it would.
+                # Ignore that EM stops after 100 iterations, or retires an expert.
                 warnings.simplefilter("ignore")
                 fitted = clone(contestant).fit(X, y)
                 if classification:
@@ -89,7 +89,7 @@ def measure(table, max_rows, n_folds, names):
 
 
 def report(title, scores, seconds, classification):
-    """Return the table of one kind of targets, and the bars, as lines."""
+    """Return the table of one kind of task, and the targets to meet, as lines."""
     loss = -scores if classification else 1 - scores
     unlike, best = scores["mixture, unlike"], scores[SINGLE].max(axis=1)
     as_good = np.sum(unlike >= scores["stacking, unlike"] - 5e-5)

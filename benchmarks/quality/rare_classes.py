@@ -1,8 +1,8 @@
-"""Compare what can be done about a rare class.
+"""Compare methods for a rare class.
 
-Weights of classes and a tuned threshold both find rare classes more often; what they do
-to the order of the rows (AUC) and to their probabilities (log loss) differs. Tables are
-those with a rare class by which defaults may be chosen. Run it by
+Class weights and a tuned threshold both find rare classes more often, but have
+different effects on the ranking of the rows (AUC) and on probabilities (log loss). The
+tables are those with a rare class that are not held out. Run it by
 `python -m benchmarks.quality.rare_classes`.
 """
 
@@ -50,7 +50,7 @@ def mixture(expert, **params):
 
 
 def scores_on(name, expert, max_rows, n_folds):
-    """Mean scores of each way on the folds of a table, and the share of its class."""
+    """Return mean scores of each method on a table, and the share of its rare class."""
     X, y = load(name, max_rows)
     labels, counts = np.unique(y, return_counts=True)
     rare = labels[counts.argmin()]

@@ -1,9 +1,9 @@
-"""Compare mixtures with one expert on data that have regimes, and on data that do not.
+"""Compare mixtures with one expert on data with and without clear regimes.
 
-Two rules hold on the two sides of a plane, with sharp differences between them; states
-of a hidden chain can be told from the features in part only, so that there is little to
-gain. Both tables, and the figures that were published for them, are those of the README
-of LightGBM-MoE. Run it by `python -m benchmarks.quality.regimes`.
+In the first data set, two very different rules hold on the two sides of a plane. In the
+second one, the features reveal the state of a hidden chain only in part, so that there
+is little to gain. Both data sets, and the published results, are those of the README of
+LightGBM-MoE. Run it by `python -m benchmarks.quality.regimes`.
 """
 
 import argparse
@@ -45,7 +45,7 @@ PUBLISHED = {"two rules": (4.840, 3.792), "hidden chain": (2.216, 2.255)}
 
 
 def two_rules(seed, n_rows=2000):
-    """Draw rows of which one rule holds on one side of a plane, one on the other."""
+    """Draw rows with a different rule on each side of a plane."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, 5))
     second = 0.5 * X[:, 1] + 0.3 * X[:, 2] - 0.2 * X[:, 3] > 0
@@ -58,7 +58,7 @@ def two_rules(seed, n_rows=2000):
 
 
 def hidden_chain(seed, n_rows=2000, n_states=3):
-    """Draw targets by the state of a chain, at which two features hint."""
+    """Draw targets by the state of a chain, with which two features correlate."""
     rng = np.random.default_rng(seed)
     change = np.full((n_states, n_states), 0.05 / (n_states - 1))
     np.fill_diagonal(change, 0.95)
@@ -93,7 +93,7 @@ def measure(draw, model, n_rows):
 
 
 def report(title, results):
-    """Return the table of one way to draw rows, as text."""
+    """Return the table of one data set, as text."""
     alone, tuned = PUBLISHED[title]
     return "\n".join(
         [
@@ -107,7 +107,7 @@ def report(title, results):
 
 
 def verdicts(rules, chain):
-    """Yield a line for each bar."""
+    """Yield a line for each target to meet."""
     for name, bar in (("mixture", 2.8), (CROSS_FITTED, 2.2), (GROWN, 2.2)):
         error = rules.loc[name, "RMSE"]
         yield f"two rules, {name}: {error:.2f}, bar {bar}: {verdict(error <= bar)}"
@@ -125,7 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2000)
     arguments = parser.parse_args()
-    # What is compiled or imported by a first fit counts for nobody.
+    # Compilation and imports in a first fit are not measured.
     X, y = two_rules(0, 100)
     for model in CONTESTANTS.values():
         clone(model).fit(X, y)

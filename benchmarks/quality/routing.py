@@ -1,9 +1,8 @@
-"""Measure what routing costs in time, and what it costs the score.
+"""Measure the effect of routing on time and on scores.
 
-Fit and predict times of soft, hard and switch routing are set beside those of one
-expert alone, on rows drawn from sixteen regions with a linear rule each, and test
-scores are those on public tables. Run it by
-`python -m benchmarks.quality.routing`.
+Fit and predict times of soft, hard and switch routing are compared with those of a
+single expert, on rows drawn from sixteen regions with a linear rule each. Test scores
+are those on public tables. Run it by `python -m benchmarks.quality.routing`.
 """
 
 import argparse
@@ -35,7 +34,7 @@ EXPERTS = {
     ),
     "neighbours": KNeighborsRegressor(10),
 }
-# Experts whose fit takes time in proportion to the rows.
+# Experts whose fit time is proportional to the number of rows.
 LINEAR = ("ridge", "network", "boosting")
 
 ROUTINGS = {
@@ -62,7 +61,7 @@ SUITE = {
     },
 }
 
-# The bars, at so many experts.
+# The targets to meet, and the number of experts for which they hold.
 BAR_EXPERTS = 16
 MOST_FOR_ARGMAX = 1.5
 MOST_FOR_HARD_FIT = 2.0
@@ -74,7 +73,7 @@ MOST_LOSS_OF_SWITCH = 0.01
 
 
 def regions(n_samples, seed):
-    """Draw rows of sixteen regions of unlike size, each with its own linear rule."""
+    """Draw rows of sixteen regions of different sizes, each with a linear rule."""
     X = np.random.default_rng(seed).uniform(-1, 1, (n_samples, 4))
     region = (X > [-0.2, 0.0, 0.2, 0.4]) @ [1, 2, 4, 8]
     rng = np.random.default_rng(0)
@@ -84,13 +83,13 @@ def regions(n_samples, seed):
 
 
 class IterationTimer:
-    """A callback that takes the time of each EM iteration."""
+    """A callback that measures the time of each EM iteration."""
 
     def __init__(self):
         self.seconds = []
 
     def setup(self, estimator, context):
-        """Prepare nothing."""
+        """Do nothing; there is nothing to prepare."""
 
     def on_fit_task_begin(self, estimator, context):
         """Start the clock."""
@@ -104,11 +103,11 @@ class IterationTimer:
         return False
 
     def teardown(self, estimator, context):
-        """Clear nothing away."""
+        """Do nothing; there is nothing to clean up."""
 
 
 def seconds(calls, n_repeats):
-    """Return the median time of each of some calls, which take turns."""
+    """Return the median time of each call, with the calls alternating."""
     taken = defaultdict(list)
     for _ in range(n_repeats):
         for name, call in calls.items():
@@ -129,7 +128,7 @@ def fit(expert, n_experts, routing, X, y, n_iter):
 
 
 def measure(expert, n_experts, n_rows, arguments):
-    """Return times and scores of one expert alone and of its mixtures."""
+    """Return times and scores of a single expert and of its mixtures."""
     X, y = regions(n_rows, seed=1)
     X_test, y_test = regions(n_rows, seed=3)
     alone = clone(expert).fit(X, y)
@@ -170,7 +169,7 @@ def measure(expert, n_experts, n_rows, arguments):
 
 
 def variant_of(mixture, params):
-    """Return the same fitted mixture under other parameters of prediction."""
+    """Return the same fitted mixture with other parameters of prediction."""
     return copy(mixture).set_params(**params)
 
 
@@ -207,7 +206,7 @@ def table(frame, prefix, digits):
 
 
 def time_bars(measured):
-    """Tell whether each bar on time is met, and what an iteration consists of."""
+    """Return lines on the targets for times, and on the parts of an iteration."""
     lines = []
     for name, by_number in measured.items():
         times = by_number[BAR_EXPERTS][0]
@@ -334,7 +333,7 @@ def main():
     measured = defaultdict(dict)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        # Numba compiles.
+        # Have Numba compile before anything is measured.
         for params in ROUTINGS.values():
             fit(Ridge(), 2, params, *regions(100, seed=0), 1)
         for kind in arguments.kinds:

@@ -1,9 +1,9 @@
-"""Measure what each parameter does to the loss, one changed at a time.
+"""Measure the effect of each parameter on the loss, changing one at a time.
 
-The defaults were settled by this program. It fits ridge or logistic experts to the
-public tables that `accuracy.py` does not hold out, with the same folds for all. What
-has been computed is kept in `results/quality/settings.csv`, so that the program goes on
-where it was stopped. Run it by `python -m benchmarks.quality.settings`.
+The defaults were chosen by this program. It fits ridge or logistic experts to the
+public tables that `accuracy.py` does not hold out, with the same folds for all. Results
+are cached in `results/quality/settings.csv`, so that the program resumes where it was
+stopped. Run it by `python -m benchmarks.quality.settings`.
 """
 
 import argparse
@@ -77,8 +77,8 @@ def mixture(
 ):
     """Return a mixture with some parameters changed.
 
-    By formula, sharing is one row for each coefficient, and alpha half a row for each
-    feature.
+    With "formula", the shared weight is one row for each coefficient, and alpha is half
+    a row for each feature.
     """
     if sharing == "formula":
         sharing = min(0.5, n_experts * (n_features + 1) / n_rows)
@@ -107,14 +107,14 @@ def mixture(
 
 
 def estimator(setting, classification, n_rows, n_features):
-    """Return the contestant of a name."""
+    """Return the estimator of a setting, given by its name."""
     if setting == EXPERT:
         return LogisticRegression(max_iter=1000) if classification else Ridge()
     return mixture(classification, n_rows, n_features, **CHANGES[setting])
 
 
 def measure(name, fold, setting, arguments):
-    """Return loss and seconds of one fit."""
+    """Return the loss and the seconds of one fit."""
     X, y, X_test, y_test = folds(name, arguments.max_rows, arguments.folds, 1)[fold]
     begin = time.process_time()
     fitted = estimator(setting, is_classification(name), *X.shape).fit(X, y)
@@ -127,7 +127,7 @@ def measure(name, fold, setting, arguments):
 
 
 def compute(names, arguments):
-    """Fill the cache with what it does not have."""
+    """Compute the results that are not in the cache, and add them to it."""
     done = set()
     if CACHE.exists():
         kept = pd.read_csv(CACHE)[["table", "fold", "setting"]]
@@ -151,7 +151,7 @@ def compute(names, arguments):
 
 
 def summary(results):
-    """Return for each setting the ratio of its loss to that of one expert."""
+    """Return a summary of the losses of settings, and log ratios to one expert."""
     losses = results.pivot_table("loss", "table", "setting").dropna()
     ratios = np.log(losses.div(losses[EXPERT], axis=0)).drop(columns=EXPERT)
     seconds = results.groupby("setting")["seconds"].median()
@@ -169,7 +169,7 @@ def summary(results):
 
 
 def nested(ratios):
-    """Tell what is lost where each table's setting is chosen by the other tables."""
+    """Return a line on the loss when each setting is chosen by the other tables."""
     chosen = {table: ratios.drop(index=table).mean().idxmin() for table in ratios.index}
     own = [ratios.loc[table, setting] for table, setting in chosen.items()]
     names = pd.Series(chosen).value_counts()

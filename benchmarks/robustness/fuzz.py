@@ -1,12 +1,12 @@
-"""Fit mixtures to thousands of random scenarios, and see which laws they break.
+"""Fit mixtures to thousands of random scenarios, and check which laws they break.
 
-Each number draws a table, a target, weights, experts, a gate, a noise model and
-parameters (``tests/_scenarios.py``); the mixture is fitted, at once, in batches or over
-Dask collections, or refused in words, and the laws of ``tests/_laws.py`` are tried on
-it. What was found for each number is written down at once: a run that was interrupted
-goes on where it stopped, and a number can be tried alone,
-``python -m benchmarks.robustness.fuzz --first 17 --cases 1 --again``. With ``--dask``
-what can be is fitted over partitions as well.
+Each number is a seed for a table, a target, weights, experts, a gate, a noise model and
+parameters (``tests/_scenarios.py``). The mixture is fitted in one go, in batches or
+over Dask collections, or raises an error with an explanation, and the laws of
+``tests/_laws.py`` are checked on it. Results are logged after each number, so that an
+interrupted run resumes where it stopped. A single number can be run by
+``python -m benchmarks.robustness.fuzz --first 17 --cases 1 --again``. With ``--dask``,
+scenarios that support it are fitted over partitions as well.
 """
 
 import argparse
@@ -31,7 +31,7 @@ LOG = RESULTS / "robustness" / "fuzz.jsonl"
 
 
 def known(log):
-    """What was found before, by number."""
+    """Return earlier results, by number."""
     if not log.exists():
         return {}
     lines = log.read_text(encoding="utf-8").splitlines()
@@ -39,7 +39,7 @@ def known(log):
 
 
 def local_cluster():
-    """A Dask cluster in this process, with its client."""
+    """Return a client of a Dask cluster in this process."""
     from distributed import Client
 
     return Client(
@@ -48,7 +48,7 @@ def local_cluster():
 
 
 def examine(number, laws):
-    """What is found in one scenario."""
+    """Return the results of one scenario."""
     scenario = draw(number)
     refusal, broken = violations(scenario, laws)
     return {
@@ -61,7 +61,7 @@ def examine(number, laws):
 
 
 def report(found, laws):
-    """Lines of the table of results."""
+    """Return the lines of the table of results."""
     refused = [each for each in found if each["refusal"] is not None]
     broken = [(each, law, what) for each in found for law, what in each["broken"]]
     by_law = Counter(law for _, law, _ in broken)

@@ -1,9 +1,8 @@
-"""Compare mixtures over Dask collections and streams with local ones.
+"""Compare mixtures over Dask collections and streams with local mixtures.
 
-The measures are time, memory and results. All rows are drawn in partitions where they
-are needed, and none of them on the client. Workers are processes of one thread on this
-machine; local fits run in such a process, too. Run it by
-`python -m benchmarks.scale.cluster`.
+Time, memory and results are compared. All rows are drawn on the workers, in partitions,
+and none on the client. Workers are processes with one thread on this machine; local
+fits run in such a process, too. Run it by `python -m benchmarks.scale.cluster`.
 """
 
 import argparse
@@ -35,33 +34,33 @@ from benchmarks.common.report import header, verdict, write
 from benchmarks.common.steps import STEPS, step_of_fit
 from sklearn_moe import dask as moe_dask
 
-# The bars.
+# The targets to meet.
 LEAST_SPEEDUP = 1.6
 MOST_GROWTH = 1.3
 MOST_DIFFERENCE = 0.005
 MOST_STREAM_LOSS = 0.02
 
 N_FEATURES, N_EXPERTS = 10, 4
-# Rows of a partition: at most so many, and an eighth of all.
+# Maximum number of rows of a partition, which otherwise has an eighth of all rows.
 PARTITION = 250_000
 CAPACITY = 100_000
-# Of the rows that are twice the memory: wide ones fill it sooner.
+# Sizes for the data of twice the memory: wide rows fill the memory sooner.
 WIDE, WIDE_PARTITION, WIDE_CAPACITY = 40, 25_000, 50_000
 BATCH = 1000
-# Rows of the score; no other has their number.
+# Number of rows for scores, and the number of their partition, which no other has.
 HELD_OUT = 100_000
 TEST = 10**6
 ROOMY = "6GB"
 
-# What the plan supposes of the network: 10 Gbit/s.
+# Bandwidth that the plan assumes for the network, in bytes per second: 10 Gbit/s.
 BANDWIDTH = 1.25e9
 
 EXPERTS = {
     "ridge": Ridge(),
     "tree": DecisionTreeRegressor(max_depth=6, random_state=0),
 }
-# With which the results are compared, and what fraction of an even share of the rows
-# they take. A pipeline is no ridge regression that learns from sums: its rows travel.
+# Experts with which converged results are compared, and their capacity factors. The
+# scaled ridge is a pipeline, which is not fitted from sums, so that its rows are sent.
 TO_THE_END = {
     "ridge": (Ridge(), None),
     "scaled ridge": (make_pipeline(StandardScaler(), Ridge()), None),
@@ -69,14 +68,14 @@ TO_THE_END = {
     "tree": (EXPERTS["tree"], None),
 }
 
-# The steps of an iteration, by the columns of the table. The E-step is what is left.
+# Columns of the table by steps of an iteration. The E-step is the remainder.
 COLUMNS = {
     STEPS["experts"]: "experts",
     STEPS["likelihoods"]: "experts",
     STEPS["gates"]: "gate",
 }
 
-# What the tasks that take time do; the names are those of the dashboard.
+# Descriptions of the tasks that take time, by their names on the dashboard.
 KINDS = {
     "loss_of": "the gate's loss and gradient",
     "normal_equations": "normal equations of ridge experts",
@@ -98,7 +97,7 @@ def draw(number, n_rows, n_features=N_FEATURES):
     Parameters
     ----------
     number : int
-        Of the partition; the rules are the same for all.
+        Number of the partition, as a seed; the rules are the same for all partitions.
     n_rows, n_features : int
 
     Returns
@@ -110,7 +109,7 @@ def draw(number, n_rows, n_features=N_FEATURES):
     gate = 5 * rule.normal(size=(n_features, N_EXPERTS))
     coef = rule.normal(size=(n_features + 1, N_EXPERTS))
     rng = np.random.default_rng([1, number])
-    # Cheap to draw: where nothing is kept, it is done in each pass.
+    # Integers are cheap to draw, which is done in each pass if nothing is kept.
     X = rng.integers(2**16, size=(n_rows, n_features), dtype=np.uint16) / 2**15 - 1
     region = (X @ gate + rng.gumbel(size=(n_rows, N_EXPERTS))).argmax(axis=1)
     means = X @ coef[:-1] + coef[-1]
@@ -126,13 +125,13 @@ def sizes_of(n_rows, partition=None):
 
 
 def in_memory(n_rows):
-    """Draw all rows in one place."""
+    """Draw all rows in one process."""
     partitions = [draw(number, size) for number, size in enumerate(sizes_of(n_rows))]
     return tuple(map(np.concatenate, zip(*partitions)))
 
 
 def in_partitions(n_rows, n_features=N_FEATURES, partition=None):
-    """Return collections of the same rows, which are drawn when they are needed."""
+    """Return lazy collections of the same rows."""
     X, y = [], []
     for number, size in enumerate(sizes_of(n_rows, partition)):
         drawn = delayed(draw)(number, size, n_features)
@@ -147,7 +146,7 @@ def in_partitions(n_rows, n_features=N_FEATURES, partition=None):
 
 
 def peak_memory():
-    """Return the most bytes that this process has held since it was told to forget."""
+    """Return the peak memory of this process since `forget_peak`, in bytes."""
     status = dict(
         line.split(":", 1)
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -156,17 +155,17 @@ def peak_memory():
 
 
 def forget_peak():
-    """Count memory from now on."""
+    """Reset the peak memory of this process."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def sent():
-    """Return the bytes that have gone from process to process on this machine."""
+    """Return the bytes that processes on this machine have sent to each other."""
     return psutil.net_io_counters(pernic=True)["lo"].bytes_sent
 
 
 class Observer:
-    """A callback that looks up after each iteration of EM."""
+    """Base class of callbacks whose `look` is called after each iteration of EM."""
 
     def setup(self, estimator, context):
         pass
@@ -184,7 +183,7 @@ class Observer:
 
 @contextmanager
 def quiet():
-    """Let nothing warn in the block, and no library use threads of its own."""
+    """Ignore warnings in the block, and limit libraries to one thread."""
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         yield
@@ -202,12 +201,12 @@ class CountingClient(Client):
 
 
 class Meter(Observer):
-    """A callback that takes the time of a fit and tells what an iteration costs.
+    """A callback that measures the time of a fit and the costs of an iteration.
 
     Parameters
     ----------
     client : CountingClient or None
-        With which the mixture is fitted.
+        Client with which the mixture is fitted.
     """
 
     def __init__(self, client=None):
@@ -217,7 +216,7 @@ class Meter(Observer):
 
     @contextmanager
     def watch(self):
-        """Measure what is fitted in the block, with this as its callback."""
+        """Measure the fit in the block, which must have this object as a callback."""
         with quiet(), self.profiler:
             begin = time.perf_counter()
             yield
@@ -237,7 +236,7 @@ class Meter(Observer):
         self.readings.append(reading)
 
     def an_iteration(self):
-        """Return the mean of all but the first, which belongs to the start."""
+        """Return mean costs of iterations after the first, which includes the start."""
         first, last = pd.Series(self.readings[0]), pd.Series(self.readings[-1])
         mean = (last - first) / (len(self.readings) - 1)
         mean["E-step"] = mean["an iteration"] - mean["experts"] - mean["gate"]
@@ -246,9 +245,9 @@ class Meter(Observer):
 
 @contextmanager
 def workers(n_workers, memory_limit=ROOMY):
-    """Yield a client of so many processes.
+    """Yield a client of a cluster with this number of processes.
 
-    They have imported and compiled all that they need.
+    Imports and compilation are done on each of them.
     """
     with (
         LocalCluster(
@@ -267,22 +266,22 @@ def workers(n_workers, memory_limit=ROOMY):
 
 
 def warm_up():
-    """Have Numba compile what a fit needs."""
+    """Have Numba compile the functions that a fit needs."""
     with quiet():
         mixture(sklearn_moe, Ridge(), 2).fit(*draw(0, 500))
 
 
 def mixture(kind, expert, n_iter, **params):
-    """Return a mixture that iterates so many times, unless it is given `tol`.
+    """Return a mixture that runs a fixed number of iterations, unless `tol` is given.
 
-    So all do the same work.
+    So all fits do the same work.
     """
     params = {"tol": 0, "random_state": 0} | params
     return kind.MixtureOfExpertsRegressor(expert, N_EXPERTS, max_iter=n_iter, **params)
 
 
 def fit_local(n_rows, expert, n_iter, **params):
-    """Fit a local mixture in a worker; return what it took and what came of it."""
+    """Fit a local mixture in a worker; return its costs and its results."""
     X, y = in_memory(n_rows)
     meter, moe = Meter(), mixture(sklearn_moe, expert, n_iter, **params)
     with meter.watch():
@@ -298,7 +297,7 @@ def fit_local(n_rows, expert, n_iter, **params):
 
 
 def fit_distributed(client, rows, expert, n_iter, **params):
-    """Fit a mixture on a cluster; return the same, and the tasks of its iterations."""
+    """Fit a mixture on a cluster; return costs, results, and tasks of iterations."""
     meter = Meter(client)
     moe = mixture(moe_dask, expert, n_iter, client=client, **params)
     client.run(forget_peak)
@@ -318,15 +317,15 @@ def fit_distributed(client, rows, expert, n_iter, **params):
 
 
 def work_between(tasks, begin, end, n_iter):
-    """Return the seconds of work and of waiting for data, and the number of tasks.
+    """Return the seconds of work and of transfers, and the number of tasks.
 
     Parameters
     ----------
     tasks : list of dict
-        As the dashboard has them.
+        Tasks as recorded by the dashboard.
     begin, end : float
     n_iter : int
-        Iterations in this time, over which all is averaged.
+        Number of iterations in this time, over which values are averaged.
 
     Returns
     -------
@@ -338,7 +337,7 @@ def work_between(tasks, begin, end, n_iter):
         steps = [s for s in one["startstops"] if begin <= s["start"] < end]
         for step in steps:
             kind = work[key_split(one["key"])]
-            # "compute", "transfer" and the like.
+            # Actions are "compute", "transfer" and others.
             kind[step["action"]] += (step["stop"] - step["start"]) / n_iter
         if any(step["action"] == "compute" for step in steps):
             work[key_split(one["key"])]["tasks"] += 1 / n_iter
@@ -346,11 +345,11 @@ def work_between(tasks, begin, end, n_iter):
     return frame.fillna(0).sort_values("compute", ascending=False)
 
 
-# What is compared
+# Comparisons
 
 
 def compare(all_rows, n_iter, local_rows):
-    """Compare local fits with those on one worker and two."""
+    """Compare local fits with fits on one worker and on two."""
     found = []
     for n_rows in all_rows:
         for name, expert in EXPERTS.items():
@@ -377,13 +376,13 @@ def compare(all_rows, n_iter, local_rows):
 
 
 def results(all_rows, most_iterations):
-    """Compare what local and distributed fits end with, when they have converged."""
+    """Compare the results of local and distributed fits that have converged."""
     found = []
     params = {"tol": 1e-4, "n_iter": most_iterations}
     for n_rows in all_rows:
         for name, (expert, factor) in TO_THE_END.items():
             with workers(2) as client:
-                # What another seed changes, and where, is no news of the cluster.
+                # Differences to another seed show which differences are random.
                 local, other = client.gather(
                     [
                         client.submit(
@@ -410,9 +409,9 @@ def results(all_rows, most_iterations):
 
 
 def memory(small, memory_limit, large=None):
-    """Measure peaks where nothing is kept.
+    """Measure peak memory if nothing is kept.
 
-    There are few rows once, and once twice as many as memory holds.
+    The data are small in one fit, and twice as large as the memory in another.
     """
     limit = parse_bytes(memory_limit)
     if large is None:
@@ -445,7 +444,7 @@ def memory(small, memory_limit, large=None):
 
 
 def stream(n_rows):
-    """Return seconds and score of one pass over a stream, in one process."""
+    """Return the seconds and the score of one pass over a stream, in one process."""
 
     def batches():
         for number, size in enumerate(sizes_of(n_rows)):
@@ -456,7 +455,7 @@ def stream(n_rows):
     moe = sklearn_moe.MixtureOfExpertsRegressor(
         SGDRegressor(random_state=0), N_EXPERTS, random_state=0
     )
-    # Experts that take steps need features of one unit; the first batch tells it.
+    # SGD experts need standardised features; the first batch determines the scale.
     scaler = StandardScaler()
     seconds = 0.0
     for X, y in batches():
@@ -470,13 +469,13 @@ def stream(n_rows):
 
 
 def streamed(n_rows):
-    """Do the same without warnings, and on one thread."""
+    """Run `stream` without warnings, and on one thread."""
     with quiet():
         return stream(n_rows)
 
 
 class Killer(Observer):
-    """Kills a worker in the middle of a fit, by the number of its process."""
+    """A callback that kills a worker process after an iteration of a fit."""
 
     def __init__(self, client, n_iter):
         self.client, self.n_iter = client, n_iter
@@ -494,13 +493,13 @@ class Killer(Observer):
 
 
 def fault(n_rows):
-    """Fit while a worker is lost.
+    """Fit a mixture while a worker is lost.
 
     Returns
     -------
     log : list of str
     equal : bool
-        Whether the fit ends where one without harm does.
+        Whether the result equals that of a fit without a failure.
     """
     rows = in_partitions(n_rows)
     params = {"max_rows_per_expert": CAPACITY}
@@ -528,7 +527,7 @@ def fault(n_rows):
 
 
 def seconds_a_task(client, n_tasks=2000):
-    """Measure what client and scheduler do for a task, by tasks that do nothing."""
+    """Measure the overhead of client and scheduler per task, by tasks without work."""
     nothing = [delayed(abs)(number, pure=False) for number in range(n_tasks)]
     begin = time.perf_counter()
     client.gather(client.compute(nothing))
@@ -536,20 +535,20 @@ def seconds_a_task(client, n_tasks=2000):
 
 
 def constants(frame, task):
-    """Return what the plan needs to know, of the fits to most rows on two workers.
+    """Return the constants of the plan, from fits to most rows on two workers.
 
     Parameters
     ----------
     frame : DataFrame
-        Of `compare`.
+        Result of `compare`.
     task : float
-        Seconds.
+        Seconds per task.
 
     Returns
     -------
     constants : dict of dict
-        By the expert: seconds of work for each row and expert, seconds to choose a row
-        and to fit an expert to a row that came, rounds, and seconds a task.
+        By the expert: seconds of work for each row and expert, seconds to fit an expert
+        per row that it is sent, rounds of questions, and seconds per task.
     """
     known = {}
     for expert, lines in frame[frame["where"] == "2 workers"].groupby("expert"):
@@ -567,10 +566,10 @@ def constants(frame, task):
 
 
 def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, partition):
-    """Return what an iteration costs elsewhere, by the cost model of the user guide."""
+    """Return the costs of an iteration by the cost model of the user guide."""
     n_partitions = n_rows / partition
     travels = expert != "ridge"
-    # Two coefficients for each feature, instead of the few that were measured.
+    # Costs are scaled from the measured number of features to this one.
     wide = (n_features + 1) / (N_FEATURES + 1)
     wide_sums = wide**2 if expert == "ridge" else wide
     rows = n_rows / n_workers * n_experts * known["row"] * wide_sums
@@ -603,7 +602,7 @@ def plan(known, expert, n_rows, n_features, n_experts, n_workers, capacity, part
 
 
 def speedups(frame):
-    """Return how much faster two workers are than one, at each number of rows."""
+    """Return how much faster two workers are than one, by number of rows."""
     times = frame.pivot_table(
         index=["expert", "rows"],
         columns="where",

@@ -1,8 +1,8 @@
 """Measure how time and memory of a fit grow with rows, features and experts.
 
-Ridge experts are fitted for a few iterations. A fit of one iteration is taken off, so
-that the start and the end of a fit stand apart from an iteration. Memory is what NumPy
-allocates at most during a fit, in a run of its own. Run it by
+Ridge experts are fitted for a few iterations. The time of a fit of one iteration is
+subtracted, to separate the iterations from the start and the end of a fit. Memory is
+the peak of NumPy's allocations during a separate fit. Run it by
 `python -m benchmarks.scale.scaling`.
 """
 
@@ -20,9 +20,9 @@ from benchmarks.common.problems import gated_lines
 from benchmarks.common.report import header, verdict, write
 from sklearn_moe import MixtureOfExpertsRegressor
 
-# Of the line through log(seconds) against log(rows).
+# Maximum slope of log(seconds) against log(rows).
 MOST_SLOPE = 1.1
-# In arrays of (rows, experts), float64.
+# Maximum memory in float64 arrays of shape (rows, experts).
 MOST_MEMORY = 4.0
 
 
@@ -34,7 +34,7 @@ def timed(call):
 
 
 def peak_of(call):
-    """Return the most bytes that a call holds at a time, beyond those before it."""
+    """Return the peak memory of a call, in bytes, beyond that before it."""
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
@@ -108,7 +108,7 @@ def main():
     frames = {}
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        # Numba compiles.
+        # Have Numba compile before anything is measured.
         measure(200, 2, 3, 2, 1)
         for title, sizes in sweeps.items():
             rows = []

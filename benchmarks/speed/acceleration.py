@@ -1,7 +1,7 @@
-"""Count the fits that EM needs as it is, and with SQUAREM.
+"""Count the iterations that EM needs without acceleration, and with SQUAREM.
 
-Linear experts are fitted to public tables, until the objective is within 1e-4 nats a
-row of the optimum where EM as it is ends. Run it by
+Linear experts are fitted to public tables, until the objective is within 1e-4 nats per
+row of the optimum that plain EM converges to. Run it by
 `python -m benchmarks.speed.acceleration`.
 """
 
@@ -21,7 +21,7 @@ MARGIN = 1e-4
 
 
 def best_so_far(name, max_rows, **params):
-    """Return the best objective after each iteration, in nats a row."""
+    """Return the best objective after each iteration, in nats per row."""
     X, y = load(name, max_rows)
     Mixture = (
         MixtureOfExpertsClassifier

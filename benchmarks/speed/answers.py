@@ -1,8 +1,8 @@
-"""Measure how long a fitted mixture takes to answer: one row, and intervals of many.
+"""Measure the time of predictions: of single rows, and of intervals for many rows.
 
-One row is what a service is asked for; the rivals are stacking of the same experts and
-boosting. A prediction interval is compared with a prediction of the same rows, for each
-noise model, and with the two fits of boosting that one would use instead. Run it by
+Single rows are predicted in online services; there the rivals are stacking of the same
+experts and boosting. Prediction intervals are compared with predictions of the same
+rows, for each noise model, and with two quantiles by boosting. Run it by
 `python -m benchmarks.speed.answers`.
 """
 
@@ -41,7 +41,7 @@ NOISES = [
     "poisson",
     "negative_binomial",
 ]
-# Largest ratio to a stack, and to `predict`.
+# Maximum ratio to the time of stacking, and to that of `predict`.
 ONE_ROW_BAR, INTERVAL_BAR = 1.3, 10
 
 
@@ -74,7 +74,7 @@ def alternatives(classification):
 
 
 def measure_one_row(X, y, n_runs):
-    """Return a table of the times of one row, of an array and of a frame."""
+    """Return a table of the times of single rows, of arrays and of frames."""
     rows = []
     frame = pd.DataFrame(X, columns=[f"column{j}" for j in range(X.shape[1])])
     for classification in (False, True):
@@ -103,7 +103,7 @@ def targets_for(noise, y):
 
 
 def measure_intervals(X, y, n_asked, n_runs):
-    """Return a table of the times of intervals, beside those of predictions."""
+    """Return a table of the times of intervals and of predictions."""
     rows, asked = [], X[:n_asked]
     for noise in NOISES:
         mixture = MixtureOfExpertsRegressor(
@@ -118,7 +118,7 @@ def measure_intervals(X, y, n_asked, n_runs):
 
 
 def measure_boosted_quantiles(X, y, n_asked, n_runs):
-    """Return the milliseconds of two quantiles, each by a fit of boosting."""
+    """Return the milliseconds of predicting two quantiles by boosting."""
     fits = [
         HistGradientBoostingRegressor(loss="quantile", quantile=q).fit(X, y)
         for q in (0.05, 0.95)

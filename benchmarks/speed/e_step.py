@@ -1,7 +1,7 @@
-"""Compare the E-step with the same in NumPy and SciPy, and with a memory limit.
+"""Compare the kernel of the E-step with NumPy, SciPy and the memory bandwidth.
 
-The kernel reads two arrays of (n, K) and writes one, as does one addition of the two:
-that is the limit. Run it by `python -m benchmarks.speed.e_step`.
+The kernel reads two arrays of (n, K) and writes one, like the addition of two arrays,
+whose time is a lower limit. Run it by `python -m benchmarks.speed.e_step`.
 """
 
 import argparse
@@ -16,20 +16,20 @@ from threadpoolctl import threadpool_limits
 from benchmarks.common.report import header, verdict, write
 from sklearn_moe import kernels
 
-# The bars, for the median over the numbers of experts at most rows.
+# The targets to meet, for medians over the large arrays.
 BARS = {"SciPy": 8.0, "NumPy": 3.0}
 MOST_ADDITIONS = 3.0
 
 
 def with_scipy(log_gate, log_likelihood, sample_weight):
-    """Compute the E-step as one would write it with logsumexp."""
+    """Compute the E-step by logsumexp of SciPy."""
     joint = log_gate + log_likelihood
     rows = logsumexp(joint, axis=1)
     return np.exp(joint - rows[:, np.newaxis]), rows, sample_weight @ rows
 
 
 def with_numpy(log_gate, log_likelihood, sample_weight):
-    """Compute the E-step as one would write it without."""
+    """Compute the E-step by NumPy."""
     joint = log_gate + log_likelihood
     shift = joint.max(axis=1, keepdims=True)
     unnormalised = np.exp(joint - shift)
@@ -39,7 +39,7 @@ def with_numpy(log_gate, log_likelihood, sample_weight):
 
 
 def with_numpy_in_place(log_gate, log_likelihood, sample_weight):
-    """Compute the same with one array only."""
+    """Compute the E-step by NumPy with a single array."""
     joint = log_gate + log_likelihood
     shift = joint.max(axis=1, keepdims=True)
     joint -= shift
@@ -51,7 +51,7 @@ def with_numpy_in_place(log_gate, log_likelihood, sample_weight):
 
 
 def one_addition(log_gate, log_likelihood, sample_weight):
-    """Do what the memory limit is measured by."""
+    """Add two arrays, which measures the memory limit."""
     return log_gate + log_likelihood
 
 
@@ -65,7 +65,7 @@ CONTESTANTS = {
 
 
 def measure(n_rows, n_experts, dtype, n_repeats):
-    """Measure nanoseconds per element of each, medians of runs that take turns."""
+    """Return median nanoseconds per element of each contestant, in alternating runs."""
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((n_rows, n_experts), dtype)
     arguments = (
@@ -132,7 +132,7 @@ def main():
             frame["kernel / addition"] = frame["kernel"] / frame["addition"]
             text += [dtype.__name__, "=" * len(dtype.__name__)]
             text += [frame.to_string(index=False, float_format="{:.2f}".format), ""]
-            # What does not fit into the cache.
+            # Arrays that do not fit into the cache.
             large = frame[frame["rows"] * frame["experts"] >= 4_000_000]
             for rival, bar in BARS.items():
                 ratio = large[f"{rival} / kernel"]

@@ -1,19 +1,20 @@
-"""Compare a whole fit with the mixtures of R and another of Python.
+"""Compare whole fits with mixture packages of R and another one of Python.
 
-Each rival fits a mixture and says how likely the data are under it; ours begins at the
-same clusters, and the time is taken that it needs to make them as likely, and to
-converge. Run it by `python -m benchmarks.speed.em`; README.rst tells how to install the
-rivals, and `em_*.R` are the programs in R.
+Each rival fits a mixture and reports its log-likelihood. Our fit starts at the same
+clusters, and two times are measured: until it reaches this log-likelihood, and until it
+converges. Run it by `python -m benchmarks.speed.em`; README.rst describes how to
+install the rivals, and `em_*.R` are the programs in R.
 
 - flexmix: linear experts, softmax gate; the same model throughout, by EM from the same
   clusters. It divides the noise variance by n - p instead of n, so that it ends
   slightly below the maximum.
-- mixtools: `hmeEM` has a gate too, but of one feature, for two experts. `regmixEM` has
-  more experts and features, but constant weights; it is set beside our mixture with a
-  constant gate. Both begin at what the same clusters make of experts and gate.
+- mixtools: `hmeEM` has a gate as well, but only of one feature, for two experts.
+  `regmixEM` has more experts and features, but constant weights; it is compared with
+  our mixture with a constant gate. Both start at experts and gates fitted to the same
+  clusters.
 - cgmm: linear experts, softmax gate. It chooses its own start, and as of 0.5.1 its gate
-  never leaves that (a call with an argument that SciPy does not know is answered by a
-  step in the wrong direction), so that it ends far below the maximum.
+  never changes (it handles the error of a SciPy call with an unknown argument by a step
+  in the wrong direction), so that it ends far below the maximum.
 """
 
 import argparse
@@ -42,8 +43,9 @@ from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "tests" / "data"
 
-# The rivals stop when the log-likelihood grows by less than this share of itself; ours
-# when it grows by less than this a row, or less still where that ends below a rival.
+# The rivals stop when the log-likelihood grows by less than this fraction of itself;
+# our fit stops when it grows by less than this per row, or even less if it would
+# otherwise end below a rival.
 TOLERANCE = 1e-6
 SMALLEST_TOLERANCE = 1e-12
 MOST_ITERATIONS = 5000
@@ -68,7 +70,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Data, and the clusters at which all begin.
+    """Data, and the clusters at which all fits start.
 
     Attributes
     ----------
@@ -76,7 +78,7 @@ class Problem:
     X : ndarray of shape (n_rows, n_features)
     y : ndarray of shape (n_rows,)
     start : ndarray of shape (n_rows,), int
-        Number of the cluster of each row.
+        Index of the cluster of each row.
     family : {"gaussian", "poisson"}
     """
 
@@ -92,7 +94,7 @@ class Problem:
         return self.start.max() + 1
 
     def ours(self, gate, **parameters):
-        """Return our mixture, not fitted."""
+        """Return our unfitted mixture."""
         expert = (
             PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
             if self.family == "poisson"
@@ -111,7 +113,7 @@ class Problem:
 
 
 def synthetic(n_rows, n_features=10, n_experts=4):
-    """Draw rows whose clusters are the true ones for half, and random for half."""
+    """Draw rows, with true clusters for half of them, and random ones for the others."""
     X, y, expert = gated_lines(n_rows, n_features, n_experts, seed=n_rows)
     rng = np.random.default_rng(0)
     lost = rng.random(n_rows) < 0.5
@@ -129,16 +131,16 @@ def table(name):
     return Problem(name, X, y, start, family)
 
 
-# A rival that takes longer for one fit has failed.
+# Maximum number of seconds for one fit of a rival.
 PATIENCE = 120
 
 
 class RivalFailedError(Exception):
-    """A rival has no fit to show."""
+    """Raised when a rival fails to fit."""
 
 
 def run_r(program, problem):
-    """Have a program in R fit a problem, and return what it prints.
+    """Fit a problem by a program in R, and return the result that it prints.
 
     Parameters
     ----------
@@ -174,7 +176,7 @@ def run_r(program, problem):
 
 
 def run_cgmm(problem):
-    """Have cgmm fit a problem, and return the same."""
+    """Fit a problem by cgmm, and return the same kind of result."""
     rival = RivalMixture(
         problem.n_experts, gating_penalty=0, tol=TOLERANCE, random_state=0
     )
@@ -188,7 +190,7 @@ def run_cgmm(problem):
 
 
 def gate_of_cgmm_moves(problem):
-    """Tell whether a fit of cgmm ends with another gate than it begins with."""
+    """Return whether a fit of cgmm changes its gate after the first iteration."""
     gates = []
     for max_iter in (1, 50):
         rival = RivalMixture(problem.n_experts, max_iter=max_iter, random_state=0)
@@ -205,14 +207,14 @@ RIVALS = {
 
 
 def gate_beside(rival):
-    """Return our gate in the model of a rival."""
+    """Return our gate for a comparison with a rival."""
     if rival == "mixtools regmixEM":
         return DummyClassifier(strategy="prior")
     return SoftmaxGate(alpha=0)
 
 
 def comparisons(rows, rival_rows):
-    """Yield (rival, problem)."""
+    """Yield pairs (rival, problem)."""
     problems = [table(name) for name in TABLES]
     problems += [synthetic(n_rows) for n_rows in rows if n_rows <= rival_rows]
     pairs = [synthetic(n, 1, 2) for n in rows if n <= rival_rows]
@@ -236,19 +238,19 @@ def timed(call):
 
 
 def reach(problem, gate, log_likelihood):
-    """Find out how our mixture makes the data as likely as a rival does.
+    """Find the settings with which our mixture reaches the log-likelihood of a rival.
 
     Returns
     -------
     tol : float
-        The tolerance with which it gets there.
+        The tolerance with which it is reached.
     n_iter : int or None
-        After how many iterations it is there; None if it ends elsewhere.
+        Number of iterations until it is reached; None if EM converges to a lower one.
     """
     tol = TOLERANCE
     while True:
         ours = problem.ours(gate, tol=tol, max_iter=MOST_ITERATIONS)
-        # Nothing is penalised: the objective is the log-likelihood.
+        # Without penalties, the objective is the log-likelihood.
         path = ours.fit(problem.X, problem.y).objective_path_
         reached = np.flatnonzero(path >= log_likelihood)
         if len(reached):
@@ -259,7 +261,7 @@ def reach(problem, gate, log_likelihood):
 
 
 def measure(rival, problem, n_repeats):
-    """Return medians of runs that take turns."""
+    """Return a row of the table, with medians of alternating runs."""
     gate = gate_beside(rival)
     theirs = [RIVALS[rival](problem)]
     target = theirs[0]["log_likelihood"]
@@ -298,7 +300,7 @@ def measure(rival, problem, n_repeats):
 
 
 def measure_alone(n_rows, n_repeats):
-    """Measure our fit where no rival is waited for."""
+    """Measure our fit without a rival."""
     problem = synthetic(n_rows)
     mixture = problem.ours(SoftmaxGate(alpha=0), tol=TOLERANCE, max_iter=1000)
     times = [
@@ -374,7 +376,7 @@ def main():
     compared, failed, alone = [], [], []
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        # Numba compiles.
+        # Have Numba compile before anything is measured.
         tiny = synthetic(200)
         for rival in RIVALS:
             tiny.ours(gate_beside(rival), max_iter=3).fit(tiny.X, tiny.y)

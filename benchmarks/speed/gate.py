@@ -1,11 +1,11 @@
 """Compare the M-step of the gate with LogisticRegression.
 
-Both minimise the same objective. Soft targets are put to `LogisticRegression` as is
-customary: each row once for every expert, with the responsibility as its weight. Cold,
-both minimise to the same gradient from zeros. Warm, they follow responsibilities that
-have moved a little, as from one iteration of EM to the next, from where they ended
-before; the gate does so as EM has it do, by a few steps, and both have followed some
-moves before the one that is measured. Run it by
+Both minimise the same objective. For soft targets, `LogisticRegression` is fitted in
+the usual way: each row is repeated for every expert, with the responsibility as its
+weight. In a cold start, both start at zeros and minimise to the same gradient. In a
+warm start, responsibilities have changed a little, as between iterations of EM, and
+both start at their last solution; the gate takes a few steps only, as in EM. Both
+follow several such changes before one is measured. Run it by
 `python -m benchmarks.speed.gate`.
 """
 
@@ -25,15 +25,15 @@ from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe.gates import bind_gate
 
 ALPHA = 1e-3
-# Largest element of the gradient at which both stop.
+# Both stop when the largest element of the gradient is below this.
 TOLERANCE = 1e-6
-# How often responsibilities move before a move is measured.
+# Number of changes of the responsibilities before one is measured.
 N_MOVES = 5
 BARS = {"cold": 5.0, "warm": 15.0}
 
 
 def problem(n_rows, n_features, n_experts):
-    """Draw rows, and the responsibilities of some iterations of EM in a row.
+    """Draw rows, and responsibilities that change as in successive iterations of EM.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def problem(n_rows, n_features, n_experts):
 
 
 class Rival:
-    """LogisticRegression on each row once for every expert.
+    """LogisticRegression with each row repeated for every expert.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Rival:
         )
 
     def fit(self, responsibilities):
-        """Fit from where the last fit ended."""
+        """Fit, starting at the last solution."""
         self.model.fit(self.X, self.y, sample_weight=responsibilities.ravel())
 
     def weights(self, X):
@@ -77,7 +77,7 @@ class Rival:
 def objective(weights, responsibilities, coef):
     """Return the penalised mean cross-entropy.
 
-    Of two classes the one logit is penalised.
+    With two classes, the single logit is penalised.
     """
     if len(coef) == 2:
         coef = coef[1] - coef[0]
@@ -93,7 +93,7 @@ def timed(call):
 
 
 def measure(n_rows, n_features, n_experts, n_repeats):
-    """Measure seconds and objectives of both, cold and warm."""
+    """Measure seconds and objectives of both, for cold and warm starts."""
     X, path = problem(n_rows, n_features, n_experts)
     before, after = path[0], path[-1]
     times = {name: [] for name in ("cold", "rival cold", "warm", "rival warm")}
@@ -105,7 +105,7 @@ def measure(n_rows, n_features, n_experts, n_repeats):
         excess = objective(gate.predict_proba(X), before, gate.coef_) - objective(
             rival.weights(X), before, rival.model.coef_
         )
-        # As EM does it: the design is standardised once, before the first iteration.
+        # As in EM, the design is standardised once, before the first iteration.
         rows = LocalRows(Block(X, before, before, np.ones(n_rows)))
         bound = bind_gate(SoftmaxGate(ALPHA), rows, n_experts, random_state=None)
         start = bound.recall(gate)
@@ -148,7 +148,7 @@ def main():
     rows = []
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        # Numba compiles.
+        # Have Numba compile before anything is measured.
         measure(200, 2, 3, 1)
         for n_rows in arguments.rows:
             for n_features in arguments.features:

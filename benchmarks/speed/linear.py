@@ -1,10 +1,10 @@
-"""Measure what linear experts cost when they are fitted together.
+"""Measure the time of linear experts that are fitted together.
 
 The normal equations of all experts are summed in one pass over the rows, and all
-experts answer in one product. In the M-step, with the answers of the experts, the rival
-is the `fit` and the `predict` of each expert. In a whole fit of the same number of
-iterations it is a mixture of a subclass of the same estimator that changes nothing: it
-is not known to be least squares, so that its experts are fitted one by one. Run it by
+experts predict by one matrix product. The M-step, including predictions, is compared
+with `fit` and `predict` of each expert. A whole fit of the same number of iterations is
+compared with a mixture of an empty subclass of the same estimator: subclasses are not
+recognised as least squares, so that their experts are fitted one by one. Run it by
 `python -m benchmarks.speed.linear`.
 """
 
@@ -24,20 +24,20 @@ from sklearn_moe import MixtureOfExpertsRegressor
 from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe.experts.least_squares import LeastSquares
 
-# The M-step of the experts, at the size for which the bar is set.
+# The target to meet for the M-step of the experts, and the size for which it is set.
 BAR = 2.0
 BAR_AT = {"rows": 100_000, "features": 10, "experts": 8}
-# Iterations of a whole fit, and M-steps that are measured for each such fit.
+# Number of iterations of a whole fit, and of M-steps that are measured for each fit.
 N_ITERATIONS = 10
 N_M_STEPS = 5
 
 
 class OwnRidge(Ridge):
-    """Ridge, fitted by itself."""
+    """Ridge as a subclass, whose experts are fitted one by one."""
 
 
 class OwnLinearRegression(LinearRegression):
-    """LinearRegression, fitted by itself."""
+    """LinearRegression as a subclass, whose experts are fitted one by one."""
 
 
 KINDS = {"Ridge": (Ridge, OwnRidge), "OLS": (LinearRegression, OwnLinearRegression)}
@@ -45,7 +45,7 @@ ASSIGNMENTS = ["soft", "hard"]
 
 
 def problem(n_rows, n_features, n_experts):
-    """Draw rows of linear regimes with borders, and responsibilities that suit them.
+    """Draw rows of linear regimes with borders, and matching responsibilities.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def timed(call):
 
 
 class Weights:
-    """The weights of the rows for each expert, as EM has them: made when asked for.
+    """Weights of the rows for each expert, computed on demand as in EM.
 
     Parameters
     ----------
@@ -95,22 +95,22 @@ class Weights:
 
 
 def fit_alone(expert, X, y, weights):
-    """Fit an expert by itself, and let it answer."""
+    """Fit a single expert, and predict with it."""
     rows = slice(None) if weights.all() else weights > 0
     fitted = clone(expert).fit(X[rows], y[rows], sample_weight=weights[rows])
     return fitted, fitted.predict(X)
 
 
 def m_step_alone(expert, X, y, weights):
-    """Return an M-step in which each expert is fitted by itself."""
+    """Return an M-step in which the experts are fitted one by one."""
     experts = range(weights.n_experts)
     return lambda: [fit_alone(expert, X, y, weights.of(k))[0] for k in experts]
 
 
 def m_step_together(expert, X, y, weights):
-    """Return an M-step in which the experts are fitted together where that can be done.
+    """Return an M-step in which the experts are fitted together where possible.
 
-    They have been fitted before, as in all iterations but the first.
+    There are previous fits, as in all iterations but the first.
     """
     experts = range(weights.n_experts)
     previous = dict(enumerate(m_step_alone(expert, X, y, weights)()))
@@ -128,7 +128,7 @@ def m_step_together(expert, X, y, weights):
 
 
 def whole_fit(estimator, X, y, n_experts, assignment):
-    """Return a fit of a mixture."""
+    """Return a function that fits a mixture."""
     mixture = MixtureOfExpertsRegressor(
         estimator,
         n_experts=n_experts,
@@ -152,7 +152,7 @@ def difference(ours, rival):
 
 
 def measure(n_rows, n_features, n_experts, kind, assignment, n_repeats):
-    """Measure seconds of both, in turns, and how far the coefficients are apart."""
+    """Measure seconds of both in alternating runs, and differences of coefficients."""
     X, y, responsibilities, regime = problem(n_rows, n_features, n_experts)
     weights = Weights(responsibilities, 0.05)
     if assignment == "hard":
@@ -209,7 +209,7 @@ def main():
     rows = []
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        # Numba compiles.
+        # Have Numba compile before anything is measured.
         for assignment in arguments.assignments:
             measure(200, 2, 3, "Ridge", assignment, 1)
         for case in cases:

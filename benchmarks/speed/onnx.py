@@ -1,8 +1,8 @@
-"""Measure how long a fitted mixture takes to answer in ONNX, beside Python.
+"""Compare the time of predictions of a fitted mixture in ONNX and in Python.
 
-Both predict the same rows in the same process, in turns, on one thread; a linear model
-alone says what a call costs in each. The numbers that they predict are compared. Run it
-by `python -m benchmarks.speed.onnx`.
+Both predict the same rows in the same process, in alternating runs, on one thread. A
+single linear model shows the overhead of a call. The predictions are compared as well.
+Run it by `python -m benchmarks.speed.onnx`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.speed.answers import taking_turns
 from sklearn_moe import MixtureOfExpertsRegressor
 
 N_EXPERTS = 4
-# Largest ratio of the time in ONNX to that in Python, for one row.
+# Maximum ratio of the time in ONNX to that in Python, for one row.
 ONE_ROW_BAR = 0.2
 
 
@@ -43,7 +43,7 @@ def models(X):
 
 
 def session_of(model, X):
-    """Return the function that predicts in ONNX."""
+    """Return a function that predicts in ONNX."""
     converted = skl2onnx.to_onnx(model, X[:1])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -1,9 +1,8 @@
-"""Measure how much of the time of a fit is not the experts' own.
+"""Measure the overhead of a fit beyond the time of the experts.
 
-The reference is what the experts take alone: the sum of their own `fit` and `predict`
-with the weights that EM gives them, as many times as there are iterations. What a fit
-of the mixture takes beyond that is ours. Run it by
-`python -m benchmarks.speed.overhead`.
+The reference is the time of the experts alone: the sum of their `fit` and `predict`
+with the weights of EM, times the number of iterations. The overhead is what a fit of
+the mixture takes beyond that. Run it by `python -m benchmarks.speed.overhead`.
 """
 
 import argparse
@@ -34,7 +33,7 @@ EXPERTS = {
         max_iter=30, max_bins=63, early_stopping=False, random_state=0
     ),
 }
-# Largest share of the time that may be ours.
+# Maximum overhead as a fraction of the time of a fit.
 BARS = {"ridge": 0.30, "forest": 0.05, "boosting": 0.05}
 
 SHARING = 0.05
@@ -47,7 +46,7 @@ def problem(n_rows, n_features, n_experts, classification):
 
 
 def mixture_of(expert, n_experts, n_iter):
-    """Return a mixture that iterates so many times, without folds."""
+    """Return a mixture with a fixed number of iterations, without folds."""
     kind = MixtureOfExpertsRegressor
     if is_classifier(expert):
         kind = MixtureOfExpertsClassifier
@@ -63,7 +62,7 @@ def mixture_of(expert, n_experts, n_iter):
 
 
 def answer_of(expert):
-    """Return the name of the method that a mixture asks."""
+    """Return the name of the method by which a mixture predicts with an expert."""
     return "predict_proba" if is_classifier(expert) else "predict"
 
 
@@ -75,16 +74,16 @@ def timed(call):
 
 
 def fit_alone(expert, X, y, weights):
-    """Fit the experts of one iteration by themselves, and let them answer."""
+    """Fit the experts of one iteration outside a mixture, and predict with them."""
     for weight in weights:
         fitted = clone(expert).fit(X, y, sample_weight=weight)
         getattr(fitted, answer_of(expert))(X)
 
 
 def steps_of_fit(expert, X, y, n_experts, n_iter):
-    """Return the seconds of each step in a fit of its own, by a profiler.
+    """Return the seconds of each step of a separate fit, measured by a profiler.
 
-    The experts are of a subclass, so that no short cut is taken for their kind.
+    The experts are of a subclass, for which no special algorithm is used.
     """
     kind = type(expert)
     own = type(kind.__name__, (kind,), {})(**expert.get_params(deep=False))
@@ -96,7 +95,7 @@ def steps_of_fit(expert, X, y, n_experts, n_iter):
 
 
 def measure(name, n_rows, n_features, n_experts, n_iter, n_repeats):
-    """Return medians of runs that take turns, and the steps in per cent of a fit."""
+    """Return medians of alternating runs, and the steps in per cent of a fit."""
     expert = EXPERTS[name]
     X, y = problem(n_rows, n_features, n_experts, is_classifier(expert))
     mixture = mixture_of(expert, n_experts, n_iter)
@@ -135,7 +134,7 @@ def main():
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         for name in arguments.kinds:
-            # Numba compiles.
+            # Have Numba compile before anything is measured.
             measure(name, 500, 2, 3, 2, 1)
             for n_experts in arguments.experts:
                 rows.append(

@@ -1,11 +1,11 @@
-"""Measure where the time of what one calls most goes, beside the physical limit.
+"""Profile fits and predictions, and compare their times with lower limits.
 
-A profiler takes apart a fit with ridge experts and with boosting, the M-steps of the
-gate in the first of them, and predictions by all experts and by the most trusted one.
-The limits are measured in the same run: the addition of two arrays of (n, K), and the
-products that the normal equations of linear experts and the Hessian of the gate consist
-of, half of each symmetric one, at the speed of a large matrix product. Run it by
-`python -m benchmarks.speed.paths`.
+A profiler divides the time of a fit with ridge experts and with boosting, of the
+M-steps of the gate in the first of them, and of predictions by all experts and by the
+one of largest weight. Lower limits are measured in the same run: the addition of two
+arrays of (n, K), and the Gram matrices in the normal equations of linear experts and in
+the Hessian of the gate, half of each symmetric one, at the speed of a large matrix
+product. Run it by `python -m benchmarks.speed.paths`.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from benchmarks.common.report import header, write
 from benchmarks.common.steps import OWN, REST, STEPS, names_within, step_of_fit
 from sklearn_moe import MixtureOfExpertsRegressor
 
-# A prediction takes a few milliseconds; it is repeated until so many seconds are over.
+# Predictions take a few milliseconds; they are repeated for this number of seconds.
 LEAST_SECONDS = 1.0
-# Functions of the gate that take less than this share of its time make one line.
+# Functions of the gate that take less than this share of its time share one line.
 LEAST_SHARE = 0.02
 M_STEP = "M-step of the gate, mean of the fit with ridge"
 
@@ -43,7 +43,7 @@ def median_time(call, n_repeats=5):
 
 
 def limits(X, n_experts):
-    """Return the seconds of what no program can do without."""
+    """Return the seconds of the computations that are lower limits."""
     shape = len(X), n_experts
     left, right, out = np.ones(shape), np.ones(shape), np.empty(shape)
     square = np.ones((1000, 1000))
@@ -58,7 +58,7 @@ def limits(X, n_experts):
 
 
 def step_with_experts(stack):
-    """Return the step of a fit, the experts' own fits with what is around them."""
+    """Return the step of a fit, where all work on the experts is one step."""
     step = step_of_fit(stack)
     return OWN if step == STEPS["experts"] else step
 
@@ -90,10 +90,10 @@ def profiled(kind_of, call, least_seconds=0.0):
     Parameters
     ----------
     kind_of : callable
-        For the profiler.
+        See `Profiler`.
     call : callable
     least_seconds : float, default=0
-        The call is repeated for so long.
+        The call is repeated until this time is over.
 
     Returns
     -------
@@ -119,20 +119,20 @@ def predict_path(mixture, X, combination):
 
 
 def gate_path(mixture, X, y):
-    """Return the seconds of functions in an M-step of the gate, the mean of a fit."""
+    """Return mean seconds of the functions in an M-step of the gate, over a fit."""
     seconds = profiled(function_of_gate, lambda: mixture.fit(X, y))
     seconds.pop(None, None)
     return {name: taken / mixture.n_iter_ for name, taken in seconds.items()}
 
 
 def median_of(path, n_repeats):
-    """Return median seconds of the lines of a path, the first run left out."""
+    """Return median seconds of the lines of a path, without the first run."""
     runs = [path() for _ in range(n_repeats + 1)]
     return pd.DataFrame(runs[1:]).fillna(0.0).median()
 
 
 def shortened(seconds):
-    """Put what takes next to no time into one line."""
+    """Sum up the functions that take a negligible time in one line."""
     small = seconds < LEAST_SHARE * seconds.sum()
     return (
         seconds.rename(lambda name: REST if small[name] else name)

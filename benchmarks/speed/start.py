@@ -1,7 +1,7 @@
-"""Measure how long it takes to begin: the import, and the first fit.
+"""Measure the time of the import and of the first fit.
 
-Each measurement is a fresh process. The first fit of an installation compiles; the
-first fit of any other process loads what was compiled. Run it by
+Each measurement runs in a new process. The first fit of an installation compiles
+functions; the first fit of any later process loads the compiled functions. Run it by
 `python -m benchmarks.speed.start`.
 """
 
@@ -28,7 +28,7 @@ SIMILAR = (
 PACKAGE = "import sklearn_moe"
 ESTIMATOR = "from sklearn_moe import MixtureOfExpertsRegressor"
 
-# (what is imported before the clock starts, what is timed)
+# By name: imports before the clock starts, and imports that are timed.
 IMPORTS = {
     ALONE: ("", ALONE),
     SIMILAR: ("", SIMILAR),
@@ -61,14 +61,14 @@ print(json.dumps(taken))
 """
 MIXTURES = ("MixtureOfExpertsRegressor", "MixtureOfExpertsClassifier")
 
-# In seconds.
+# The targets to meet, in seconds.
 MOST_OVER_IMPORT = 0.030
 MOST_FOR_FIRST_FIT = 5.0
 MOST_OVER_STEADY = 0.5
 
 
 def run(code, cache):
-    """Return what a fresh process prints, with a folder for what Numba compiles."""
+    """Return the output of a new process that uses a folder as the cache of Numba."""
     path = [str(Path(sklearn_moe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     done = subprocess.run(
@@ -90,7 +90,7 @@ def measure_imports(n_repeats):
     """Return the median seconds of each import."""
     taken = defaultdict(list)
     with tempfile.TemporaryDirectory() as cache:
-        # The first round reads from the disk, and writes bytecode.
+        # The first round, which reads from the disk and writes bytecode, is ignored.
         for repeat in range(n_repeats + 1):
             for name, (before, timed) in IMPORTS.items():
                 seconds = run(IMPORT.format(before=before, timed=timed), cache)
@@ -100,7 +100,7 @@ def measure_imports(n_repeats):
 
 
 def measure_fits(n_repeats):
-    """Return median seconds of the fits of a process, with a cold and a warm cache."""
+    """Return median seconds of fits in a process, with a cold and a warm cache."""
     taken = defaultdict(list)
     for _ in range(n_repeats):
         for mixture in MIXTURES:

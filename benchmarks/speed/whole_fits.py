@@ -1,8 +1,8 @@
-"""Compare whole fits with those of boosting, of stacking and of one expert alone.
+"""Compare whole fits with those of boosting, of stacking and of a single expert.
 
-What a user would take instead of a mixture is LightGBM with its defaults: all times are
-also told as multiples of that. Tables are drawn from mixtures of linear experts, and
-real ones of up to 15,000 rows. Contestants take turns. Run it by
+The most common alternative to a mixture is LightGBM with its defaults: all times are
+also given as multiples of its time. Tables are drawn from mixtures of linear experts,
+or are real tables of up to 15,000 rows. Runs of the contestants alternate. Run it by
 `python -m benchmarks.speed.whole_fits`.
 """
 
@@ -41,7 +41,7 @@ REAL = [
     *["weather", "food budgets", "baseball"],
 ]
 MAX_ROWS = 15_000
-# The search: so many rows, settings and folds.
+# Rows, settings and folds of the grid search.
 SEARCH_ROWS = 1500
 GRID = {
     "n_experts": [1, 2, 3, 4, 6, 8],
@@ -72,13 +72,13 @@ def contestants(n_experts, classification, n_threads):
 
 
 def drawn(n_rows, classification):
-    """Rows that follow the model, ten features."""
+    """Draw rows of ten features that follow the model."""
     X, y, _ = gated_lines(n_rows)
     return X, (y > np.median(y)).astype(int) if classification else y
 
 
 def real(name):
-    """Return the prepared rows of a table."""
+    """Return the preprocessed rows of a table."""
     X, y = load(name, MAX_ROWS)
     return preprocessing().fit_transform(X), y
 
@@ -147,7 +147,7 @@ def problems(arguments):
 
 
 def encoded_in_experts(repeats):
-    """Return how much longer a fit takes whose experts encode the rows themselves."""
+    """Return the seconds of fits with an encoder in front, and within each expert."""
     X, y = load("diamonds, large", MAX_ROWS)
     mixture = MixtureOfExpertsRegressor(random_state=0)
     front = make_pipeline(preprocessing(), mixture)
@@ -163,7 +163,7 @@ def encoded_in_experts(repeats):
 
 
 def search():
-    """Return the seconds of a search over experts and penalties, and of LightGBM's."""
+    """Return the number of fits of a grid search, and its seconds for both rivals."""
     X, y, _ = gated_lines(SEARCH_ROWS)
     X = StandardScaler().fit_transform(X)
     fits = len(GRID["n_experts"]) * len(GRID["gate__alpha"]) * SEARCH_FOLDS
@@ -182,7 +182,7 @@ def search():
 
 
 def bars(table):
-    """Yield a line for each bar."""
+    """Yield a line for each target to meet."""
     ratio = table[f"mixture / {RIVAL}"]
 
     def of(kind, *, holds):
@@ -204,7 +204,7 @@ def bars(table):
         "16 ridge, worst of all": (of("16 ridge", holds=bool), np.max, 4),
         "4 logistic, worst of all": (of("4 logistic", holds=bool), np.max, 2),
     }
-    # What was not measured meets no bar.
+    # Leave out targets for which nothing was measured.
     found = [
         (title, summary(values), bar)
         for title, (values, summary, bar) in everything.items()
@@ -230,7 +230,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    # What is compiled or imported by a first fit counts for nobody.
+    # Compilation and imports in a first fit are not measured.
     for classification in (False, True):
         X, y = drawn(200, classification)
         for model in contestants(2, classification, 1).values():
