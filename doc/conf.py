@@ -1,10 +1,15 @@
 """How Sphinx builds the documentation; it needs no network."""
 
 import os
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
 
-from docutils import nodes
+from sphinx_gallery.sorting import ExplicitOrder
 
 import sklearn_moe
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Examples that work in several processes must run there without a window, too.
 os.environ["MPLBACKEND"] = "agg"
@@ -15,15 +20,28 @@ version = release = sklearn_moe.__version__
 
 extensions = [
     "numpydoc",
+    "provenance",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "**sg_execution_times.rst"]
 templates_path = ["_templates"]
-html_static_path = ["_static"]
+
+# MathJax as it lies in an installed package: one file, which has the glyphs in it.
+MATHJAX = distribution("django-static-mathjax").locate_file(
+    "mathjax/static/mathjax/es5/tex-svg.js"
+)
+mathjax_path = "tex-svg.js"
+
+html_static_path = ["_static", str(MATHJAX)]
 html_css_files = ["custom.css"]
+html_logo = html_favicon = "_static/logo.svg"
 
 autosummary_generate = True
 # The docstrings have the types, and say more of them.
@@ -31,11 +49,29 @@ autodoc_typehints = "none"
 # The template of a class lists its members.
 numpydoc_show_class_members = False
 
+bibtex_bibfiles = ["references.bib"]
+
+# Prompts and output are not copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# The inventory that doc/inventories.py has made: no server is asked.
+intersphinx_mapping = {
+    "sklearn": ("https://scikit-learn.org/stable/", "inventories/sklearn.inv")
+}
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
+    "subsection_order": ExplicitOrder(
+        [
+            f"../examples/{topic}"
+            for topic in ("stories", "reading", "tuning", "targets", "experts")
+        ]
+    ),
     "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "api/examples",
     "doc_module": "sklearn_moe",
     "download_all_examples": False,
     "remove_config_comments": True,
@@ -46,34 +82,25 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_moe {version}"
 html_theme_options = {
     "header_links_before_dropdown": 6,
+    "logo": {"text": "sklearn_moe", "alt_text": "sklearn_moe, home"},
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
 # A sidebar where a page has others below it, and no empty one elsewhere.
 html_sidebars = {
     page: []
-    for page in ("index", "tour", "comparison", "developing", "install", "changelog")
+    for page in (
+        "index",
+        "install",
+        "tour",
+        "comparison",
+        "developing",
+        "faq",
+        "glossary",
+        "changelog",
+        "results",
+        "citing",
+    )
 }
 html_show_sourcelink = False
 toc_object_entries_show_parents = "hide"
-
-# What the docstrings that are inherited from scikit-learn refer to.
-SCIKIT_LEARN = "https://scikit-learn.org/stable/"
-SCIKIT_LEARN_PAGES = {
-    "accuracy_score": "modules/model_evaluation.html#accuracy-score",
-    "metadata_routing": "metadata_routing.html",
-    "r2_score": "modules/model_evaluation.html#r2-score",
-}
-
-
-def link_to_scikit_learn(app, env, node, content):
-    """Resolve a label of scikit-learn's documentation without asking its server."""
-    page = SCIKIT_LEARN_PAGES.get(node["reftarget"])
-    if node["reftype"] != "ref" or page is None:
-        return None
-    return nodes.reference("", "", content, internal=False, refuri=SCIKIT_LEARN + page)
-
-
-def setup(app):
-    """Register the hook above."""
-    app.connect("missing-reference", link_to_scikit_learn)

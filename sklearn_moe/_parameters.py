@@ -52,6 +52,8 @@ def count_parameters(estimator: Any) -> int:
     function. A function that is registered for a type applies to its subclasses as
     well.
 
+    Read more in the :ref:`User Guide <guide_number_of_experts>`.
+
     Parameters
     ----------
     estimator : fitted estimator

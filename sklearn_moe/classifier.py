@@ -32,6 +32,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     where p_k are the probabilities that expert k predicts, and the gate g weights each
     expert by its competence at x. EM [1]_ [2]_ fits the experts and the gate together.
 
+    Read more in the :ref:`User Guide <guide_model>`.
+
     Parameters
     ----------
     experts : estimator or list of (str, estimator), default=None

@@ -48,6 +48,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     density of the noise around its prediction, by default gaussian. EM [1]_ [2]_ fits
     the experts, their noise and the gate together.
 
+    Read more in the :ref:`User Guide <guide_model>`.
+
     Parameters
     ----------
     experts : estimator or list of (str, estimator), default=None

@@ -1,6 +1,7 @@
 """The docstrings of the public names say all that numpydoc asks for."""
 
 import inspect
+import re
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -75,7 +76,19 @@ def own_methods(path):
             yield f"{path}.{method}"
 
 
+# A scorer is an object of scikit-learn's, with the docstring of its class.
+SCORERS = {
+    "sklearn_moe.model_selection.log_likelihood_scorer",
+    "sklearn_moe.model_selection.neg_crps_scorer",
+}
 METHODS = [method for path in CLASSES for method in own_methods(path)]
+
+
+@pytest.mark.parametrize("path", sorted({*PUBLIC} - SCORERS))
+def test_a_public_name_leads_on_to_the_guide(path):
+    [label] = re.findall(r":ref:`User Guide <(guide_\w+)>`", named(path).__doc__)
+    pages = (Path(__file__).parents[1] / "doc").rglob("*.rst")
+    assert any(f".. _{label}:" in page.read_text(encoding="utf-8") for page in pages)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -35,6 +35,8 @@ class MixtureDistribution:
     several outputs, `pdf` and `logpdf` are joint densities of all outputs, and `sample`
     draws all outputs jointly; the other methods apply to each output separately.
 
+    Read more in the :ref:`User Guide <guide_intervals>`.
+
     Parameters
     ----------
     weights : ndarray of shape (n_samples, n_components)

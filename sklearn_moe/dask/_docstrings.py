@@ -85,6 +85,7 @@ def on_a_cluster(local, names, *, summary, see_also, example, experts, noise="")
     return "\n".join(
         [
             cleandoc(summary),
+            "\nRead more in the :ref:`User Guide <guide_dask>`.",
             "\nParameters\n----------",
             *(known[name] for name in names),
             "\nAttributes\n----------",

@@ -27,6 +27,8 @@ class GaussianGate(BaseGate):
     weights far from all training rows do not follow from an extrapolated slope. In a
     mixture with this gate, EM maximises the joint likelihood of features and targets.
 
+    Read more in the :ref:`User Guide <guide_gates>`.
+
     Parameters
     ----------
     covariance_type : {"diag", "full"}, default="diag"

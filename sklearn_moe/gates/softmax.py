@@ -48,6 +48,8 @@ class SoftmaxGate(BaseGate):
     :class:`~sklearn.linear_model.LogisticRegression`; on standardised features the two
     agree at ``C = 1 / (alpha * sum(sample_weight))``.
 
+    Read more in the :ref:`User Guide <guide_gates>`.
+
     Parameters
     ----------
     alpha : float or "auto", default="auto"

@@ -19,6 +19,8 @@ class ConvergenceDisplay(MixtureDisplay):
     The line of the best start is thicker, and a star marks the iteration that was kept.
     Create it with `from_estimator`.
 
+    Read more in the :ref:`User Guide <guide_plots>`.
+
     Parameters
     ----------
     objective_paths : list of ndarray

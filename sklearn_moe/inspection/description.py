@@ -38,6 +38,8 @@ def describe(
 ) -> "pd.DataFrame":
     """Describe each expert: its class, its weight, its rows and its score on them.
 
+    Read more in the :ref:`User Guide <guide_inspection>`.
+
     Parameters
     ----------
     model : fitted estimator

@@ -47,6 +47,8 @@ SAME_ERRORS = 0.95
 class Comparison:
     """Scores of a mixture on rows held out, beside those of its experts alone.
 
+    Read more in the :ref:`User Guide <guide_comparing>`.
+
     Attributes
     ----------
     scores : ndarray of shape (n_folds,)
@@ -87,6 +89,8 @@ class Comparison:
 @dataclass(frozen=True)
 class Diagnosis:
     """Result of :func:`diagnose`. Print it to see the verdict.
+
+    Read more in the :ref:`User Guide <guide_comparing>`.
 
     Attributes
     ----------
@@ -162,6 +166,8 @@ def diagnose(
     whole distribution. A mixture is worth it if it is clearly better by one of them,
     and not clearly worse by the other. All else is about the fitted mixture on the
     given rows.
+
+    Read more in the :ref:`User Guide <guide_comparing>`.
 
     Parameters
     ----------

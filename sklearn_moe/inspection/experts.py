@@ -34,6 +34,8 @@ class ExpertDisplay(MixtureDisplay):
     background. The line of an expert may leave the plot where its gate weight is small.
     Create it with `from_estimator`.
 
+    Read more in the :ref:`User Guide <guide_plots>`.
+
     Parameters
     ----------
     grid : ndarray of shape (n_values,)

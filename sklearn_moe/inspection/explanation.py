@@ -36,6 +36,8 @@ MAX_PARTS = 8
 class Explanation:
     """Result of :func:`explain`. Print it to read it.
 
+    Read more in the :ref:`User Guide <guide_explanations>`.
+
     Attributes
     ----------
     of : str
@@ -275,6 +277,8 @@ def explain(
     expert, and all contributions add up to the prediction. The terms of the gate's
     logits explain the weights of the experts.
 
+    Read more in the :ref:`User Guide <guide_explanations>`.
+
     Parameters
     ----------
     model : fitted estimator
@@ -420,6 +424,8 @@ def local_slopes(model: Any, X: Any, *, target: Any = None) -> "pd.DataFrame":
 
     the sum of the slopes of the experts and the effect of the changing gate weights.
     The derivatives are exact, and describe small changes.
+
+    Read more in the :ref:`User Guide <guide_explanations>`.
 
     Parameters
     ----------

@@ -45,6 +45,8 @@ class ExplanationDisplay(MixtureDisplay):
     the expert of largest weight. The largest bars are drawn, and one for the sum of the
     others. Create it with `from_estimator` or `from_explanation`.
 
+    Read more in the :ref:`User Guide <guide_explanations>`.
+
     Parameters
     ----------
     explanation : Explanation

@@ -23,6 +23,8 @@ class GateDisplay(MixtureDisplay):
     the region is paler where this weight is smaller. Any gate can be drawn. Create it
     with `from_estimator`.
 
+    Read more in the :ref:`User Guide <guide_plots>`.
+
     Parameters
     ----------
     grid : list of one or two ndarray

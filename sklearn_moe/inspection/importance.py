@@ -45,6 +45,8 @@ def gate_importance(
     features for the predictions of the mixture, see
     :func:`sklearn.inspection.permutation_importance`.
 
+    Read more in the :ref:`User Guide <guide_inspection>`.
+
     Parameters
     ----------
     model : fitted estimator

@@ -27,6 +27,8 @@ class ExpertLoadDisplay(MixtureDisplay):
     (``assignment="hard"`` or ``"expert_choice"``) a second panel shows the fraction of
     the rows that trained no expert, by iteration. Create it with `from_estimator`.
 
+    Read more in the :ref:`User Guide <guide_plots>`.
+
     Parameters
     ----------
     share, load : ndarray of shape (n_experts,)

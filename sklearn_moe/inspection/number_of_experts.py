@@ -25,6 +25,8 @@ class NumberOfExpertsDisplay(MixtureDisplay):
 
     Create it with `from_estimator` or `from_results`.
 
+    Read more in the :ref:`User Guide <guide_number_of_experts>`.
+
     Parameters
     ----------
     results : pandas.DataFrame

@@ -25,6 +25,8 @@ class ResponsibilityDisplay(MixtureDisplay):
     responsibility. The R package flexmix has the same plot. Create it with
     `from_estimator`.
 
+    Read more in the :ref:`User Guide <guide_plots>`.
+
     Parameters
     ----------
     responsibilities : ndarray of shape (n_samples, n_experts)

@@ -40,6 +40,8 @@ MIN_FRACTION = 0.01
 class GateRules:
     """Result of :func:`gate_rules`. Print it to read it.
 
+    Read more in the :ref:`User Guide <guide_inspection>`.
+
     Attributes
     ----------
     conditions : list of str
@@ -112,6 +114,8 @@ def gate_rules(
     They are the leaves of a small regression tree that predicts the gate's weights from
     the columns, as a surrogate of the gate [1]_. Rules can be found for any gate; their
     fidelity measures how well they describe it.
+
+    Read more in the :ref:`User Guide <guide_inspection>`.
 
     Parameters
     ----------

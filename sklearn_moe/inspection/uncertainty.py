@@ -40,6 +40,8 @@ def summary(
     flexmix [1]_ gives them. They are those of all parameters together, and larger than
     those of each expert alone, since it is not known which expert a row came from.
 
+    Read more in the :ref:`User Guide <guide_standard_errors>`.
+
     Parameters
     ----------
     model : fitted estimator

@@ -38,6 +38,8 @@ class BetaNoise(Noise):
     variance is :math:`\mu (1 - \mu) / (1 + \phi)` [1]_. :class:`BetaRegressor`, the
     default expert, maximises this likelihood.
 
+    Read more in the :ref:`User Guide <guide_shares>`.
+
     Attributes
     ----------
     precision_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
@@ -147,6 +149,8 @@ class BetaRegressor(RegressorMixin, BaseEstimator):
 
     jointly in the coefficients and the precision :math:`\phi` [1]_, with a penalty. It
     is the default expert (``experts=None``) if the noise is "beta".
+
+    Read more in the :ref:`User Guide <guide_shares>`.
 
     Parameters
     ----------

@@ -104,6 +104,8 @@ class PoissonNoise(MeanErrorNoise, CountNoise):
     :class:`~sklearn.linear_model.PoissonRegressor`, and boosting with
     ``loss="poisson"``) maximise this likelihood.
 
+    Read more in the :ref:`User Guide <guide_noise>`.
+
     Attributes
     ----------
     floor_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
@@ -158,6 +160,8 @@ class NegativeBinomialNoise(CountNoise):
     [1]_. Experts with another loss get the same weights: an expert that minimises
     squared errors still estimates the mean, but not by maximum likelihood. With several
     outputs, a row has the mean of their working weights.
+
+    Read more in the :ref:`User Guide <guide_noise>`.
 
     Attributes
     ----------

@@ -22,6 +22,8 @@ HARVEY = np.euler_gamma + np.log(2)
 class GaussianNoise(MeanErrorNoise):
     """Gaussian noise around the prediction of each expert.
 
+    Read more in the :ref:`User Guide <guide_noise>`.
+
     Parameters
     ----------
     common_scale : bool, default=False
@@ -90,6 +92,8 @@ class HeteroscedasticGaussian(Noise):
     For each expert, this estimator is fitted to the logarithm of the squared errors
     [1]_. The predicted variance is then multiplied by a factor that makes the weighted
     mean of the standardised squared errors one, as maximum likelihood does.
+
+    Read more in the :ref:`User Guide <guide_noise>`.
 
     Parameters
     ----------

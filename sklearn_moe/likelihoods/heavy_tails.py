@@ -71,6 +71,8 @@ class LaplaceNoise(HeavyTailedNoise, MeanErrorNoise):
     |y_i - f_k(x_i)|`, with the errors of the previous iteration: this is the M-step for
     the Laplace distribution as a scale mixture of normal distributions [1]_.
 
+    Read more in the :ref:`User Guide <guide_noise>`.
+
     Parameters
     ----------
     reweight : bool, default=True
@@ -136,6 +138,8 @@ class StudentTNoise(HeavyTailedNoise):
     Experts that minimise squared errors are fitted with the weights :math:`w_i (\nu_k +
     1) / (\nu_k + e_{ik}^2)`, with the standardised errors :math:`e_{ik}` of the
     previous iteration: this is the M-step of [1]_, equation 25.
+
+    Read more in the :ref:`User Guide <guide_noise>`.
 
     Parameters
     ----------

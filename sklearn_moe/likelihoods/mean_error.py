@@ -68,6 +68,8 @@ class MeanErrorNoise(Noise):
     `parameters`, and set `distribution`; it then works in `fit`, in `partial_fit` and
     with Dask collections.
 
+    Read more in the :ref:`User Guide <guide_extending>`.
+
     See Also
     --------
     Noise : Base of all noise models, with further methods that can be overridden.

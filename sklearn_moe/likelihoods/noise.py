@@ -20,6 +20,8 @@ RELATIVE_SCALE_FLOOR = 1e-2
 class Target:
     """Training targets and their moments, as passed to a noise model.
 
+    Read more in the :ref:`User Guide <guide_extending>`.
+
     Attributes
     ----------
     X : array-like or frame of shape (n_samples, n_features), or None
@@ -77,6 +79,8 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
     The constructor parameters are set by the user. `fit` sets attributes that end in an
     underscore, with one value for each expert and output. To define your own model,
     implement `fit` and `parameters`, and set `distribution`.
+
+    Read more in the :ref:`User Guide <guide_extending>`.
 
     See Also
     --------

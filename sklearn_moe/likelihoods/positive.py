@@ -48,6 +48,8 @@ class GammaNoise(MeanErrorNoise, PositiveNoise):
     one, :class:`~sklearn.linear_model.GammaRegressor`, and boosting with
     ``loss="gamma"``) maximise this likelihood.
 
+    Read more in the :ref:`User Guide <guide_noise>`.
+
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
@@ -101,6 +103,8 @@ class LogNormalNoise(MeanErrorNoise, PositiveNoise):
     with ``func=np.log, inverse_func=np.exp`` and a regressor that minimises squared
     errors (as in the default expert) maximises this likelihood. The mixture predicts
     the mean, which is larger, and raises an error if the mean overflows.
+
+    Read more in the :ref:`User Guide <guide_noise>`.
 
     Attributes
     ----------

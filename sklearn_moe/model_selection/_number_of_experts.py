@@ -55,6 +55,8 @@ def select_n_experts(
     Give the estimator several starts (`n_init`), so that a poor local optimum is not
     mistaken for a bad number of experts.
 
+    Read more in the :ref:`User Guide <guide_number_of_experts>`.
+
     Parameters
     ----------
     estimator : estimator

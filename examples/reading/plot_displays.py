@@ -12,7 +12,7 @@ print.
 
 # %%
 # The head of a dummy is accelerated in a simulated motorcycle accident, and four lines
-# follow it, as in :ref:`sphx_glr_auto_examples_plot_distribution.py`. EM starts five
+# follow it, as in :doc:`/auto_examples/targets/plot_distribution`. EM starts five
 # times.
 
 import matplotlib.pyplot as plt

@@ -67,7 +67,7 @@ assert np.ptp(scores.mean(axis=1)) < 0.01
 
 # %%
 # *There are few rows.* The strength of concrete does follow several rules, which the
-# :doc:`example of the quickstart <quickstart>` reads. The diagnosis agrees, with all
+# :doc:`quickstart </auto_examples/quickstart>` reads. The diagnosis agrees, with all
 # 1,030 tests. Many recipes were tested several times; none may be on both sides of a
 # fold.
 
