@@ -1,5 +1,7 @@
 """What mixtures of experts of numbers and of classes share."""
 
+from __future__ import annotations
+
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """Mixture of experts for classification."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any, Literal, Self
 

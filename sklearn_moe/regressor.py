@@ -1,5 +1,7 @@
 """Mixture of experts for regression."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
 from typing import Any, Literal, Self

@@ -104,6 +104,16 @@ def test_the_docstring_of_a_method_is_complete(name):
     assert [error for error in errors if error[0] not in IGNORED_OF_METHODS] == []
 
 
+@pytest.mark.parametrize("path", PUBLIC)
+def test_signatures_show_annotations_as_they_are_written(path):
+    shown = [named(path)] if callable(named(path)) else []
+    if path in CLASSES:
+        shown += [f for _, f in inspect.getmembers(named(path), inspect.isfunction)]
+    own = [f for f in shown if f.__module__.startswith("sklearn_moe")]
+    # An evaluated ArrayLike fills half a screen.
+    assert [f for f in own if "numpy._typing" in str(inspect.signature(f))] == []
+
+
 def test_the_docstrings_of_all_that_is_not_private_pass_the_hook():
     package = Path(sklearn_moe.__file__).resolve().parent
     files = [str(path) for path in sorted(package.rglob("*.py"))]

@@ -1,5 +1,7 @@
 """Distribution of the target of each row: a mixture of the experts' distributions."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self

@@ -1,5 +1,7 @@
 """Base class of the gates of the package, as estimators."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Table of the experts of a fitted mixture and of their rows."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,7 @@ def describe(
     *,
     subjects: ArrayLike | None = None,
     exposure: ArrayLike | None = None,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Describe each expert: its class, its weight, its rows and its score on them.
 
     Read more in the :ref:`User Guide <guide_inspection>`.

@@ -1,5 +1,7 @@
 """Diagnosis of a fitted mixture: its gain over one expert, and its health."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, compress

@@ -1,5 +1,7 @@
 """Plot of the predictions of the experts and of the mixture along a feature."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

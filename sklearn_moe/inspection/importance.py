@@ -1,5 +1,7 @@
 """Importance of features for the gate."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Plot of the criteria of a mixture for several numbers of experts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -62,7 +64,7 @@ class NumberOfExpertsDisplay(MixtureDisplay):
     {'aic': 2, 'bic': 2, 'icl': 2}
     """
 
-    def __init__(self, *, results: "pd.DataFrame") -> None:
+    def __init__(self, *, results: pd.DataFrame) -> None:
         self.results = results
 
     def plot(
@@ -132,7 +134,7 @@ class NumberOfExpertsDisplay(MixtureDisplay):
     @classmethod
     def from_results(
         cls,
-        results: "pd.DataFrame",
+        results: pd.DataFrame,
         *,
         ax: Any = None,
         criteria: str | list[str] | None = None,

@@ -1,5 +1,7 @@
 """Plot of the distribution of the responsibilities."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """Rules in words for which expert the gate chooses."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any

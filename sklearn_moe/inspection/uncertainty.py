@@ -1,5 +1,7 @@
 """Estimates and standard errors of the parameters of a mixture of linear experts."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
@@ -33,7 +35,7 @@ def summary(
     subjects: ArrayLike | None = None,
     exposure: ArrayLike | None = None,
     covariance: Literal["observed", "sandwich", "opg"] = "observed",
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     r"""Return estimates, standard errors and tests for a mixture of linear experts.
 
     The standard errors are those of maximum likelihood, as `refit` of the R package

@@ -1,5 +1,7 @@
 """Beta noise for targets between zero and one, and the regressor that maximises it."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Integral, Real
 from typing import Any, Self

@@ -1,5 +1,7 @@
 """Choose the number of experts by information criteria and cross-validation."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,7 +51,7 @@ def select_n_experts(
     exposure: ArrayLike | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Fit a mixture with several numbers of experts, and compare the fits.
 
     Give the estimator several starts (`n_init`), so that a poor local optimum is not

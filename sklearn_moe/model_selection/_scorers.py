@@ -1,5 +1,7 @@
 """Scores of the predicted distribution of a mixture."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
