@@ -1093,3 +1093,15 @@ def test_a_search_hands_subjects_to_scorers():
     assert search.cv_results_["split0_test_density"][1] == pytest.approx(
         log_likelihood_scorer(fitted, X[test], y[test], subjects=subjects[test])
     )
+
+
+def test_scorers_weigh_the_classes_of_subjects_as_the_fit():
+    X, y, subjects, _ = repeated_measures()
+    labels = np.where(y > 0.5, "high", "low")
+    moe = mixture(LOGISTIC, class_weight={"high": 3, "low": 1})
+    moe.fit(X, labels, subjects=subjects)
+    score = log_likelihood_scorer(moe, X, labels, subjects=subjects)
+    total = np.where(labels == "high", 3, 1).sum()
+    assert score == pytest.approx(moe.log_likelihood_ / total)
+    table = select_n_experts(moe, X, labels, [2], cv=None, subjects=subjects)
+    assert table.loc[2, "log_likelihood"] == pytest.approx(moe.log_likelihood_)

@@ -196,7 +196,8 @@ def select_n_experts(
             cv, X, y, random_state, classification=classification, groups=whole
         )
         if subjects is not None:
-            check_undivided(splits, subjects, f"cv={cv!r}")
+            by_groups = "" if groups is None else " by 'groups'"
+            check_undivided(splits, subjects, f"cv={cv!r}{by_groups}")
         folds = [weights[test] for _, test in splits]
         if subjects is not None:
             subjects = subjects.weighted(weights)
@@ -267,7 +268,11 @@ def _fit_all(candidate, X, y, weights, groups, given):
         fitted = candidate.fit(X, y, weights, fit_params=own | given)
     mixture, X, y = _seen(fitted, X, y)
     log_density = mixture.score_samples(X, y, sample_weight=weights, **given)
-    row = {"log_likelihood": float(weights @ log_density)}
+    counts = weights
+    if "subjects" in given:
+        # In which classes are weighed.
+        counts = mixture._count_rows(X, np.asarray(y), weights)
+    row = {"log_likelihood": float(counts @ log_density)}
     try:
         row["n_parameters"] = mixture.n_parameters()
     except CannotCountError as error:
@@ -291,6 +296,7 @@ def _fit_fold(candidate, X, y, weights, groups, given, train, test):
     log_density = mixture.score_samples(X, y, sample_weight=weights, **given)
     if "subjects" not in given:
         return log_density
+    weights = mixture._count_rows(X, np.asarray(y), weights)
     return check_subjects(given["subjects"], X).sums(log_density, weights)
 
 

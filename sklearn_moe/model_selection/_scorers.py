@@ -82,6 +82,8 @@ def log_likelihood_scorer(
     weights, _ = count_rows(sample_weight, seen.X)
     mixture, given = seen.mixture, {"subjects": subjects, "exposure": exposure}
     mixture._check_subjects_given(subjects)
+    if subjects is not None:
+        weights = mixture._count_rows(seen.X, np.asarray(seen.y), sample_weight)
     log_density = mixture.score_samples(
         seen.X, seen.y, sample_weight=sample_weight, **given
     )
