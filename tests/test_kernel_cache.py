@@ -137,7 +137,7 @@ def test_what_was_compiled_from_another_source_is_not_called(folder):
 
 
 def test_without_a_folder_functions_work_and_one_warning_names_the_remedy(nowhere):
-    with pytest.warns(UserWarning, match="cannot be kept") as caught:
+    with pytest.warns(UserWarning, match="cannot be cached") as caught:
         functions = compiled(), compiled(triple)
     assert [function(1) for function in functions] == [2, 3]
     (warning,) = caught
@@ -148,7 +148,7 @@ def test_without_a_folder_functions_work_and_one_warning_names_the_remedy(nowher
 def test_where_a_damaged_file_cannot_be_replaced_there_is_one_warning(folder):
     compiled()(1)
     put_a_folder_in_its_place(the_file(folder, "nbi"))
-    with pytest.warns(UserWarning, match="cannot be kept.*NUMBA_CACHE_DIR") as caught:
+    with pytest.warns(UserWarning, match="cannot be cached.*NUMBA_CACHE_DIR") as caught:
         assert [compiled()(1), compiled()(1)] == [2, 2]
     assert len(caught) == 1
 

@@ -24,7 +24,7 @@ def squarem(step, state):
 
     If the objective there is below that of :math:`J_2`, the extrapolated iteration and
     its estimates are discarded; the next cycle starts at :math:`J_2`, and the largest
-    allowed step is divided by four.
+    allowed step is divided by four, but stays at one or more.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def calibrate_likelihood(rows, likelihood, outputs, log_gate, responsibilities, 
     rows : LocalRows
     likelihood : Likelihood
     outputs : ndarray of shape (n_samples, n_experts, ...) or Outputs
-        What the experts predict.
+        Outputs of the experts.
     log_gate : ndarray of shape (n_samples, n_experts)
         Logarithm of the gate's weights.
     responsibilities : ndarray of shape (n_samples, n_experts)

@@ -31,7 +31,7 @@ def exclude(log_gate, active):
 
 @dataclass(frozen=True)
 class Routed:
-    """Which rows train which experts in one M-step.
+    """Assignment of rows to the experts that they train, in one M-step.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Load(Sums):
 
 
 class RoutedBlock(NamedTuple):
-    """Which rows of a block train which experts; see `Routed`."""
+    """Assignment of a block's rows to the experts that they train; see `Routed`."""
 
     weights: np.ndarray
     targets: np.ndarray

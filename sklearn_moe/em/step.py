@@ -138,8 +138,9 @@ class Iteration:
     next_drift : float
         The drift of the next iteration.
     level : float
-        The log-likelihood, minus the penalty of the gate and the divergence penalty of
-        sharing (see `LearntSharing`). It can be compared between starts.
+        The log-likelihood minus the penalty of the gate and, if the sharing is learnt,
+        its strength times the divergence (see `LearntSharing`); the objective without
+        drift if the sharing is fixed. It can be compared between starts.
     penalty : float
         The gate's penalty in the objective, per unit of weight.
     next_penalty : float

@@ -488,7 +488,7 @@ def _without_weight(parameters, unwanted):
     return parameters
 
 
-# What is done with each block of the rows
+# Functions of each block of rows
 
 
 def _see(block, columns, standards, total_weight):

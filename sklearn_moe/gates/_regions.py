@@ -143,7 +143,7 @@ class ClassMoments:
         return Regions(self.weights / self.weights.sum(), self.means, covariances)
 
 
-# What is done with each block of the rows
+# Functions of each block of rows
 
 
 def log_joint_of(block, design, regions):
