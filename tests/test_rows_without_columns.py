@@ -239,7 +239,7 @@ def test_lists_of_numbers_are_a_table():
 
 
 def test_the_gate_by_default_says_what_reads_texts():
-    message = r"SoftmaxGate reads .* a list of str.*gate=make_pipeline\(TfidfVectorizer"
+    message = r"SoftmaxGate needs .* a list of str.*gate=make_pipeline\(TfidfVectorizer"
     with pytest.raises(ValueError, match=message):
         of_texts(gate=None).fit(TEXTS, STARS)
     with pytest.raises(ValueError, match=r"a list of dict.*DictVectorizer\(\)"):
@@ -280,7 +280,7 @@ def test_a_start_by_rules_needs_columns():
     def numbers(text):
         return ["play" in text, "long" in text]
 
-    with pytest.raises(ValueError, match=r"'gate' ReadsTexts.* labels .* as 'init'"):
+    with pytest.raises(ValueError, match=r"'gate' ReadsTexts.* 'init' to labels"):
         of_texts(gate=ReadsTexts()).fit(TEXTS, STARS)
     fitted = of_texts(gate=ReadsTexts(), init=WORDS[:, 0]).fit(TEXTS, STARS)
     assert fitted.score(TEXTS, STARS) > 0.8
