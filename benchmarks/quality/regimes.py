@@ -3,19 +3,30 @@
 In the first data set, two very different rules hold on the two sides of a plane. In the
 second one, the features reveal the state of a hidden chain only in part, so that there
 is little to gain. Both data sets, and the published results, are those of the README of
-LightGBM-MoE. Run it by `python -m benchmarks.quality.regimes`.
+LightGBM-MoE. The third is a curve of one feature with two jumps, a test of the mixture
+of smt [1]_, which requires a relative error of at most 0.3. Run it by
+`python -m benchmarks.quality.regimes`.
+
+References
+----------
+.. [1] P. Saves et al. (2024). SMT 2.0: a surrogate modeling toolbox with a focus on
+   hierarchical and mixed variables Gaussian processes. Advances in Engineering Software
+   188, 103571.
 """
 
 import argparse
+import contextlib
+import io
 import time
 import warnings
 
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
+from smt.applications import MOE
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common.report import header, verdict, write
@@ -42,6 +53,37 @@ CONTESTANTS = {
 }
 # RMSE of LightGBM alone, and of LightGBM-MoE after 500 trials of tuning.
 PUBLISHED = {"two rules": (4.840, 3.792), "hidden chain": (2.216, 2.255)}
+
+
+class Toolbox(RegressorMixin, BaseEstimator):
+    """The mixture of smt as its own test has it: clusters, each with its best model."""
+
+    def fit(self, X, y):
+        # Its clusters are drawn from NumPy's global state.
+        np.random.seed(0)  # noqa: NPY002
+        self.mixture_ = MOE(
+            smooth_recombination=True,
+            heaviside_optimization=True,
+            n_clusters=3,
+            xt=X,
+            yt=y[:, np.newaxis],
+        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.mixture_.train()
+        return self
+
+    def predict(self, X):
+        return self.mixture_.predict_values(X)[:, 0]
+
+
+# The first draw is that of smt's test, and so are the rows that are asked about.
+JUMP_SEEDS, ASKED_SEED, JUMP_ROWS, JUMP_BAR = range(6), 3, 50, 0.3
+OF_JUMPS = {
+    "ridge": Ridge(),
+    "mixture": MixtureOfExpertsRegressor(random_state=0),
+    "3 lines": MixtureOfExpertsRegressor(LinearRegression(), 3, random_state=0),
+    "smt": Toolbox(),
+}
 
 
 def two_rules(seed, n_rows=2000):
@@ -75,6 +117,13 @@ def hidden_chain(seed, n_rows=2000, n_states=3):
     return X, y
 
 
+def jumps(seed, n_rows=JUMP_ROWS):
+    """Draw points of a parabola, a line and a sine, one after the other."""
+    x = np.random.default_rng(seed).random(n_rows)
+    y = np.where(x < 0.4, x**2, np.where(x < 0.8, 3 * x + 1, np.sin(10 * x)))
+    return x[:, np.newaxis], y
+
+
 DRAWS = {"two rules": two_rules, "hidden chain": hidden_chain}
 
 
@@ -92,6 +141,42 @@ def measure(draw, model, n_rows):
     return np.mean(errors), np.median(seconds)
 
 
+def measure_jumps(model):
+    """Return what is said of the errors of a model on draws of the jumps."""
+    X_asked, y_asked = jumps(ASKED_SEED)
+    errors, failure = [], ""
+    for seed in JUMP_SEEDS:
+        try:
+            predicted = clone(model).fit(*jumps(seed)).predict(X_asked)
+        except IndexError as error:
+            # A cluster of smt may be without a row to choose its model by.
+            failure = f"{type(error).__name__}: {error}"
+            errors.append(np.nan)
+            continue
+        missed = np.linalg.norm(predicted - y_asked)
+        errors.append(missed / np.linalg.norm(y_asked))
+    return {
+        "smt's draw": errors[0],
+        "mean": np.nanmean(errors),
+        "worst": np.nanmax(errors),
+        "draws that failed": np.isnan(errors).sum(),
+        "why": failure,
+    }
+
+
+def report_of_jumps(results):
+    """Return the table of the jumps, as text."""
+    return "\n".join(
+        [
+            "jumps: relative error",
+            "=====================",
+            results.drop(columns="why").round(3).to_string(),
+            *(f"{name}: {why}" for name, why in results["why"].items() if why),
+            "",
+        ]
+    )
+
+
 def report(title, results):
     """Return the table of one data set, as text."""
     alone, tuned = PUBLISHED[title]
@@ -106,7 +191,7 @@ def report(title, results):
     )
 
 
-def verdicts(rules, chain):
+def verdicts(rules, chain, of_jumps):
     """Yield a line for each target to meet."""
     for name, bar in (("mixture", 2.8), (CROSS_FITTED, 2.2), (GROWN, 2.2)):
         error = rules.loc[name, "RMSE"]
@@ -119,6 +204,8 @@ def verdicts(rules, chain):
             f"hidden chain, {name} / {rival}: {ratio:.3f}, bar 1.01: "
             f"{verdict(ratio <= 1.01)}"
         )
+    error = of_jumps.loc["mixture", "smt's draw"]
+    yield (f"jumps, mixture: {error:.2f}, bar {JUMP_BAR}: {verdict(error <= JUMP_BAR)}")
 
 
 def main():
@@ -139,16 +226,22 @@ def main():
         table = pd.DataFrame(measured, index=["RMSE", "seconds"]).T
         table["times LightGBM"] = table["seconds"] / table.loc[ALONE, "seconds"]
         tables[title] = table
+    with threadpool_limits(1):
+        measured = {name: measure_jumps(model) for name, model in OF_JUMPS.items()}
+    of_jumps = pd.DataFrame.from_dict(measured, orient="index")
     write(
         "quality/regimes",
         [
-            header("scikit-learn", "lightgbm", "numpy") + ", one thread",
+            header("scikit-learn", "lightgbm", "smt", "numpy") + ", one thread",
             "",
             f"{arguments.rows} rows, the last fifth held out. The error is the mean of "
-            f"{len(SEEDS)} draws, the time of the processor that of the median fit.",
+            f"{len(SEEDS)} draws, the time of the processor that of the median fit. Of "
+            f"the jumps there are {JUMP_ROWS} rows in each of {len(JUMP_SEEDS)} draws, "
+            "and others that are asked about; means leave out draws that failed.",
             "",
             *(report(title, table) for title, table in tables.items()),
-            *verdicts(*tables.values()),
+            report_of_jumps(of_jumps),
+            *verdicts(*tables.values(), of_jumps),
         ],
     )
 
