@@ -66,7 +66,10 @@ from benchmarks.common.tables import (
 from benchmarks.quality.heterogeneous import CLASSIFIERS, REGRESSORS
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
+# Scores on different folds do not tell which contestant is better.
+DESIGN = ["folds", "repeats", "max_rows"]
 FIELDS = [
+    *DESIGN,
     *["table", "fold", "contestant"],
     *["score", "crps", "accuracy", "fit", "predict"],
 ]
@@ -182,7 +185,8 @@ def compute(arguments):
     """Compute the results that are not in the cache, and add them to it."""
     done = set()
     if CACHE.exists():
-        done = set(map(tuple, read()[["table", "fold", "contestant"]].to_numpy()))
+        known = read(arguments)[["table", "fold", "contestant"]]
+        done = set(map(tuple, known.to_numpy()))
     wanted = [
         (name, fold, contestant)
         for name in arguments.tables
@@ -205,7 +209,7 @@ def compute(arguments):
                 is_classification(name),
             )
             place = {"table": name, "fold": fold, "contestant": contestant}
-            writer.writerow(place | result)
+            writer.writerow(design(arguments) | place | result)
             file.flush()
 
 
@@ -213,8 +217,16 @@ def contestants(name):
     return classifiers() if is_classification(name) else regressors()
 
 
-def read():
-    return pd.read_csv(CACHE)
+def design(arguments):
+    """Return what settles the rows of each fold."""
+    return {name: getattr(arguments, name) for name in DESIGN}
+
+
+def read(arguments):
+    """Return what has been computed on the same folds."""
+    results = pd.read_csv(CACHE)
+    same = (results[DESIGN] == pd.Series(design(arguments))).all(axis=1)
+    return results[same].drop(columns=DESIGN)
 
 
 # Reporting
@@ -357,7 +369,7 @@ def main():
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         compute(arguments)
-    results = read()
+    results = read(arguments)
     numbers = ~results["table"].map(is_classification)
     ranks.save(
         RESULTS / "quality/accuracy.svg",
