@@ -367,7 +367,7 @@ class BaseMixtureOfExperts(
                     after=partial(self._calibrate, training, learners, random_state),
                 )
             best, order = run.best, run.order
-            self._reached_ = reached.at(best)
+            self._reached_ = reached.at(best, run.last.n_revivals[order])
             found = best.posterior.responsibilities
             self._remember_subjects(
                 training.block, None if found is None else found[:, order]

@@ -70,8 +70,11 @@ class Reached:
         )
         return cls(params, joblib.hash(rows) if mixture.warm_start else None)
 
-    def at(self, iteration):
-        """Return the record with the iteration that EM has reached."""
+    def at(self, iteration, n_revivals):
+        """Return the record with the iteration that EM has reached.
+
+        Experts that were reinitialised after that iteration were so in vain.
+        """
         estimates = replace(
             iteration.estimates,
             experts=None,
@@ -79,7 +82,9 @@ class Reached:
             gate=None,
             working_weights=1.0,
         )
-        model = replace(iteration, estimates=estimates, posterior=None)
+        model = replace(
+            iteration, estimates=estimates, posterior=None, n_revivals=n_revivals
+        )
         return replace(self, model=model)
 
     def has_params_of(self, other):
@@ -204,7 +209,11 @@ def _model_before(mixture, fitted, posterior, learners, reached):
             )
         )
         model = replace(
-            model, objective=objective, drift=0.0, next_drift=ahead - objective
+            model,
+            objective=objective,
+            drift=0.0,
+            next_drift=ahead - objective,
+            n_revivals=0,
         )
     return replace(
         model,

@@ -469,6 +469,24 @@ def test_warm_starts_of_one_iteration_each_converge(Mixture, changed):
     assert np.diff(objectives).min() >= 0
 
 
+def test_warm_starts_of_few_iterations_do_not_revive_the_same_experts_for_ever():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    y = np.where(X[:, 0] > 0, 2 * X[:, 1], -2 * X[:, 1]) + 0.3 * rng.normal(size=150)
+    # Two of four experts have no rows: what revives them takes more than three
+    # iterations to be as good as it was without.
+    mixture = MixtureOfExpertsRegressor(
+        max_iter=3, tol=1e-3, warm_start=True, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        objectives = [mixture.fit(X, y).objective_path_.max()]
+        while not mixture.converged_ and len(objectives) < 40:
+            objectives.append(mixture.fit(X, y).objective_path_.max())
+    assert mixture.converged_
+    assert np.diff(objectives).min() >= 0
+
+
 # EM with trees does not climb from each of its iterations to the next.
 TREES = {
     MixtureOfExpertsRegressor: DecisionTreeRegressor(max_depth=2),

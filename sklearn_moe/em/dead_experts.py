@@ -29,18 +29,23 @@ class DeadExperts:
     n_experts : int
     lives : ndarray of shape (n_experts,), bool, or False, default=False
         Experts that are never dead, however few rows they have.
+    n_revivals : ndarray of shape (n_experts,), int, or 0, default=0
+        How often each was reinitialised in the fits from which this one goes on. Where
+        that was often enough, and in vain, the expert is left as it is.
 
     Attributes
     ----------
     active : ndarray of shape (n_experts,), bool
         False for the experts that were retired.
+    n_revivals : ndarray of shape (n_experts,), int
+        How often each has been reinitialised.
     """
 
-    def __init__(self, rows, n_experts, lives=False):
+    def __init__(self, rows, n_experts, lives=False, n_revivals=0):
         self.active = np.ones(n_experts, dtype=bool)
-        self._lives = lives
+        self.n_revivals = np.full(n_experts, n_revivals)
+        self._lives = lives | (self.n_revivals >= MAX_REVIVALS)
         self._rows = rows
-        self._n_revivals = np.zeros(n_experts, dtype=int)
 
     def dead(self, share):
         """Return a mask of the dead experts, from the mean responsibility of each.
@@ -48,7 +53,7 @@ class DeadExperts:
         Retired experts are not included.
         """
         few = share < DEAD_SHARE / len(self.active)
-        return self.active & few & ~np.asarray(self._lives)
+        return self.active & few & ~self._lives
 
     def reinitialise(self, posterior):
         """Give rows to the dead experts, or retire them.
@@ -71,9 +76,9 @@ class DeadExperts:
         bounds = self._bounds(dead.sum(), posterior.row_log_likelihood)
         for k, (lower, upper) in zip(np.flatnonzero(dead), bounds):
             # A range with equal ends contains no row.
-            if self._n_revivals[k] < MAX_REVIVALS and lower < upper:
+            if self.n_revivals[k] < MAX_REVIVALS and lower < upper:
                 given[k] = lower, upper
-                self._n_revivals[k] += 1
+                self.n_revivals[k] += 1
             else:
                 self.active = self.active & (np.arange(len(dead)) != k)
         responsibilities = self._rows.map(

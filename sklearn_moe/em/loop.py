@@ -88,7 +88,7 @@ def expectation_maximization(
     """
     posterior = Posterior.given(rows, responsibilities)
     n_experts = len(posterior.share)
-    reached = ("objective", "drift", "next_drift", "change", "learns")
+    reached = ("objective", "drift", "next_drift", "change", "learns", "n_revivals")
     before = {"learns": learns}
     if model is not None:
         before = {name: getattr(model, name) for name in reached}
@@ -100,6 +100,7 @@ def expectation_maximization(
         tol=tol,
         learnt_sharing=learnt_sharing,
         first_objective=before.get("objective", -np.inf),
+        n_revivals=before.get("n_revivals", 0),
     )
     start = Iteration(
         n_iter=0,

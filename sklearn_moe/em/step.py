@@ -158,6 +158,8 @@ class Iteration:
         Fraction of the weight of all rows that trained no expert.
     interrupted : bool
         Whether dead experts were reinitialised or retired before this iteration.
+    n_revivals : ndarray of shape (n_experts,), int, or 0
+        How often each expert has been reinitialised up to now.
     """
 
     n_iter: int
@@ -176,6 +178,7 @@ class Iteration:
     load: Any = None
     overflow_fraction: float = 0.0
     interrupted: bool = False
+    n_revivals: Any = 0
 
 
 class EMStep:
@@ -192,6 +195,8 @@ class EMStep:
         See `expectation_maximization`.
     first_objective : float
         Objective of the model from which EM starts.
+    n_revivals : ndarray of shape (n_experts,), int, or 0
+        See `DeadExperts`.
     """
 
     def __init__(
@@ -204,6 +209,7 @@ class EMStep:
         tol,
         learnt_sharing=None,
         first_objective=-np.inf,
+        n_revivals=0,
     ):
         self.rows = rows
         self.learners = learners
@@ -213,7 +219,9 @@ class EMStep:
         self._learns_strengths = (
             learnt_sharing is not None or learners.gate.learns_penalty
         )
-        self.dead_experts = DeadExperts(rows, n_experts, learners.experts.is_noise)
+        self.dead_experts = DeadExperts(
+            rows, n_experts, learners.experts.is_noise, n_revivals
+        )
         self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 
     def __call__(self, previous, ahead=None):
@@ -324,6 +332,7 @@ class EMStep:
             load=routed.load,
             overflow_fraction=routed.overflow_fraction,
             interrupted=interrupted,
+            n_revivals=self.dead_experts.n_revivals.copy(),
         )
 
     def _begins_to_learn(self, previous):
