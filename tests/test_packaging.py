@@ -52,6 +52,17 @@ def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested():
         assert lower_bound(allowed[name]) == oldest[name], name
 
 
+def test_the_guide_says_which_are_the_oldest_versions():
+    page = (ROOT / "doc" / "versions.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^([\w-]+) +(\d[\d.]*)(?: .*)?$", page, re.M)
+    said = {name.lower(): Version(version) for name, version in rows}
+    assert said.pop("python") == Version(PROJECT["requires-python"].removeprefix(">="))
+    assert len(said) > 10
+    oldest = oldest_versions()
+    for name, version in said.items():
+        assert version == oldest[name], name
+
+
 def test_the_recipe_of_conda_has_the_version_and_the_dependencies_of_the_project():
     recipe = read("recipe.yaml")
     assert f"version: {sklearn_moe.__version__}\n" in recipe
