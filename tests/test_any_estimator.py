@@ -118,8 +118,8 @@ def make(estimator_class):
         warnings.simplefilter("ignore", FutureWarning)
         if estimator_class in ARGUMENTS:
             return estimator_class(**ARGUMENTS[estimator_class])
-        parameters = inspect.signature(estimator_class).parameters
-        if "estimator" not in parameters or parameters["estimator"].default is None:
+        first = next(iter(inspect.signature(estimator_class).parameters.values()), None)
+        if first is None or first.default is not first.empty:
             return estimator_class()
         is_classifier = estimator_class.__name__ in CLASSIFIERS
         return estimator_class(LogisticRegression() if is_classifier else Ridge())

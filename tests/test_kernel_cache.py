@@ -45,6 +45,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+chooses_folders = pytest.mark.skipif(
+    not hasattr(numba.config, "CACHE_LOCATOR_CLASSES"),
+    reason="Numba before 0.62 cannot be told where not to look for a folder",
+)
+
+
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """No folder can be written to, not even by the superuser."""
@@ -136,6 +142,7 @@ def test_what_was_compiled_from_another_source_is_not_called(folder):
     assert compiled()(1) == 2
 
 
+@chooses_folders
 def test_without_a_folder_functions_work_and_one_warning_names_the_remedy(nowhere):
     with pytest.warns(UserWarning, match="cannot be cached") as caught:
         functions = compiled(), compiled(triple)
@@ -169,6 +176,7 @@ def test_the_folder_may_vanish_between_import_and_call(folder):
     assert function(1) == 2
 
 
+@chooses_folders
 def test_a_fit_warns_before_the_experts_which_may_be_mixtures_are_fitted(tmp_path):
     (tmp_path / "file").touch()
     program = """
