@@ -1,4 +1,4 @@
-"""What mixtures of experts of numbers and of classes share."""
+"""Base class of the mixtures of experts for regression and classification."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class BaseMixtureOfExperts(
     BaseEstimator,
     metaclass=ABCMeta,
 ):
-    """Base of the mixtures of experts; `_targets` is what they differ in."""
+    """Base class of the mixtures of experts, which differ in their `_targets`."""
 
     _parameter_constraints: dict = {
         "experts": [list, HasMethods(["fit"]), None],
@@ -141,17 +141,17 @@ class BaseMixtureOfExperts(
         "verbose": ["verbose"],
     }
 
-    # What is known of subjects; none where `fit` was given none.
+    # Posteriors of the subjects of the fit; None if `fit` was given none.
     _known_subjects_ = None
 
     @abstractmethod
     def _targets(self):
-        """NumberTargets or ClassTargets, before they have seen any."""
+        """Return unfitted NumberTargets or ClassTargets."""
 
     def _composition(self):
         n_experts = self.n_experts
         if n_experts == "auto":
-            # Until it is chosen, whatever is said of one expert holds.
+            # Until the number is chosen, tags and checks assume one expert.
             n_experts = getattr(self, "n_experts_", 1)
         return Composition(
             self.experts,
@@ -184,10 +184,10 @@ class BaseMixtureOfExperts(
     def set_params(self, **params: Any) -> Self:
         """Set the parameters of the mixture, its experts and its gate.
 
-        Parts are reached as ``experts__<parameter>`` (one estimator for all experts),
-        ``<name>__<parameter>`` (a list of named experts) and ``gate__<parameter>``.
-        Setting a parameter of a part that is None, or of a noise model that is a name,
-        puts the part in its place first.
+        Parameters of parts are set by ``experts__<parameter>`` (one estimator for all
+        experts), ``<name>__<parameter>`` (a list of named experts) and
+        ``gate__<parameter>``. If the part is None, or the noise model is given by its
+        name, it is replaced by the default object first.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class BaseMixtureOfExperts(
         -------
         self : estimator
         """
-        # Of a classifier, "noise" may be the name of an expert.
+        # In a classifier, "noise" is not a parameter, and may be the name of an expert.
         for name in {"experts", "gate", "noise"} & vars(self).keys():
             if any(key.startswith(f"{name}__") for key in params):
                 given = params.get(name, getattr(self, name))
@@ -210,7 +210,7 @@ class BaseMixtureOfExperts(
         return super().set_params(**params)
 
     def _default_of(self, name, given):
-        """The object that None, or a name, stands for in a parameter."""
+        """Return the object that None or a name represents as a parameter."""
         targets = self._targets()
         return targets.default_expert() if name == "experts" else gates.SoftmaxGate()
 
@@ -234,18 +234,20 @@ class BaseMixtureOfExperts(
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
-            Training rows. A frame reaches the experts as it is, and so do rows that are
-            no table, such as a list of texts: whatever the experts and the gate take.
+            Training rows. Frames are passed to the experts unchanged, and so are rows
+            that are not a table, such as a list of texts, if experts and gate accept
+            them.
         y : array-like of shape (n_samples,)
             Training targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A weight of 2 equals the row twice, a weight of 0
-            equals no row. Of weights that cannot be numbers of rows, as those that sum
-            to one, the ratios count; see the user guide. None means equal weights.
+            equals no row. Weights that cannot be numbers of rows, such as weights that
+            sum to one, have a relative meaning only; see the user guide. None means
+            equal weights.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as repeated measures do to a person: all rows
-            of a subject share one expert, and the gate sees the mean of their features.
-            A subject counts once for the gate. None means that each row is one.
+            Labels of the subjects of the rows, such as persons with repeated measures.
+            All rows of a subject share one expert, and the gate sees the mean of their
+            features. A subject counts once for the gate. None: each row is a subject.
         exposure : array-like of shape (n_samples,), default=None
             The time, area or number of people over which each target was counted, for
             a regressor with the noise of counts. Experts are rates, which are fitted to
@@ -253,12 +255,12 @@ class BaseMixtureOfExperts(
             are rates whose weights are their exposures: not all whole numbers, but
             multiplied by `sample_weight` they are.
         start : array-like of shape (n_samples,) or (n_samples, n_experts), default=None
-            A label, or responsibilities, for each row, with which EM begins instead of
-            with `init`. Experts stand in the order of the labels.
+            A label, or responsibilities, for each row, from which EM starts instead of
+            `init`. Experts are in the order of the labels.
         **fit_params : dict
-            Further arguments by metadata routing, only where it is enabled: of the
-            experts' `fit`, and `groups` where `cv` is a splitter that divides rows by
-            them.
+            Further arguments by metadata routing, only if it is enabled: those of the
+            experts' `fit`, and `groups` if `cv` is a splitter that divides rows by
+            groups.
 
         Returns
         -------
@@ -267,10 +269,9 @@ class BaseMixtureOfExperts(
         Raises
         ------
         ValueError
-            If the data do not fit the parameters; what was fitted before stays as it
-            was.
+            If the data do not match the parameters; the mixture is then unchanged.
         TypeError
-            If an expert or the gate is not an estimator of the right kind.
+            If an expert or the gate is not an estimator of the right type.
         """
         check_metadata(self, "fit", fit_params)
         check_routing(
@@ -280,14 +281,14 @@ class BaseMixtureOfExperts(
             previous = model_to_go_on_from(self) if self.warm_start else None
             if previous is not None and start is not None:
                 raise ValueError(
-                    "EM cannot begin with 'start' and go on from the previous fit, as "
-                    "warm_start=True has it. Leave 'start' out, or set "
+                    "EM cannot begin with 'start' and continue from the previous fit, "
+                    "as warm_start=True does. Leave 'start' out, or set "
                     "warm_start=False."
                 )
             if previous is None:
                 for name in ("n_experts_", "n_experts_path_"):
                     self.__dict__.pop(name, None)
-            # What the fit before has known is of other rows.
+            # Posteriors of the subjects of a previous fit belong to other rows.
             self._known_subjects_ = None
             composition = self._composition()
             named_experts = composition.checked_experts(self.get_params(deep=False))
@@ -408,27 +409,27 @@ class BaseMixtureOfExperts(
             self.classes_ = targets.classes
 
     def _fitter(self, named_experts, expert_params):
-        """How an expert is fitted; ``fitter(estimator, random_state)``."""
+        """Return the class that fits an expert: ``fitter(estimator, random_state)``."""
         anew = len(named_experts) == 1 or not self._composition().specializes
         if anew or any(expert_params.values()):
-            # Further arguments, such as rows for early stopping, are about whole fits.
+            # Further arguments, such as rows for early stopping, require whole fits.
             return WeightedFit
         return partial(fitter_of, max_iter=self.max_iter)
 
     def _jobs(self, n_starts):
-        """Number of jobs of each start, and of the starts: one level of parallelism."""
-        # Given experts are fitted once, for all starts.
+        """Return the numbers of jobs within each start and for the starts."""
+        # Experts that do not specialise are fitted once, for all starts.
         starts_apart = n_starts > 1 and self._composition().specializes
         return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
 
     def _given_folds(self, training):
-        """The folds of a `cv` that is a splitter or an iterable; else None."""
+        """Return the folds of a `cv` that is a splitter or an iterable, or None."""
         if self.cv is None or isinstance(self.cv, (str, Integral)):
             return None
         return training.folds(self.cv, None, classification=is_classifier(self))
 
     def _splits(self, gate, training, random_state):
-        """The folds of the experts and of the gate; None means in-sample outputs."""
+        """Return folds of the experts and of the gate; None means in-sample outputs."""
         cv = self.cv
         if cv == "auto":
             cv = self._composition().folds_unasked(len(training.kept))
@@ -443,7 +444,7 @@ class BaseMixtureOfExperts(
         return splits if cv is not None else None, splits if for_gate else None
 
     def _expert_params(self, named_experts, fit_params, X, training, method="fit"):
-        """Further arguments of each expert's fit, by name, for the training rows."""
+        """Return further arguments of each expert's fit for the training rows."""
         exposure = training.block.exposure
         if not fit_params and exposure is None:
             return {}
@@ -451,7 +452,7 @@ class BaseMixtureOfExperts(
         params = {}
         for name, expert in named_experts:
             part = name if isinstance(self.experts, list) else "experts"
-            # What is never fitted is not in it.
+            # Frozen experts are not fitted, and have no routed arguments.
             own = routed.get(part, {}).get(method, {})
             params[name] = params_of_rows(X, own, training.kept)
             if exposure is not None and takes_exposure(expert, method):
@@ -461,7 +462,7 @@ class BaseMixtureOfExperts(
         return params
 
     def _learners(self, pool, gate, targets, gate_splits, random_state):
-        """Experts, likelihood and gate, bound to the training rows."""
+        """Return the experts, likelihood and gate, bound to the training rows."""
         pool.check_frozen()
         moments = targets.summarize(pool.rows)
         self._target_range_ = targets.range_of(moments)
@@ -477,13 +478,13 @@ class BaseMixtureOfExperts(
         return Learners(pool, likelihood, bound)
 
     def _starts(self, learners, targets, drawn, random_state, given=None):
-        """Yield the responsibilities with which each start of EM begins, in a list."""
+        """Yield the responsibilities of each start of EM, in a list."""
         rows, n_experts = learners.experts.rows, len(learners.experts.names)
         init = self.init if given is None else given
         if hasattr(init, "fit_predict"):
             init = seeded_clone(init, random_state)
         elif given is None and self._composition().gate_is_frozen:
-            # It will not follow the experts: they begin where it trusts them.
+            # A frozen gate does not adapt to the experts: they start from its weights.
             even = np.full((rows.n_samples, n_experts), 1 / n_experts)
             init = np.exp(learners.gate.fit(even, None)[1])
         for start in starting_points(init, self.n_init):
@@ -522,10 +523,10 @@ class BaseMixtureOfExperts(
         """
         rows, n_experts = learners.experts.rows, len(learners.experts.names)
         vars(self).setdefault("n_experts_path_", None)
-        # What this warns of is not about a fit.
+        # Loading may warn, which must not be attributed to a fit.
         kernels.load()
         sharing, learnt_sharing = self._sharing(learners.experts, begin.sharing)
-        # No closures: both must be such that they can be sent to other processes.
+        # Partials instead of closures, since both are sent to other processes.
         iterate = partial(
             expectation_maximization,
             rows,
@@ -560,7 +561,7 @@ class BaseMixtureOfExperts(
             )
             fit_warnings.extend(run.fit_warnings)
             if rows.n_jobs == 1:
-                # The starts are over: the last fits have all jobs for themselves.
+                # The starts are finished, so that the last fits may use all jobs.
                 rows.n_jobs = begin.n_jobs
             attributes = attributes_of(run)
             run.first = begin.first
@@ -574,7 +575,7 @@ class BaseMixtureOfExperts(
         return run
 
     def _remember_subjects(self, block, responsibilities=None):
-        """Keep what is known of each subject: what the mixture itself says if None."""
+        """Store the posterior of each subject, by default that of the mixture."""
         if block.subjects is None:
             return
         if responsibilities is None:
@@ -587,14 +588,14 @@ class BaseMixtureOfExperts(
         self._known_subjects_ = known if before is None else before + known
 
     def _hooks(self, training):
-        """Arguments of every callback hook."""
+        """Return the arguments of every callback hook."""
         block = training.block
         weighted = training.weighted or block.exposure is not None
         metadata = {"sample_weight": block.expert_weight} if weighted else None
         return {"estimator": self, "X": block.X, "y": block.y, "metadata": metadata}
 
     def _sharing(self, pool, first=None):
-        """What experts share at first, and what learns it, or None."""
+        """Return the first value of `sharing`, and what learns it, or None."""
         if self.sharing != "auto":
             return self.sharing, None
         if self.assignment != "soft" or not self._composition().shares_rows:
@@ -606,7 +607,7 @@ class BaseMixtureOfExperts(
         return first or learnt.largest, learnt
 
     def _acceleration(self):
-        """How EM over rows in one block needs fewer iterations, or None."""
+        """Return the acceleration of EM for rows in one block, or None."""
         if self.acceleration != "auto":
             return self.acceleration
         climbs = self.assignment == "soft" and self._composition().shares_rows
@@ -616,27 +617,27 @@ class BaseMixtureOfExperts(
         return Router(self.assignment, self.capacity_factor, self.overflow)
 
     def _keeps_order(self, first):
-        """Whether experts stay where they are: they have names, or are given rows."""
+        """Whether experts keep their order: they are named, or rows are assigned."""
         composition = self._composition()
         given_rows = first == "start" or not is_learnt(self.init)
         return composition.named or composition.gate_is_frozen or given_rows
 
     def _calibrate(self, training, learners, random_state, run):
-        """Fit the likelihood anew after EM, if the mixture is one that does."""
+        """Refit the likelihood after EM; only mixtures of regressors do."""
 
     # Prediction
     # ----------
 
     def predict_gate(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
-        """Weights that the gate gives to the experts.
+        """Predict the weights that the gate gives to the experts.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to. A subject that the mixture was fitted to has
-            the weights that its training rows have told, a new one those that the gate
-            gives to the mean of its rows. None means that each row is a new one.
+            Labels of the subjects of the rows. A subject of the fit has its posterior
+            probabilities as weights, and a new one the weights that the gate gives to
+            the mean of its rows. None means that each row is a new subject.
 
         Returns
         -------
@@ -647,15 +648,15 @@ class BaseMixtureOfExperts(
         return np.exp(self._fitted_to(X, subjects).log_gate(X))
 
     def apply(self, X: Any, *, subjects: ArrayLike | None = None) -> np.ndarray:
-        """Index of the expert with the largest gate weight, for each row.
+        """Return the index of the expert with the largest gate weight for each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to. A subject that the mixture was fitted to has
-            the weights that its training rows have told, a new one those that the gate
-            gives to the mean of its rows. None means that each row is a new one.
+            Labels of the subjects of the rows. A subject of the fit has its posterior
+            probabilities as weights, and a new one the weights that the gate gives to
+            the mean of its rows. None means that each row is a new subject.
 
         Returns
         -------
@@ -666,7 +667,7 @@ class BaseMixtureOfExperts(
         return self._fitted_to(X, subjects).most_trusted(X)
 
     def transform(self, X: Any) -> np.ndarray:
-        """What each expert predicts.
+        """Return the predictions of each expert.
 
         Parameters
         ----------
@@ -675,9 +676,9 @@ class BaseMixtureOfExperts(
         Returns
         -------
         predictions : ndarray of shape (n_samples, n_columns)
-            A column for each expert; for each of the classes of the first expert, then
-            of the second, ..., where classes are predicted; for each output of each
-            expert where there are several.
+            A column for each expert. A classifier has a column for each class of the
+            first expert, then of the second, and so on; a regressor with several
+            outputs has a column for each output of each expert.
         """
         X = self._checked_X(X)
         expectations = self._fitted().expectations(X)
@@ -686,7 +687,7 @@ class BaseMixtureOfExperts(
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> np.ndarray:
-        """Names of the columns of `transform`.
+        """Return the names of the columns of `transform`.
 
         Parameters
         ----------
@@ -713,20 +714,20 @@ class BaseMixtureOfExperts(
         exposure: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Posterior probability of each expert, given the row and its target.
+        """Return the posterior probability of each expert, given row and target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to. The posterior of a subject is that given the
-            rows here, known from `fit` or not. None means that each row is one.
+            Labels of the subjects of the rows. The posterior of a subject is given the
+            rows here only, even for subjects of the fit. None: each row is a subject.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`; needed where `fit` was given it.
+            Exposure of counts, as in `fit`; required if `fit` was given it.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts within its subject, as in `fit`. Rows apart have the
-            same posterior, whatever their weights.
+            Weight of each row within its subject, as in `fit`. Without subjects, the
+            posterior does not depend on the weights.
 
         Returns
         -------
@@ -744,26 +745,26 @@ class BaseMixtureOfExperts(
         exposure: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Log density of each target under the mixture, log p(y | x).
+        """Return the log density of each target under the mixture, log p(y | x).
 
-        It is the density of the whole mixture, whatever `combination` says: that
-        parameter is about predictions alone.
+        It is the density of the whole mixture, whatever `combination` is, since that
+        parameter applies to predictions only.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-            Targets. None means the predictions of the mixture: the result then says
-            how sure it is of each.
+            Targets. None means the predictions of the mixture: the result is then a
+            measure of their certainty.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to. The log density of all targets of a subject
-            together is divided equally among its rows, so that the sum is the
-            log-likelihood. None means that each row is one.
+            Labels of the subjects of the rows. The joint log density of all targets of
+            a subject is divided equally among its rows, so that the sum is the
+            log-likelihood. None means that each row is a subject.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`; needed where `fit` was given it.
+            Exposure of counts, as in `fit`; required if `fit` was given it.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts within its subject, as in `fit`; the weighted sum is
-            the log-likelihood then.
+            Weight of each row within its subject, as in `fit`; the weighted sum is then
+            the log-likelihood.
 
         Returns
         -------
@@ -774,7 +775,7 @@ class BaseMixtureOfExperts(
         return self._posterior(X, y, subjects, exposure, sample_weight)[1]
 
     def _predicted_targets(self, X, subjects, exposure):
-        """Predictions that can be targets."""
+        """Return predictions in the domain of the targets."""
         return self.predict(X, subjects=subjects)
 
     def _posterior(self, X, y, subjects=None, exposure=None, sample_weight=None):
@@ -786,7 +787,7 @@ class BaseMixtureOfExperts(
         encoded_y = targets.encode(y)
         check_consistent_length(X, encoded_y)
         if subjects is not None:
-            # These rows may be a part of those of the fit, weighed like them.
+            # Use the unit of the fit, since these may be some of its rows.
             weights = self._count_rows(
                 X, targets.decode(encoded_y), sample_weight, self._weight_unit_
             )
@@ -796,29 +797,29 @@ class BaseMixtureOfExperts(
         return fitted.posterior(X, encoded_y, outputs)
 
     def _count_rows(self, X, y, sample_weight, unit=None):
-        """What each row counts, by its weight and its class, as in fit."""
+        """Return weights as numbers of rows, with class weights, as in fit."""
         targets = self._targets_
         return count_rows_by_class(
             targets.class_weight, y, sample_weight, X, targets.classes, unit
         )[0]
 
-    # Parameters that predictions ask, not fits.
+    # Parameters of predictions, not of fits.
     _of_predictions: tuple[str, ...] = ("combination", "top_k")
 
     def _fitted_to(self, X, subjects):
-        """The mixture, to be asked about rows that may have subjects."""
+        """Return the fitted mixture for rows that may have subjects."""
         if subjects is None:
             return self._fitted()
         if self._known_subjects_ is None:
             raise ValueError(
-                "'subjects' were given, but this mixture was fitted without: each row "
-                "had an expert of its own. Give fit its subjects, too."
+                "'subjects' were given, but this mixture was fitted without them. Give "
+                "fit its subjects, too."
             )
         return self._fitted(check_subjects(subjects, X))
 
     def _fitted(self, subjects=None):
         used = {name: getattr(self, name) for name in self._of_predictions}
-        # They may have been set since the fit.
+        # These parameters may have been changed after the fit.
         validate_parameter_constraints(
             {name: self._parameter_constraints[name] for name in used},
             used,
@@ -838,19 +839,19 @@ class BaseMixtureOfExperts(
 
     def _checked_X(self, X):
         if not hasattr(self, "experts_"):
-            # It would read the tags of all parts.
+            # `check_is_fitted` is slow, since it reads the tags of all parts.
             check_is_fitted(self)
         return self._check_X(X, reset=False)
 
     def _check_X(self, X, y="no_validation", *, reset):
         """Validate X, and return it as a frame or array, as it was in fit.
 
-        The frame of a fit is looked at, and converted only where it must be.
+        A frame is converted only where necessary.
         """
         X = native(X)
         if not reset and has_learnt_columns(self, X):
             return X if type(X) is np.ndarray else calculable(X)
-        # Rows that are no table have no number of features.
+        # Rows that are not a table have no number of features.
         if not (is_table(X) if reset else hasattr(self, "n_features_in_")):
             return check_no_table(self, X, y, reset=reset)
         framed = is_frame(X)
@@ -859,7 +860,7 @@ class BaseMixtureOfExperts(
         if reset:
             self._frames_ = library_of(X) if framed else None
             return X
-        # The names of the columns have been checked, for the parts as well.
+        # Column names are checked above, for the parts as well.
         if self._frames_ is None:
             return as_array(X) if framed else X
         names = getattr(self, "feature_names_in_", None)
@@ -871,11 +872,11 @@ class BaseMixtureOfExperts(
     # --------------------
 
     def n_parameters(self) -> int:
-        """Number of free parameters of the mixture.
+        """Return the number of free parameters of the mixture.
 
-        Those of the gate, and of the experts and their noise; an expert that was
-        retired has none. :func:`count_parameters` tells how they are counted, and is
-        where estimators of other types can be registered.
+        They include those of the gate, of the experts and of their noise; an expert
+        that was retired has none. See :func:`count_parameters` for how they are
+        counted, and for how to register other types of estimators.
 
         Returns
         -------
@@ -898,15 +899,15 @@ class BaseMixtureOfExperts(
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> float:
-        r"""Akaike's information criterion; less is better.
+        r"""Return Akaike's information criterion; less is better.
 
         .. math::
             -2 \sum_i w_i \log p(y_i | x_i) + 2 p
 
-        with `p` parameters. It supposes maximum likelihood. Where the fit is penalised
-        (`sharing`, the gate's `alpha`, ridge experts) it is an approximation, which
-        charges for all parameters as for free ones. It is about the experts as they
-        are, on the rows given; `cv` makes no difference.
+        with `p` parameters. It assumes maximum likelihood. If the fit is penalised
+        (`sharing`, the gate's `alpha`, ridge experts), it is an approximation that
+        counts all parameters as free ones. It evaluates the final experts on the given
+        rows, whatever `cv` is.
 
         Parameters
         ----------
@@ -917,9 +918,9 @@ class BaseMixtureOfExperts(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`.
+            Labels of the subjects of the rows, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`.
+            Exposure of counts, as in `fit`.
 
         Returns
         -------
@@ -942,13 +943,13 @@ class BaseMixtureOfExperts(
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> float:
-        r"""Bayesian information criterion; less is better.
+        r"""Return the Bayesian information criterion; less is better.
 
         .. math::
             -2 \sum_i w_i \log p(y_i | x_i) + p \log n
 
-        with `p` parameters and `n` rows, the sum of their weights. What is said of
-        `aic` holds for it too.
+        with `p` parameters and `n` rows, the sum of their weights. The assumptions are
+        those of `aic`.
 
         Parameters
         ----------
@@ -959,9 +960,9 @@ class BaseMixtureOfExperts(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`.
+            Labels of the subjects of the rows, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`.
+            Exposure of counts, as in `fit`.
 
         Returns
         -------
@@ -984,15 +985,15 @@ class BaseMixtureOfExperts(
         subjects: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> float:
-        r"""Integrated completed likelihood criterion; less is better.
+        r"""Return the integrated completed likelihood criterion; less is better.
 
         .. math::
             -2 \sum_i w_i \log \max_k g_k(x_i) p_k(y_i | x_i) + p \log n
 
         with `p` parameters and `n` rows, the sum of their weights [1]_. It is `bic`
-        plus a charge for rows of which it is not clear whose they are, so that it
-        prefers fewer experts, well apart. It takes the convention of R's flexmix and
-        mclust: the expert of the largest responsibility, not the entropy.
+        plus a penalty for rows whose expert is uncertain, so that it prefers fewer,
+        well-separated experts. It follows the convention of R's flexmix and mclust,
+        which use the expert of the largest responsibility, not the entropy.
 
         Parameters
         ----------
@@ -1003,9 +1004,9 @@ class BaseMixtureOfExperts(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, as in `fit`.
         subjects : array-like of shape (n_samples,), default=None
-            Labels of what rows belong to, as in `fit`.
+            Labels of the subjects of the rows, as in `fit`.
         exposure : array-like of shape (n_samples,), default=None
-            Of counts, as in `fit`.
+            Exposure of counts, as in `fit`.
 
         Returns
         -------
@@ -1028,7 +1029,7 @@ class BaseMixtureOfExperts(
         return loss + log(n_rows) * self.n_parameters()
 
     def _deviance(self, X, y, sample_weight, subjects, exposure, completed=False):
-        """Minus twice the log-likelihood, and the number of rows."""
+        """Return minus twice the log-likelihood, and the number of rows."""
         self._check_subjects_given(subjects)
         X, targets = self._checked_X(X), self._targets_
         y = targets.check(y)
@@ -1044,12 +1045,12 @@ class BaseMixtureOfExperts(
         return loss, weights.sum()
 
     def _check_subjects_given(self, subjects):
-        """Raise ValueError where the likelihood of the fit is asked for without."""
+        """Raise ValueError if subjects are missing that the fit had."""
         known = self._known_subjects_
         if subjects is None and known is not None:
             raise ValueError(
-                "The mixture was fitted with 'subjects', and the rows of one have a "
-                "likelihood together. Give the same subjects here."
+                "The mixture was fitted with 'subjects', whose rows have a joint "
+                "likelihood. Give the same subjects here."
             )
 
     # Conventions of scikit-learn
@@ -1058,7 +1059,7 @@ class BaseMixtureOfExperts(
     def __getstate__(self):
         state = super().__getstate__()
         if "named_experts_" in state:
-            # The experts themselves are in `experts_`.
+            # Save names only, since the experts themselves are in `experts_`.
             state["named_experts_"] = list(self.named_experts_)
         return state
 
@@ -1071,9 +1072,9 @@ class BaseMixtureOfExperts(
     def get_metadata_routing(self) -> Any:
         """Get the metadata routing of this object.
 
-        `sample_weight` and `start` are used by the mixture itself, which gives each
-        expert weights of its own; `groups` are routed to a splitter that is given as
-        `cv`, and all else to the experts.
+        `sample_weight` and `start` are used by the mixture itself, which passes
+        different weights to each expert. `groups` are routed to a splitter that is
+        given as `cv`, and all other arguments to the experts.
 
         Returns
         -------
@@ -1091,7 +1092,7 @@ class BaseMixtureOfExperts(
             )
         cv = getattr(self, "cv", None)
         if is_splitter(cv):
-            # No expert can have this name, which is that of a parameter.
+            # No expert can have the name "cv", since it is a parameter.
             mapping = MethodMapping().add(caller="fit", callee="split")
             router.add(cv=cv, method_mapping=mapping)
         return router
@@ -1117,7 +1118,7 @@ class BaseMixtureOfExperts(
         return VisualBlock("parallel", parts, names=names)
 
     def _choice_in_words(self):
-        """What is said of a number of experts that was chosen."""
+        """Return a text on the number of experts, if it was chosen."""
         if self.n_experts_path_ is None:
             return ""
         tried = ", ".join(map(str, self.n_experts_path_["n_experts"]))
@@ -1125,13 +1126,13 @@ class BaseMixtureOfExperts(
         return f": {self.n_experts_} {experts}, chosen among {tried}"
 
     def _convergence_in_words(self):
-        """What is said of the iterations of EM."""
+        """Return a text on the iterations of EM."""
         how = "converged" if self.converged_ else "stopped before it converged"
         iterations = "iteration" if self.n_iter_ == 1 else "iterations"
         return f"{how}, after {self.n_iter_} {iterations}"
 
     def _noise_in_words(self, k):
-        """What is said of the noise of an expert where the mixture is shown."""
+        """Return a text on the noise of an expert."""
         return ""
 
 

@@ -1,4 +1,4 @@
-r"""Counts of unequal exposure: over times, areas or numbers of people that differ.
+r"""Counts with unequal exposure: different times, areas or numbers of people.
 
 An expert predicts a rate, the mean count per unit of exposure e, so that the mean of a
 count y is :math:`e \mu(x)`. For a Poisson distribution the log-likelihood in the rate,
@@ -6,11 +6,11 @@ count y is :math:`e \mu(x)`. For a Poisson distribution the log-likelihood in th
 .. math::
     y \log(e \mu) - e \mu = e \left(\tfrac{y}{e} \log \mu - \mu\right) + const,
 
-is that of the observed rate y / e with the weight e. With a logarithmic link the
+is that of the observed rate y / e with the weight e. With a logarithmic link, the
 exposure is the offset log e.
 
 An expert that requests the exposure, by metadata routing, is given the counts and the
-exposure instead: what it makes of them is for it to say.
+exposure instead, and must handle them itself.
 """
 
 import numpy as np
@@ -23,8 +23,8 @@ from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._sklearn import num_samples
 from sklearn_moe._weights import check_weights
 
-# Products of rates and exposures are whole numbers but for this, relatively: the
-# rounding of single precision.
+# Relative tolerance for products of rates and exposures to be whole numbers, which
+# allows for rounding in single precision.
 ROUNDING = 1e-6
 
 
@@ -70,13 +70,13 @@ def takes_exposure(expert, method):
     try:
         routing = get_routing_for_object(expert)
     except NotImplementedError:
-        # Some meta-estimators hand nothing on.
+        # Some meta-estimators do not support metadata routing.
         return False
     return bool(routing.consumes(method, ["exposure"]))
 
 
 def check_requests(expert, name):
-    """Refuse requests of the exposure by which an expert is not wholly reached.
+    """Raise ValueError if only a part of an expert requests the exposure.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def check_requests(expert, name):
     Raises
     ------
     ValueError
-        If an estimator that learns the counts does without the exposure, one that
-        requests it is not handed it on, or it has another name there.
+        If a regressor in the expert does not request the exposure although another one
+        does, the request does not reach it, or it requests it by another name.
     """
     nested = nested_estimators(expert)
     learners = [
@@ -123,10 +123,10 @@ def _check_name(learner, method, name):
 
 
 def counts_of_rates(y, sample_weight, X):
-    """Counts and exposures, where targets are rates and the weights their exposures.
+    """Return counts and exposures if targets are rates weighted by their exposures.
 
-    It is so where some target is no whole number, but all are whole when they are
-    multiplied by their weights.
+    This is assumed if some target is not a whole number, but all products of targets
+    and weights are.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def counts_of_rates(y, sample_weight, X):
     Returns
     -------
     given : tuple of (counts, weights, exposure), or None
-        None where they are not. A weight of zero is no exposure: it is kept, with an
+        None if they are not rates. A weight of zero remains a weight of zero, with an
         exposure of one.
     """
     if y.dtype.kind not in "fc" or np.array_equal(y, np.round(y)):

@@ -1,4 +1,4 @@
-"""What a fit of a mixture is given, and what it leaves in the mixture."""
+"""Validated training data of a fit, and the fitted attributes that it sets."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,20 +25,21 @@ from sklearn_moe.experts import LARGEST_RATIO
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The rows that EM sees, those of positive weight, and where they stood.
+    """The rows of positive weight, on which EM works, and their original indices.
 
     Attributes
     ----------
     block : Block
     weighted : bool
-        Whether rows, or classes, were given weights.
+        Whether sample weights or class weights were given.
     unit : float
         The weight that counts as one row, see `count_rows`.
     kept : ndarray of shape (n_samples,), int
-        Numbers of the rows among those that were given.
+        Indices of the rows among those that were given.
     n_given : int
+        Number of rows that were given.
     of_splitter : dict, default={}
-        What a splitter given as `cv` is given with these rows, such as groups.
+        Further arguments of a splitter given as `cv`, such as groups.
     """
 
     block: Block
@@ -49,7 +50,7 @@ class TrainingSet:
     of_splitter: dict = field(default_factory=dict)
 
     def folds(self, cv, random_state, *, classification):
-        """Folds that hold each row out once; see `out_of_fold_splits`."""
+        """Return folds that hold each row out once; see `out_of_fold_splits`."""
         block = self.block
         return out_of_fold_splits(
             cv,
@@ -65,22 +66,22 @@ class TrainingSet:
 
 
 def check_no_table(mixture, X, y, *, reset):
-    """Validate rows without columns, as far as that is not for the parts to do.
+    """Validate rows without columns; experts and gate validate the rest.
 
     Parameters
     ----------
     mixture : mixture
-        What it knows of the columns of a fit before is forgotten where `reset`.
+        With `reset`, its attributes about the columns of a previous fit are removed.
     X : array-like of length n_samples
     y : array-like, None or "no_validation"
-        None raises the error that scikit-learn raises where a target is required.
+        None raises scikit-learn's error for a missing target.
     reset : bool
-        Whether the mixture is fitted.
+        Whether the mixture is being fitted.
 
     Returns
     -------
     X : array-like
-        As it was.
+        The same object.
     """
     if reset:
         for name in ("n_features_in_", "feature_names_in_"):
@@ -88,15 +89,15 @@ def check_no_table(mixture, X, y, *, reset):
         if y is None:
             validate_data(mixture, X, y, skip_check_array=True)
     elif is_frame(X) or issparse(X):
-        # As texts, they would be the names of their columns.
+        # Iterating a frame as a list of texts would yield its column names.
         raise ValueError(
-            "In fit, X was no table, but rows of another kind, such as texts; now it "
-            f"is a {type(X).__name__}. Give it rows like those of the fit."
+            "In fit, X was not a table, but rows of another kind, such as texts; now "
+            f"it is a {type(X).__name__}. Give it rows like those of the fit."
         )
     if num_samples(X) == 0:
         raise ValueError(
             f"Found array with 0 sample(s): X is an empty {type(X).__name__}. Give "
-            f"{type(mixture).__name__} one row at least."
+            f"{type(mixture).__name__} at least one row."
         )
     return X
 
@@ -117,21 +118,21 @@ def check_training_set(
     Parameters
     ----------
     X : array-like or frame of shape (n_samples, n_features)
-        Validated.
+        Validated rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array-like of shape (n_samples,) or None
     targets : NumberTargets or ClassTargets
     named_experts : list of (str, estimator)
     exposure : array-like of shape (n_samples,), default=None
     stream : tuple of (float, float), default=None
-        The weight that counts as one row, and what the batches before have counted,
-        from which `targets` are learnt; None means that these are the first.
+        The weight that counts as one row, and the number of rows of earlier batches,
+        from which `targets` were learnt. None means that this is the first batch.
 
     Returns
     -------
     training : TrainingSet
     targets : NumberTargets or ClassTargets
-        As they were learnt.
+        The targets as learnt from y.
     """
     learns = stream is None
     y = targets.check(y)
@@ -163,7 +164,7 @@ def check_training_set(
         X, y, sample_weight = safe_indexing(X, kept), y[kept], sample_weight[kept]
         exposure = None if exposure is None else exposure[kept]
         if learns:
-            # A class without weight is no class.
+            # Classes without any weight are left out.
             learnt = targets.learnt_from(y, named_experts)
     block = Block(X, y, learnt.encode(y), sample_weight, subjects, exposure)
     if exposure is not None:
@@ -172,9 +173,9 @@ def check_training_set(
 
 
 def check_number_of_experts(n_experts, n_rows, subjects=None):
-    """Raise ValueError where there are fewer rows of positive weight than experts.
+    """Raise ValueError if there are fewer rows of positive weight than experts.
 
-    Or fewer subjects, where rows have some.
+    If rows have subjects, there must also be enough of these.
     """
     if subjects is not None and len(subjects) < n_experts:
         raise ValueError(
@@ -191,7 +192,7 @@ def check_number_of_experts(n_experts, n_rows, subjects=None):
 
 
 def check_routing(assignment, capacity_factor, acceleration, subjects=None):
-    """Raise ValueError where parameters of routing exclude each other."""
+    """Raise ValueError if parameters of routing exclude each other."""
     chooses = assignment == "expert_choice" or capacity_factor is not None
     if subjects is not None and chooses:
         raise ValueError(
@@ -209,14 +210,15 @@ def check_routing(assignment, capacity_factor, acceleration, subjects=None):
         raise ValueError(
             f"acceleration={acceleration!r} extrapolates responsibilities, "
             f"but assignment={assignment!r} trains experts on chosen rows, "
-            "which change by leaps. Set assignment='soft' or acceleration=None."
+            "which change abruptly. Set assignment='soft' or acceleration=None."
         )
 
 
 def count_coefficients(estimators, n_features):
-    """How many coefficients each fitted expert has, or as many as a plane has.
+    """Return the number of coefficients of each fitted expert.
 
-    Where rows are no table, `n_features` is None: an expert may make columns of them.
+    If it cannot be counted, that of a linear model is used. `n_features` is None if the
+    rows are not a table; an expert may still extract columns from them.
     """
     counts = []
     for estimator in estimators:
@@ -231,14 +233,14 @@ def count_coefficients(estimators, n_features):
 
 
 def diluted(sharing, factor):
-    """What is shared where so many times as many rows share as much as before."""
+    """Return the `sharing` for more rows, by a factor, with the same shared weight."""
     odds = sharing / (1 - sharing) / factor
     return odds / (1 + odds)
 
 
 @dataclass(frozen=True)
 class Begin:
-    """With what EM begins.
+    """The state from which EM starts.
 
     Attributes
     ----------
@@ -248,18 +250,17 @@ class Begin:
     n_jobs : int or None
         Number of starts at the same time.
     gate : object, default=None
-        What the gate goes on from.
+        The `previous` of the first M-step of the gate.
     working_weights : float or column of shape (n_samples, n_experts), default=1
         Factor on the weights of the experts' first fit.
     model : Iteration, default=None
-        The model that EM goes on from, where its objective is known.
+        The model from which EM continues, if its objective is known.
     sharing : float, default=None
-        What experts share at first, where that is learnt; None means that it is learnt
-        from nothing.
+        First value of `sharing`, if it is learnt. None means the default.
     learns : bool, default=False
         Whether the strengths of penalties are learnt from the first iteration on.
     first : {"init", "start"}, default="init"
-        Which of them the first start was given as.
+        The argument by which the first start was given.
     """
 
     starts: Any
@@ -274,10 +275,10 @@ class Begin:
 
 
 def fitted_attributes(learners, keeps_order, run):
-    """What makes a fitted mixture of the best iteration of a `Run`.
+    """Return the fitted attributes of a mixture, from the best iteration of a `Run`.
 
-    The experts stand as they were given if they keep their order, else in canonical
-    order.
+    The experts are in their given order if `keeps_order`, otherwise sorted by their
+    share.
     """
     best, pool = run.best, learners.experts
     weight = pool.rows.total_weight
@@ -287,10 +288,10 @@ def fitted_attributes(learners, keeps_order, run):
         experts = pool.estimators(estimates.experts, order)
         gate = learners.gate.estimator(estimates.gate, order)
     else:
-        # A model that a warm start keeps.
+        # A warm start keeps the previous model.
         experts = [expert.estimator for expert in estimates.experts]
         gate = estimates.gate
-    # The objective of a model that a warm start keeps is that of no iteration.
+    # The objective of a previous model is not that of an iteration of this fit.
     first = [] if best.n_iter else [best.objective]
     return {
         "experts_": experts,
@@ -313,10 +314,10 @@ def fitted_attributes(learners, keeps_order, run):
 
 
 def order_of_experts(learners, keeps_order, run):
-    """Numbers of the experts in their order: the one with most rows comes first.
+    """Return the indices of the experts in their final order, by descending share.
 
-    Ties are settled by the mean prediction. See `fitted_attributes`. A model that a
-    warm start keeps stays as it is.
+    Ties are broken by the mean prediction. The order is kept if `keeps_order`, and in a
+    previous model that a warm start keeps. See `fitted_attributes`.
     """
     share = np.round(run.best.posterior.share, 8)
     if keeps_order or not run.best.n_iter:
@@ -329,14 +330,14 @@ def order_of_experts(learners, keeps_order, run):
 
 
 def warnings_of(mixture, run, interpolates):
-    """What a fit has to warn of.
+    """Yield the warnings of a fit.
 
     Parameters
     ----------
     mixture : fitted mixture
     run : Run
     interpolates : ndarray of shape (n_experts,), bool
-        Experts that reproduce their training targets, and only these.
+        Which experts reproduce their training targets, but not other targets.
 
     Yields
     ------
@@ -368,18 +369,18 @@ def warnings_of(mixture, run, interpolates):
             UserWarning,
         )
     if not mixture._active_.all():
-        # What is shared holds experts that are trained on every row.
+        # Sharing keeps experts alive, but only with soft assignment.
         keep = "raise 'sharing', or " if mixture.assignment == "soft" else ""
         yield (
-            f"Experts {names(~mixture._active_)} lost their rows again and again and "
-            "were retired: predictions do without them. If you want to keep them, "
+            f"Experts {names(~mixture._active_)} repeatedly lost their rows and were "
+            "retired: predictions do not use them. If you want to keep them, "
             f"{keep}try other starts with 'init' or 'n_init'.",
             UserWarning,
         )
     last = run.last
-    # A callback that stops EM earlier knows that it does.
+    # No warning if a callback has stopped EM earlier.
     if not run.converged and last.n_iter == mixture.max_iter:
-        # A first iteration, or a new start of an expert, has no change to tell.
+        # The change is not finite in a first iteration, or if an expert was restarted.
         change = (
             f": the objective still changed by {last.change:.2g} a row"
             if np.isfinite(last.change)

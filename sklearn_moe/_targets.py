@@ -1,4 +1,4 @@
-"""What differs between mixtures that predict numbers and those that predict classes."""
+"""Targets of regressors and classifiers, in which the two mixtures differ."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,11 +31,11 @@ from sklearn_moe.likelihoods import (
     noise_model,
 )
 
-# Up to it, sums of squares of targets are numbers; those of float32 up to the other.
+# Largest targets whose sums of squares do not overflow, in float64 and in float32.
 LARGEST_TARGET = 1e150
 LARGEST_FLOAT32 = 1e15
 
-# The least spread of targets whose squares can be told from zero.
+# Smallest spread of targets whose square does not underflow.
 LEAST_SPREAD = 1e-110
 
 
@@ -49,10 +49,10 @@ class NumberTargets:
     noise : str or Noise, default="gaussian"
         The parameter of the mixture.
     shape : tuple, default=()
-        Shape of the target of one row: () or (n_outputs,); learnt.
+        Shape of the target of one row: () or (n_outputs,); set by fit.
     exposed : str or None, default=None
-        The argument of `fit`, "exposure" or "sample_weight", by which the targets were
-        counts of unequal exposure; learnt.
+        The argument of `fit`, "exposure" or "sample_weight", that gave the exposure of
+        the counts, or None if they had none; set by fit.
     """
 
     noise: Any = "gaussian"
@@ -63,12 +63,13 @@ class NumberTargets:
     classes = None
     class_weight = None
 
-    # L2 penalty of the default gate where the experts are given; see the user guide.
+    # L2 penalty of the default gate for experts that do not specialise; see the user
+    # guide.
     given_experts_alpha = 0.3
 
     @property
     def column_labels(self):
-        """Labels of the columns that an expert predicts, at each level."""
+        """Labels of the columns of an expert's prediction, for each axis."""
         return [range(n_outputs) for n_outputs in self.shape]
 
     # Checks
@@ -92,21 +93,21 @@ class NumberTargets:
         return replace(self, shape=y.shape[1:])
 
     def check_exposure(self, exposure, X, named_experts):
-        """Validate exposures, of rows for which there may be such."""
+        """Validate exposures; raise ValueError if the targets cannot have any."""
         if exposure is None:
             return None
         if not noise_model(self.noise).takes_exposure:
             raise ValueError(
-                f"'exposure' is about counts, but noise={self.noise!r} is not: it goes "
-                "with noise='poisson' and 'negative_binomial'. Of amounts that are in "
-                "proportion to an exposure fit the rates, y / exposure."
+                f"'exposure' is for counts, but noise={self.noise!r} is not: it needs "
+                "noise='poisson' or 'negative_binomial'. For amounts in proportion to "
+                "an exposure, fit the rates, y / exposure."
             )
         for name, expert in named_experts:
             if is_uniform(expert):
                 raise ValueError(
-                    f"'exposure' does not go with expert {name!r}, which is 'uniform': "
-                    "there is no range of counts of unequal exposure. Leave this "
-                    "expert out; noise='negative_binomial' has room for outliers."
+                    f"'exposure' does not support expert {name!r}, which is 'uniform': "
+                    "counts of unequal exposure have no common range. Leave this "
+                    "expert out; noise='negative_binomial' allows for outliers."
                 )
             if has_density(expert):
                 raise ValueError(
@@ -116,7 +117,7 @@ class NumberTargets:
         return check_exposure(exposure, X)
 
     def with_exposure(self, X, y, sample_weight, exposure, named_experts):
-        """Validated targets, weights and exposures, and by what these were given.
+        """Return validated targets, weights and exposures, and their argument's name.
 
         Rates whose weights are their exposures become counts.
         """
@@ -134,7 +135,7 @@ class NumberTargets:
         return y, sample_weight, exposure, exposed
 
     def check_exposure_known(self, exposure):
-        """Raise ValueError where counts come without the exposure that they had."""
+        """Raise ValueError if exposures are missing that the fit had."""
         if self.exposed and exposure is None:
             raise ValueError(
                 "The mixture was fitted to counts of unequal exposure: give that of "
@@ -142,7 +143,7 @@ class NumberTargets:
             )
 
     def encode(self, y):
-        """Turn targets to floats, which the noise must be able to produce."""
+        """Convert targets to floats, which the noise model must be able to produce."""
         y = self.check(y)
         if y.shape[1:] != self.shape:
             raise ValueError(
@@ -160,54 +161,54 @@ class NumberTargets:
         return y.astype(np.float32 if keeps_float32 else np.float64)
 
     def decode(self, encoded_y):
-        """Inverse of `encode`."""
+        """Invert `encode`."""
         return encoded_y
 
     def check_stream(self):
-        """Raise ValueError where the noise cannot be learnt from batches."""
+        """Raise ValueError if the noise cannot be learnt from batches."""
         noise_model(self.noise).check_stream()
 
     def going_on_from(self, learnt):
-        """Those that a stream has learnt, unless it began with other noise."""
+        """Return the targets of the stream; raise ValueError if the noise differs."""
         began, now = (type(noise_model(targets.noise)) for targets in (learnt, self))
         if began is not now:
             raise ValueError(
                 f"The stream began with {began.__name__}; 'noise' is {now.__name__} "
-                "now. Set it back, or begin anew with a clone."
+                "now. Set it back, or start a new stream with a clone."
             )
         return learnt
 
     def check_partitions(self):
-        """Raise ValueError where the noise cannot be learnt from partitions."""
+        """Raise ValueError if the noise cannot be learnt from partitions."""
         if not noise_model(self.noise).adds_up:
             raise ValueError(
                 f"On Dask collections noise={self.noise!r} cannot be fitted: it needs "
-                "all rows in one place. Those that learn from a mean are 'gaussian', "
-                "'laplace', 'poisson', 'gamma' and 'lognormal'."
+                "all rows in one place. Noise models that are estimated from means are "
+                "'gaussian', 'laplace', 'poisson', 'gamma' and 'lognormal'."
             )
 
-    # What EM is given
-    # ----------------
+    # Parts of EM
+    # -----------
 
     @property
     def output_of(self):
-        """What is asked of each expert: of counts of unequal exposure, a rate."""
+        """Function that returns the output of one expert; with exposure, a rate."""
         return Predictions(self.shape, 1.0 if self.exposed else None)
 
     def default_expert(self):
-        """The estimator that ``experts=None`` stands for."""
+        """Return the estimator that ``experts=None`` means."""
         try:
             noise = noise_model(self.noise)
         except ValueError:
-            # `fit` refuses a wrong noise; tags and drawings of the mixture do not.
+            # `fit` raises an error about an invalid noise, but tags and HTML must not.
             noise = GaussianNoise()
         return noise.default_expert()
 
     def default_experts(self, named_experts, block):
-        """The same that ``experts=None`` stands for, for rows of any unit of exposure.
+        """Return the experts that ``experts=None`` means, for any unit of exposure.
 
-        A penalty and a tolerance are those of the mean log-likelihood of a row, which
-        has so many times as much as that of a unit of exposure.
+        Penalty and tolerance are relative to the mean log-likelihood of a row, but the
+        experts' loss is a mean per unit of exposure, so that both are rescaled.
         """
         if block.exposure is None:
             return named_experts
@@ -217,40 +218,40 @@ class NumberTargets:
         return [(name, expert) for name, _ in named_experts]
 
     def summarize(self, rows):
-        """Moments and range of all targets, which the likelihood must know."""
+        """Return the moments and the range of all targets, for the likelihood."""
         return rows.total(_moments_of_block)
 
     def check_uniform(self, name):
-        """Raise nothing: numbers have a uniform density."""
+        """Do nothing, since numbers may have a uniform density."""
 
     def over_range(self, named_experts, rows):
-        """Have a component of noise among the experts be over all targets."""
+        """Set the range of a uniform expert to that of all targets."""
         if not any(is_uniform(expert) for _, expert in named_experts):
             return named_experts
         discrete = noise_model(self.noise).discrete
         return over_range(named_experts, self.summarize(rows), discrete=discrete)
 
     def range_of(self, moments, before=None):
-        """Least and largest of all targets (2, ...), and of those before."""
+        """Return the least and largest target (2, ...), including those before."""
         found = np.stack([moments.least, moments.largest]).astype(np.float64)
         if before is None:
             return found
         return np.stack([np.minimum(before, found)[0], np.maximum(before, found)[1]])
 
     def likelihood(self, moments, experts, random_state):
-        """Make the likelihood that EM learns, for targets of these moments."""
+        """Create the likelihood that EM fits, for targets of these moments."""
         _check_spread(moments)
         noise = seeded_clone(noise_model(self.noise), random_state)
         noise = noise.of_experts(experts)
         return _with_nested(NoiseLikelihood(noise, moments), experts)
 
     def next_likelihood(self, fitted, moments, experts):
-        """Make the likelihood that goes on from one that was fitted to other rows."""
+        """Create a likelihood that continues from one fitted to other rows."""
         _check_spread(moments)
         return _with_nested(NoiseLikelihood(without_nested(fitted), moments), experts)
 
     def n_parameters(self, fitted, experts, numbers):
-        """Count what the likelihoods of the experts of some numbers have learnt."""
+        """Count the parameters of the likelihoods of the experts of these indices."""
         return without_nested(fitted).take(numbers).n_parameters()
 
 
@@ -262,7 +263,7 @@ class ClassTargets:
     Attributes
     ----------
     classes : ndarray of shape (n_classes,), default=None
-        Sorted labels; learnt.
+        Sorted labels; set by fit.
     class_weight : dict, "balanced" or None, default=None
         The parameter of the mixture.
     """
@@ -276,26 +277,26 @@ class ClassTargets:
 
     @property
     def column_labels(self):
-        """Labels of the columns that an expert predicts, at each level."""
+        """Labels of the columns of an expert's prediction, for each axis."""
         return [self.classes]
 
     exposed = None
 
     def check_exposure(self, exposure, X, named_experts):
-        """Raise ValueError: classes have no exposure."""
+        """Raise ValueError if there is an exposure, which classes cannot have."""
         if exposure is not None:
             raise ValueError(
-                "'exposure' is about counts; a mixture of classifiers has none. Give "
+                "'exposure' is for counts; a mixture of classifiers has none. Give "
                 "weights of rows as 'sample_weight'."
             )
 
     def with_exposure(self, X, y, sample_weight, exposure, named_experts):
-        """The same without exposure; see `NumberTargets.with_exposure`."""
+        """Return the arguments unchanged; see `NumberTargets.with_exposure`."""
         self.check_exposure(exposure, X, named_experts)
         return y, sample_weight, None, None
 
     def check_exposure_known(self, exposure):
-        """Raise nothing: classes have no exposure."""
+        """Do nothing, since classes have no exposure."""
 
     def check(self, y):
         """Validate labels; see `NumberTargets.check`."""
@@ -329,7 +330,7 @@ class ClassTargets:
         return replace(self, classes=classes)
 
     def encode(self, y):
-        """Turn labels to integers 0, ..., n_classes - 1."""
+        """Convert labels to integers 0, ..., n_classes - 1."""
         y = self.check(y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
@@ -340,67 +341,67 @@ class ClassTargets:
         return np.searchsorted(self.classes, y)
 
     def decode(self, encoded_y):
-        """Inverse of `encode`."""
+        """Invert `encode`."""
         return self.classes[encoded_y]
 
     def check_stream(self):
-        """Raise ValueError where weights of classes cannot be learnt from batches."""
+        """Raise ValueError if class weights cannot be learnt from batches."""
         if self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' cannot be learnt from batches, of which each "
-                "has other shares of the classes. Give the weights as a dict, such as "
+                "class_weight='balanced' cannot be learnt from batches, since the "
+                "shares of the classes differ. Give the weights as a dict, such as "
                 "dict(zip(classes, compute_class_weight('balanced', classes=classes, "
                 "y=y))) of a sample of the targets."
             )
 
     def going_on_from(self, learnt):
-        """Those that a stream has learnt, with the weights of classes as they are."""
+        """Return the targets of the stream with the present class weights."""
         return replace(learnt, class_weight=self.class_weight)
 
     def check_partitions(self):
-        """Raise nothing: error rates can be learnt from partitions."""
+        """Do nothing, since error rates can be learnt from partitions."""
 
     @property
     def output_of(self):
-        """What is asked of each expert."""
+        """Function that returns the output of one expert."""
         return Probabilities(self.classes)
 
     def default_expert(self):
-        """The estimator that ``experts=None`` stands for."""
+        """Return the estimator that ``experts=None`` means."""
         return LogisticRegression()
 
     def check_uniform(self, name):
-        """Raise TypeError: classes have no range."""
+        """Raise TypeError, since classes have no range."""
         raise TypeError(
-            f"Expert {name!r} is 'uniform', a density over the range of numbers, for a "
-            "mixture of regressors. A mixture of classifiers takes estimators, and "
-            "'drop' to leave one out."
+            f"Expert {name!r} is 'uniform', a density over a range of numbers, which "
+            "is for mixtures of regressors. A mixture of classifiers takes estimators, "
+            "and 'drop' to leave one out."
         )
 
     def over_range(self, named_experts, rows):
-        """The experts as they are; see `NumberTargets.over_range`."""
+        """Return the experts unchanged; see `NumberTargets.over_range`."""
         return named_experts
 
     def default_experts(self, named_experts, block):
-        """The same; see `NumberTargets.default_experts`."""
+        """Return the experts unchanged; see `NumberTargets.default_experts`."""
         return named_experts
 
     def range_of(self, moments, before=None):
-        """No range: classes have none."""
+        """Return None, since classes have no range."""
 
     def summarize(self, rows):
-        """Nothing: the likelihood need not know all labels."""
+        """Return None, since the likelihood needs no summary of the labels."""
 
     def likelihood(self, moments, experts, random_state):
-        """Make the likelihood that EM learns; see `NumberTargets.likelihood`."""
+        """Create the likelihood that EM fits; see `NumberTargets.likelihood`."""
         return _with_nested(CategoricalLikelihood(len(self.classes)), experts)
 
     def next_likelihood(self, fitted, moments, experts):
-        """Make the likelihood that goes on; see `NumberTargets.next_likelihood`."""
+        """Create a likelihood that continues; see `NumberTargets.next_likelihood`."""
         return self.likelihood(moments, experts, None)
 
     def n_parameters(self, fitted, experts, numbers):
-        """Count the error rates of experts that only vote."""
+        """Count the error rates of experts that predict labels only."""
         error_rate = without_nested(fitted).error_rate
         return sum(
             error_rate[k] > 0 or not hasattr(experts[k], "predict_proba")
@@ -409,7 +410,7 @@ class ClassTargets:
 
 
 def without_nested(fitted):
-    """The likelihood of the experts that have no density themselves."""
+    """Return the likelihood of the experts without their own density."""
     return fitted.noise if isinstance(fitted, NestedDensity) else fitted
 
 
@@ -420,13 +421,13 @@ def _with_nested(likelihood, experts):
 
 def _moments_of_block(block):
     moments = TargetMoments.of(block.encoded_rate, block.expert_weight)
-    # A spread whose square underflows is not none.
+    # A spread whose square underflows must not count as zero.
     varies = (moments.variance == 0) & (moments.least < moments.largest)
     return replace(moments, variance=np.where(varies, 1e-300, moments.variance))
 
 
 def _check_spread(moments):
-    """Refuse targets that are close to zero beyond what squares can tell."""
+    """Raise ValueError if targets are so small that their squares underflow."""
     magnitude = np.maximum(np.abs(moments.mean), moments.spread)
     if np.any((magnitude > 0) & (magnitude < LEAST_SPREAD)):
         raise ValueError(

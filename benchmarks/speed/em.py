@@ -113,7 +113,7 @@ class Problem:
 
 
 def synthetic(n_rows, n_features=10, n_experts=4):
-    """Draw rows, with true clusters for half of them and random ones for the rest."""
+    """Draw rows, with true clusters for half of them and random ones for the others."""
     X, y, expert = gated_lines(n_rows, n_features, n_experts, seed=n_rows)
     rng = np.random.default_rng(0)
     lost = rng.random(n_rows) < 0.5

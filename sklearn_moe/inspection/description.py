@@ -23,8 +23,8 @@ from sklearn_moe.inspection.rules import as_rows, rules_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# Largest number of features that describe the rows of an expert, and the smallest
-# difference, in standard deviations, that is named.
+# Maximum number of features that describe the rows of an expert, and the smallest
+# difference, in standard deviations, that is reported.
 MAX_FEATURES = 3
 MIN_DIFFERENCE = 0.1
 
@@ -69,21 +69,21 @@ def describe(
         - `gate_weight`: mean weight that the gate gives to the expert;
         - `rows`: fraction of the rows for which the gate weight of the expert is the
           largest, its own rows;
-        - `score`: R2 or accuracy of the expert on its own rows, NaN where that is not
+        - `score`: R2 or accuracy of the expert on its own rows, NaN if it is not
           defined;
-        - `score_elsewhere`: the same score on all other rows. An expert that is as good
-          there has not specialised;
+        - `score_elsewhere`: the same score on all other rows. An expert that is equally
+          good there has not specialised;
         - one column for each parameter of the noise, if the mixture is a regressor;
         - `trusted_where`: features in which the rows of the expert, weighted by its
           gate weight, differ most from all rows, and the difference of the means in
-          standard deviations. Categories are columns of zeros and ones. Of rows that
-          are no table, the features are those that the gate's own pipeline makes;
-        - `rules`: conditions under which the gate trusts the expert most, those of
-          :func:`gate_rules`, on the columns that were given. Empty if there are none.
+          standard deviations. Categories are columns of zeros and ones. If the rows are
+          not a table, the features are those that the gate's pipeline extracts;
+        - `rules`: conditions under which the expert has the largest gate weight, from
+          :func:`gate_rules`, on the columns of X. Empty if there are none.
 
-        Other columns are those that the mixture sees, by the names that the steps in
-        front of it give them. Behind a transformer of targets, scores and noise are
-        those of the transformed targets.
+        The features in `trusted_where` are those that the mixture sees, named by the
+        steps in front of it. If the model transforms targets, scores and noise refer to
+        the transformed targets.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _noise_columns(mixture):
         if value.dtype == object or name == "floor":
             continue
         if any(uniform):
-            # There is no noise around it.
+            # A uniform expert has no noise.
             value = value.astype(np.float64)
             value[uniform] = np.nan
         if value.ndim == 1:
@@ -184,7 +184,7 @@ def _noise_columns(mixture):
 
 
 def _columns(gate, X, names):
-    """Return columns of numbers, and their names; of no table, those of the gate."""
+    """Return numeric columns and their names; those of the gate if X is no table."""
     if not is_table(X):
         _, X, names = last_step_and_input(gate, X, names)
         if not is_table(X):
@@ -211,8 +211,8 @@ def _differences(columns, names, weights, gate_weights):
     scale = np.sqrt(np.where(variance > 0, variance, np.inf))
     texts = []
     for row in (means(weights[:, np.newaxis] * gate_weights) - mean) / scale:
-        # Among equal ones, such as the two columns of a binary category, rounding must
-        # not choose.
+        # Rounding errors must not decide between equal differences, such as those of
+        # the two columns of a binary category.
         sizes = np.abs(row).round(8)
         largest = np.argsort(-sizes, kind="stable")[:MAX_FEATURES]
         told = [j for j in largest if abs(row[j]) >= MIN_DIFFERENCE]

@@ -31,14 +31,14 @@ from sklearn_moe.inspection._validation import check_data
 # An expert has collapsed if its share is below this fraction of an even share.
 COLLAPSED = 0.1
 
-# A difference is clear if its p value, that of both signs, is below this.
+# A difference is clear if its two-sided p value is below this.
 CLEAR = 0.05
 
-# Values of the entropy of the gate, between 0 and 1, below and above which there is a
-# sentence about it.
+# The verdict mentions the entropy of the gate, between 0 and 1, if it is below or above
+# these values.
 LOW_ENTROPY, HIGH_ENTROPY = 0.2, 0.8
 
-# Smallest mean posterior of rows that are well assigned to an expert (Nagin, 2005).
+# Minimum mean posterior of rows that are well assigned to an expert (Nagin, 2005).
 WELL_ASSIGNED = 0.7
 
 # Experts whose errors have a larger correlation than this make the same errors.
@@ -47,7 +47,7 @@ SAME_ERRORS = 0.95
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of a mixture on rows held out, beside those of its experts alone.
+    """Scores of a mixture on held-out rows, compared with its single experts.
 
     Read more in the :ref:`User Guide <guide_comparing>`.
 
@@ -56,7 +56,7 @@ class Comparison:
     scores : ndarray of shape (n_folds,)
         Scores of the mixture; greater is better.
     baseline_scores : dict of ndarray of shape (n_folds,)
-        Scores of each expert fitted alone to all training rows, by its name.
+        Scores of each single expert, fitted to all training rows, by its name.
     baseline : str
         Name of the best of these experts.
     gain, gain_std_error : float
@@ -65,10 +65,10 @@ class Comparison:
     p_value : float
         Probability of such a difference, of either sign, if there is none.
     outcome : {"better", "no clear difference", "worse"}
-        What the mixture is, compared with the baseline.
+        Outcome for the mixture, compared with the baseline.
     deciding_fold : int or None
-        Index in `scores` of the fold that decides: the only one without which the
-        outcome would be another.
+        Index in `scores` of the deciding fold: the only fold without which the outcome
+        would differ.
     outcome_without : {"better", "no clear difference", "worse"} or None
         The outcome without that fold.
 
@@ -105,7 +105,7 @@ class Diagnosis:
         `baseline`, `gain` and `gain_std_error` are attributes of the diagnosis, too.
     density : Comparison
         Comparison by the log-likelihood, the mean log density of the targets, which
-        judges the whole distribution that is predicted.
+        evaluates the whole predicted distribution.
     expert_share : ndarray of shape (n_experts,)
         Mean responsibility of each expert.
     n_effective_experts : float
@@ -120,7 +120,7 @@ class Diagnosis:
     error_correlation : ndarray of shape (n_experts, n_experts)
         Correlation of the errors of the experts on all rows.
     collapsed : list of str
-        Names of the experts that are retired or have next to no rows.
+        Names of the experts that are retired or have almost no rows.
 
     See Also
     --------
@@ -162,12 +162,12 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose whether a mixture beats one expert, and how well its experts are used.
 
-    The mixture and each of its experts alone are fitted again to the same folds, under
-    the same weights of rows and classes, and two things are compared: the score of
-    their predictions, and the log-likelihood of the targets held out, which judges the
-    whole distribution. A mixture is worth it if it is clearly better by one of them,
-    and not clearly worse by the other. All else is about the fitted mixture on the
-    given rows.
+    The mixture and each of its single experts are fitted again to the same folds, with
+    the same sample weights and class weights, and two scores are compared: that of
+    their predictions, and the log-likelihood of the held-out targets, which evaluates
+    the whole distribution. A mixture is worth it if it is clearly better by one of
+    them, and not clearly worse by the other. The other results describe the fitted
+    mixture on the given rows.
 
     Read more in the :ref:`User Guide <guide_comparing>`.
 
@@ -175,9 +175,9 @@ def diagnose(
     ----------
     model : fitted estimator
         A mixture, or a model around one, such as a pipeline that ends in it or a
-        search: see :func:`fitted_mixture`. It is not changed. All of it is fitted again
-        in each fold, and with each expert in place of the mixture; of a search its best
-        estimator is.
+        search: see :func:`fitted_mixture`. It is not changed. In each fold, copies of
+        the whole model are fitted, and copies with each expert in place of the mixture.
+        For a search, these are copies of its best estimator.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         Rows that the model was fitted to.
     y : array-like of shape (n_samples,)
@@ -187,19 +187,19 @@ def diagnose(
     cv : int, cross-validation generator or iterable, default=5
         Folds. An integer is a number of shuffled folds, stratified by class.
     groups : array-like of shape (n_samples,), default=None
-        Groups of rows, which no fold divides: those of `cv`, and those of the mixture
-        where its own `cv` is a splitter that asks for groups.
+        Groups of rows, which no fold divides: neither those of `cv`, nor those of the
+        mixture if its own `cv` is a splitter that requests groups.
     scoring : str or callable, default=None
         Score of the predictions. None means `score`, which is R2 or accuracy.
     random_state : int, RandomState instance or None, default=0
         Seed of the folds.
     n_jobs : int, default=None
-        Number of fits at the same time.
+        Number of parallel fits.
 
     Returns
     -------
     diagnosis : Diagnosis
-        Result, whose verdict is shown by ``print(diagnosis)``.
+        The result; ``print(diagnosis)`` shows its verdict.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def diagnose(
     TypeError
         If there is no mixture in the model.
     ValueError
-        If a score is not finite, or a fold holds out no weight.
+        If a score is not finite, or a fold holds out no rows of positive weight.
 
     See Also
     --------
@@ -217,26 +217,26 @@ def diagnose(
 
     Notes
     -----
-    The test is a t test of the differences in the folds, in both directions, at a level
-    of 5 % for each of the two scores. Its standard error allows for the training rows
-    that the folds have in common [1]_, without which two fits that are equally good
-    seem to differ far too often [2]_. One bad fold cannot make a difference clear, but
-    it can hide one: a fold decides if it is the only one without which the test would
-    say something else, and the verdict names it, counting from 1.
+    The test is a two-sided t test of the differences in the folds, at a level of 5 %
+    for each of the two scores. Its standard error allows for the training rows that the
+    folds have in common [1]_; otherwise two equally good models would seem to differ
+    far too often [2]_. One bad fold cannot make a difference clear, but it can hide
+    one: a fold decides if it is the only one without which the outcome of the test
+    would differ, and the verdict names it, counting from 1.
 
     If there are several experts to compare with, the best is chosen on the same folds,
-    so that the gain is rather underestimated. The density of an expert alone is that of
-    a mixture of one, with the noise of the mixture, around predictions of rows that the
-    expert has not seen.
+    so that the gain tends to be underestimated. The density of a single expert is that
+    of a mixture of one, with the noise model of the mixture, fitted to out-of-fold
+    predictions of the expert.
 
-    Of a search it is the best estimator that is fitted again: rows held out have had
-    their say in the choice of its parameters. Behind a transformer of targets the
-    log-likelihood is that of the transformed targets; the score is in the units of the
-    targets. What is frozen around the mixture is fitted again; steps in front of it
-    that are frozen stay as they are.
+    For a search, the best estimator is fitted again, whose parameters were chosen with
+    the help of the held-out rows. If the model transforms targets, the log-likelihood
+    is that of the transformed targets, and the score is in the original units. A model
+    that is frozen around the mixture is fitted again; frozen steps in front of the
+    mixture stay frozen.
 
-    It is a rule of thumb that experts are not well separated if their mean posterior is
-    below 0.7 [3]_.
+    As a rule of thumb, experts are not well separated if their mean posterior is below
+    0.7 [3]_.
 
     References
     ----------
@@ -265,8 +265,8 @@ def diagnose(
     mixture, names = seen.mixture, list(seen.mixture.named_experts_)
     if mixture._known_subjects_ is not None:
         raise ValueError(
-            "diagnose fits mixtures to rows apart, but this one was fitted with "
-            "'subjects'. Compare it by cross_val_score, which routes them to fit."
+            "diagnose does not support 'subjects', with which this mixture was fitted. "
+            "Compare it by cross_val_score, which routes them to fit."
         )
     X, y = indexable(native(X), y)
     groups = check_groups(groups, num_samples(X))
@@ -309,7 +309,7 @@ def _comparisons(model, X, y, weights, groups, splits, scoring, parallel):
     """Compare a model with its experts alone, by a score and by the log-likelihood."""
     score, tasks = partial(_score, scoring=scoring), []
     names, experts, mixtures = zip(*_alone(model))
-    # A mixture weighs classes itself; an expert alone has the same weights of rows.
+    # A mixture applies class weights itself; single experts get the same weights.
     of_classes = getattr(unfitted_mixture(model, "diagnose"), "class_weight", None)
     for train, test in splits:
         begun, rows = _with_start_of(model, weights, train)
@@ -338,12 +338,12 @@ def _comparisons(model, X, y, weights, groups, splits, scoring, parallel):
 
 
 def _alone(model):
-    """Yield the name of each expert, and models with it in place of the mixture.
+    """Yield the name of each expert, and two models with it in place of the mixture.
 
-    In the first it is as it is; in the second it is a mixture of one, which predicts
-    the same, and a distribution as well. That one is fitted once, and its noise is that
-    of rows which it has not seen, so that experts that know their own rows have a fair
-    trial.
+    The first contains the expert itself. The second contains a mixture of this one
+    expert, which predicts the same and also a distribution. Its noise is fitted to
+    out-of-fold predictions, so that the comparison is fair to experts that overfit
+    their training rows.
     """
     mixture = unfitted_mixture(model, caller="diagnose")
     of_one = clone(mixture).set_params(
@@ -367,24 +367,24 @@ def _alone(model):
 
 
 def _all_of_the_only_one(X):
-    """The start of a mixture of one expert, whatever the rows are."""
+    """Return the start of a mixture of one expert, for any rows."""
     return np.zeros(num_samples(X), dtype=int)
 
 
 def _with_start_of(model, weights, rows):
-    """Have the mixture in a model begin at its start of some rows, if it has one."""
+    """Restrict a start that is given for each row to the training rows of a fold."""
     mixture = clone(unfitted_mixture(model, caller="diagnose"))
     init = mixture.init
     if not (isinstance(init, str) or is_learnt(init) or callable(init)):
-        # An array has one element or row for each row of X, and a pipeline is not
-        # fitted to rows without weight.
+        # An array has one entry for each row of X, and pipelines are not fitted to
+        # rows of zero weight.
         rows = rows if weights is None else rows[weights[rows] > 0]
         mixture.set_params(init=safe_indexing(np.asarray(init), rows))
     return with_mixture(model, mixture), rows
 
 
 def _measure(X, y, weights, groups, model, class_weight, train, test, measures):
-    """Fit a model to some rows, and return what measures say of it on others."""
+    """Fit a model to training rows, and return its scores on test rows."""
     if isinstance(model, BaseMixtureOfExperts):
         own_weights = None if weights is None else weights[train]
         own_rows = safe_indexing(X, train), safe_indexing(y, train)
@@ -395,7 +395,7 @@ def _measure(X, y, weights, groups, model, class_weight, train, test, measures):
         labels = np.asarray(y)
         counts = np.ones(num_samples(X)) if weights is None else weights.copy()
         counts[train] = weigh_classes(class_weight, labels[train], counts[train])
-        # All folds have the same seed.
+        # Use the same seed in all folds.
         fitter = WeightedFit(model, np.random.RandomState(0))
         unit = counts[train].mean()
         with groups_routed(fitter.estimator, groups) as own:
@@ -416,7 +416,7 @@ def _log_likelihood(model, X, y, sample_weight=None):
     if not is_classifier(seen.mixture):
         log_density = seen.mixture.score_samples(seen.X, seen.y)
         return np.average(log_density, weights=sample_weight)
-    # Of a class that was not among the training rows nobody can say anything.
+    # Leave out classes that are not among the training rows.
     known = np.flatnonzero(np.isin(seen.y, seen.mixture.classes_))
     rows, labels = safe_indexing(seen.X, known), safe_indexing(seen.y, known)
     log_density = seen.mixture.score_samples(rows, labels)
@@ -425,14 +425,14 @@ def _log_likelihood(model, X, y, sample_weight=None):
 
 
 def compare(scores, baseline_scores, ratio):
-    """Compare scores in the same folds with the best of others.
+    """Compare scores with the best of several baselines in the same folds.
 
     Parameters
     ----------
     scores : ndarray of shape (n_folds,)
     baseline_scores : dict of ndarray of shape (n_folds,)
     ratio : float
-        Number of rows held out, divided by the number of training rows.
+        Number of held-out rows, divided by the number of training rows.
 
     Returns
     -------
@@ -459,10 +459,10 @@ def compare(scores, baseline_scores, ratio):
 
 
 def _test_of_mean(gains, ratio):
-    """The mean of differences, its standard error, and the p value of both signs.
+    """Return the mean of differences, its standard error, and a two-sided p value.
 
     Folds have training rows in common, so that their differences are correlated. The
-    correction takes the correlation for the share of the rows that are held out.
+    correction assumes that the correlation equals the fraction of held-out rows.
     """
     n_folds, gain = len(gains), gains.mean()
     if n_folds < 2 or not np.isfinite(gain):
@@ -475,7 +475,7 @@ def _test_of_mean(gains, ratio):
 
 def _outcome(gains, ratio):
     gain, _, p_value = _test_of_mean(gains, ratio)
-    # No p value is no clear difference.
+    # A p value of NaN means no clear difference.
     if not p_value < CLEAR:
         return "no clear difference"
     return "better" if gain > 0 else "worse"
@@ -503,7 +503,7 @@ def _assigned_posterior(responsibilities, weights):
 
 
 def _error_correlation(mixture, X, y, weights):
-    # `set_output` may have asked for a frame.
+    # `set_output` may make it a frame.
     predictions = np.asarray(mixture.transform(X))
     predictions = predictions.reshape(len(weights), len(mixture.experts_), -1)
     truth = np.asarray(y)
@@ -527,7 +527,7 @@ def _error_correlation(mixture, X, y, weights):
 
 
 def _worth(points, density):
-    """The verdict in short: one score decides, unless the other says the opposite."""
+    """Return the short verdict: one score decides, unless the other contradicts it."""
     outcomes = {points.outcome, density.outcome} - {"no clear difference"}
     if outcomes == {"better"}:
         return "worth it"
@@ -535,11 +535,11 @@ def _worth(points, density):
 
 
 def _sentences_of_worth(diagnosis, scoring):
-    """Yield the verdict, with what either score says."""
+    """Yield the verdict, with the results of both scores."""
     score = scoring if isinstance(scoring, str) else "score"
     compared = [(diagnosis.points, score), (diagnosis.density, "log-likelihood")]
     if diagnosis.points.outcome == "no clear difference" != diagnosis.density.outcome:
-        # What decides comes first.
+        # The score that decides comes first.
         compared.reverse()
     (first, name), (second, other) = compared
     verdict = f"{diagnosis.worth.capitalize()}: {name} {_facts(first)}"

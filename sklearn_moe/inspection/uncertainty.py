@@ -38,9 +38,9 @@ def summary(
 ) -> pd.DataFrame:
     r"""Return estimates, standard errors and tests for a mixture of linear experts.
 
-    The standard errors are those of maximum likelihood, as `refit` of the R package
-    flexmix [1]_ gives them. They are those of all parameters together, and larger than
-    those of each expert alone, since it is not known which expert a row came from.
+    The standard errors are those of maximum likelihood, as in `refit` of the R package
+    flexmix [1]_. They come from the joint information of all parameters, and are larger
+    than for a single expert, since it is not known which expert a row came from.
 
     Read more in the :ref:`User Guide <guide_standard_errors>`.
 
@@ -49,7 +49,7 @@ def summary(
     model : fitted estimator
         A mixture, or a model around one, such as a pipeline that ends in it or a
         search: see :func:`fitted_mixture`. Its experts are linear models, or pipelines
-        that end in one: with gaussian noise any with `coef_` and `intercept_`
+        that end in one: with gaussian noise any model with `coef_` and `intercept_`
         (:class:`~sklearn.linear_model.LinearRegression`), with Poisson noise models of
         the logarithm of the mean (:class:`~sklearn.linear_model.PoissonRegressor`), for
         classification :class:`~sklearn.linear_model.LogisticRegression`. A constant
@@ -64,11 +64,11 @@ def summary(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     subjects : array-like of shape (n_samples,), default=None
-        Labels of what rows belong to, as in `fit`. Each subject is one observation,
-        whose gradient is the sum of those of its rows, by their weights: "sandwich" is
-        the covariance clustered by subject.
+        Labels of the subjects of the rows, as in `fit`. Each subject is one
+        observation, whose gradient is the weighted sum of those of its rows, so that
+        "sandwich" is the covariance clustered by subject.
     exposure : array-like of shape (n_samples,), default=None
-        Of counts, as in the fit.
+        Exposure of counts, as in the fit.
     covariance : {"observed", "sandwich", "opg"}, default="observed"
         Covariance of the estimates. With :math:`s_i` the gradient of
         :math:`\log p(y_i | x_i)` by the parameters, and :math:`I` the negative Hessian
@@ -90,15 +90,15 @@ def summary(
         `p_value` (two-sided). The index has two levels: `part`, the name of an expert
         or ``"gate: <expert>"``, and `parameter`, ``"(intercept)"``, the name of a
         column that the expert or the gate sees, or ``"(scale)"``. The gate's
-        coefficients are those against the first expert, in the units of the gate's
-        input. With more than two classes, those of an expert are against the first
-        class. A scale is not tested, since it cannot be zero. NaN means that there is
-        no finite standard error.
+        coefficients are relative to the first expert, in the units of the gate's input.
+        With more than two classes, those of an expert are relative to the first class.
+        A scale is not tested, since it cannot be zero. NaN means that there is no
+        finite standard error.
 
     Raises
     ------
     TypeError
-        If an expert, the noise or the gate is of a kind that is not supported.
+        If the type of an expert, of the noise or of the gate is not supported.
     ValueError
         If there are several targets, or `covariance` is unknown.
     ImportError
@@ -111,7 +111,7 @@ def summary(
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Estimator whose `log_likelihood_` compares whole fits.
+    MixtureOfExpertsRegressor : Estimator with `log_likelihood_`, to compare whole fits.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Scores of a mixture's distribution, and the choice of the number of experts."""
+"""Score the distribution of a mixture, and choose the number of experts."""
 
 from sklearn_moe.model_selection._number_of_experts import select_n_experts
 from sklearn_moe.model_selection._scorers import (

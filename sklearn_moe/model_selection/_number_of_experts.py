@@ -54,7 +54,7 @@ def select_n_experts(
 ) -> pd.DataFrame:
     """Fit a mixture with several numbers of experts, and compare the fits.
 
-    Give the estimator several starts (`n_init`), so that a poor local optimum is not
+    Set several starts (`n_init`) in the estimator, so that a poor local optimum is not
     mistaken for a bad number of experts.
 
     Read more in the :ref:`User Guide <guide_number_of_experts>`.
@@ -62,35 +62,34 @@ def select_n_experts(
     Parameters
     ----------
     estimator : estimator
-        A mixture whose `experts` is one estimator, or a model around such a mixture, as
-        :func:`~sklearn_moe.inspection.fitted_mixture` knows them. It is cloned for each
-        fit, with all steps in front of the mixture; of a search, which must be fitted,
-        the best estimator is.
+        A mixture whose `experts` is one estimator, or a model around such a mixture:
+        see :func:`~sklearn_moe.inspection.fitted_mixture`. It is cloned for each fit,
+        with all steps in front of the mixture. For a search, which must be fitted, the
+        best estimator is cloned.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
     n_experts : iterable of int or "auto", default=range(1, 7)
         Numbers of experts to compare. "auto" means 1, 2, 4, 8, ... until held-out rows
-        are predicted no better, as a mixture with ``n_experts="auto"`` tries them.
+        are predicted no better, as in a mixture with ``n_experts="auto"``.
     cv : int, splitter, iterable or None, default=5
         Folds, which are the same for all numbers of experts. An integer is a number of
         shuffled folds, stratified by class. None means no cross-validation.
     groups : array-like of shape (n_samples,), default=None
-        Groups of rows, which no fold divides: those of `cv`, and those of the mixture
-        where its own `cv` is a splitter that asks for groups.
+        Groups of rows, which no fold divides: neither those of `cv`, nor those of the
+        mixture if its own `cv` is a splitter that requests groups.
     one_standard_error : bool, default=False
-        Whether to choose the smallest number that is as good as the best to within one
-        standard error.
+        Whether to choose the smallest number within one standard error of the best.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in fits and scores.
     subjects : array-like of shape (n_samples,), default=None
-        Labels of what rows belong to, as in `fit`. No fold divides a subject, and
-        subjects that were held out are judged as new ones, each of which counts once.
+        Labels of the subjects of the rows, as in `fit`. No fold divides a subject, and
+        held-out subjects are scored as new ones, each of which counts once.
     exposure : array-like of shape (n_samples,), default=None
-        Of counts, as in `fit`.
+        Exposure of counts, as in `fit`.
     n_jobs : int, default=None
-        Number of fits at the same time. The result does not depend on it. None means 1
-        unless in a :obj:`joblib.parallel_backend` context.
+        Number of parallel fits. The result does not depend on it. None means 1 unless
+        in a :obj:`joblib.parallel_backend` context.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, and of the estimators whose own `random_state` is None.
 
@@ -100,34 +99,35 @@ def select_n_experts(
         One row for each number of experts, with the columns
 
         - log_likelihood: log-likelihood of all rows under the fit to all rows;
-        - n_parameters: number of parameters of that fit; NaN, as are the criteria, with
-          a warning if it is not known how to count them;
-        - aic, bic, icl: information criteria of that fit; less is better. They suppose
-          maximum likelihood, and are not to be trusted where the fit is penalised
-          (`sharing`, the gate's `alpha`, ridge experts: the defaults). They charge for
-          a penalised parameter as for a free one, and may take one expert where rows
-          held out are far better predicted by several;
-        - cv_log_likelihood: mean log density of the targets that were held out, a mean
-          over the folds; greater is better. Where there are subjects it is that of all
-          targets of one;
-        - cv_standard_error: standard error of that mean, from the spread of the folds;
-        - cv_difference, cv_difference_error: with `one_standard_error` only. How much
-          less than the best number this one says of a row (or subject) held out, in
-          the mean, and the standard error of this mean of paired differences;
-        - chosen: with `one_standard_error` only. Whether this is the smallest number of
-          which the difference is no more than its standard error.
+        - n_parameters: number of parameters of that fit. If it is not known how to
+          count them, it is NaN, as are the criteria, and there is a warning;
+        - aic, bic, icl: information criteria of that fit; less is better. They assume
+          maximum likelihood, and are not reliable if the fit is penalised (`sharing`,
+          the gate's `alpha`, ridge experts: the defaults). They count a penalised
+          parameter as a free one, and may prefer one expert although several predict
+          held-out rows far better;
+        - cv_log_likelihood: mean log density of the held-out targets, averaged over the
+          folds; greater is better. With subjects, it is the log density of all targets
+          of a subject;
+        - cv_standard_error: standard error of that mean, from the spread over the
+          folds;
+        - cv_difference, cv_difference_error: with `one_standard_error` only. Mean
+          difference to the best number in the log density of a held-out row (or
+          subject), and the standard error of this mean of paired differences;
+        - chosen: with `one_standard_error` only. Whether this is the smallest number
+          whose difference is at most its standard error.
 
     Raises
     ------
     ValueError
-        If `cv` is None where rows have to be held out.
+        If `cv` is None although rows have to be held out.
     TypeError
         If there is no mixture in the estimator.
 
     See Also
     --------
     sklearn_moe.inspection.NumberOfExpertsDisplay : Plot of the result.
-    count_parameters : Function with which other types of estimators can be registered.
+    count_parameters : Function for which other types of estimators can be registered.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def select_n_experts(
     doubles = isinstance(n_experts, str) and n_experts == "auto"
     if cv is None and (doubles or one_standard_error):
         raise ValueError(
-            "n_experts='auto' and one_standard_error=True judge by rows held out, but "
+            "n_experts='auto' and one_standard_error=True need held-out rows, but "
             "cv=None holds none out. Set 'cv' to a number of folds."
         )
     numbers = [1] if doubles else list(n_experts)
@@ -246,7 +246,7 @@ def select_n_experts(
 
 
 def _check_choice(estimator, n_experts, given):
-    """Return the mixture that is to have several numbers of experts."""
+    """Return the unfitted mixture for which several numbers are tried."""
     mixture = unfitted_mixture(estimator, caller="select_n_experts")
     mixture._check_subjects_given(given.get("subjects"))
     if hasattr(mixture, "_targets_"):
@@ -258,12 +258,12 @@ def _check_choice(estimator, n_experts, given):
             "numbers of clones of it."
         )
     if not n_experts:
-        raise ValueError("'n_experts' is empty; give one number at least.")
+        raise ValueError("'n_experts' is empty; give at least one number.")
     return mixture
 
 
 def _fit_all(candidate, X, y, weights, groups, given):
-    """Fit to all rows; return a row of the results, and why criteria are missing."""
+    """Fit to all rows; return a row of results, and the reason for missing criteria."""
     with groups_routed(candidate.estimator, groups) as own:
         fitted = candidate.fit(X, y, weights, fit_params=own | given)
     mixture, X, y = _seen(fitted, X, y)
@@ -286,7 +286,7 @@ def _fit_all(candidate, X, y, weights, groups, given):
 def _fit_fold(candidate, X, y, weights, groups, given, train, test):
     """Return log densities of the test rows after a fit to the training rows.
 
-    Where there are subjects, they are those of the test subjects.
+    With subjects, return the log densities of the test subjects.
     """
     with groups_routed(candidate.estimator, groups) as own:
         fitted = candidate.fit(X, y, weights, rows=train, fit_params=own | given)

@@ -25,12 +25,12 @@ def log_likelihood_scorer(
 ) -> float:
     """Score a mixture by the mean log density of the targets.
 
-    This is the logarithmic score; greater is better. Unlike R2 or accuracy it judges
-    the whole predicted distribution, with its uncertainty.
+    This is the logarithmic score; greater is better. Unlike R2 or accuracy, it
+    evaluates the whole predicted distribution, with its uncertainty.
 
-    It is that of the mixture: of targets as a transformer of targets hands them on, and
-    of probabilities before they are calibrated. Scores of models that transform the
-    target in different ways do not compare.
+    It is the score of the mixture itself: of transformed targets if the model
+    transforms them, and of probabilities before calibration. Scores of models that
+    transform the target in different ways are not comparable.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def log_likelihood_scorer(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     subjects : array-like of shape (n_samples,), default=None
-        Labels of what rows belong to, which have a density together; needed where `fit`
-        was given them. With metadata routing they are requested, as is the exposure.
+        Labels of the subjects of the rows, which have a joint density; required if the
+        fit had them. With metadata routing they are requested, as is the exposure.
     exposure : array-like of shape (n_samples,), default=None
-        Of counts; needed where `fit` was given it.
+        Exposure of counts; required if `fit` was given it.
 
     Returns
     -------
     score : float
-        Mean of ``score_samples(X, y)``: of a row, whether there are subjects or not.
+        Mean of ``score_samples(X, y)`` over the rows, also if there are subjects.
 
     Raises
     ------
@@ -104,9 +104,9 @@ def neg_crps_scorer(
     The CRPS is in the units of the target. For a prediction without uncertainty it is
     the mean absolute error. Its sign is changed here, so that greater is better.
 
-    It is that of the mixture. Behind a transformer of targets it is in the units of the
-    transformed targets: scores of models that transform the target in different ways do
-    not compare.
+    It is the score of the mixture itself. If the model transforms targets, it is in the
+    units of the transformed targets: scores of models that transform the target in
+    different ways are not comparable.
 
     Parameters
     ----------
@@ -119,11 +119,11 @@ def neg_crps_scorer(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. None means equal weights.
     subjects : array-like of shape (n_samples,), default=None
-        Labels of what rows belong to, as in `predict_distribution`: the score is that
-        of each target by itself. None means that each row is a new one. With metadata
+        Labels of the subjects of the rows, as in `predict_distribution`. Each target is
+        scored separately. None means that each row is a new subject. With metadata
         routing they are requested, as is the exposure.
     exposure : array-like of shape (n_samples,), default=None
-        Of counts; needed where `fit` was given it.
+        Exposure of counts; required if `fit` was given it.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def neg_crps_scorer(
 
     See Also
     --------
-    log_likelihood_scorer : Score that classifiers have as well.
+    log_likelihood_scorer : Score that is defined for classifiers as well.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def neg_crps_scorer(
     mixture, X, y = seen.mixture, seen.X, seen.y
     if not hasattr(mixture, "predict_distribution"):
         raise TypeError(
-            "The CRPS is a score of numbers, but the estimator is a "
+            "The CRPS is a score for numerical targets, but the estimator is a "
             f"{type(mixture).__name__}. Use log_likelihood_scorer."
         )
     check_consistent_length(X, y)
@@ -166,9 +166,9 @@ def neg_crps_scorer(
 
 
 def _requests_of(scorer):
-    """What a search hands on to a scorer where metadata routing is enabled.
+    """Return the metadata that scorers request when metadata routing is enabled.
 
-    A mixture that was fitted with these is not judged without.
+    They are required to score a mixture that was fitted with them.
     """
     request = MetadataRequest(owner=scorer.__name__)
     for name in ("subjects", "exposure"):
