@@ -372,7 +372,7 @@ def warnings_of(mixture, run, interpolates):
         # Sharing keeps experts alive, but only with soft assignment.
         keep = "raise 'sharing', or " if mixture.assignment == "soft" else ""
         yield (
-            f"Experts {names(~mixture._active_)} repeatedly lost their rows and were "
+            f"Experts {names(~mixture._active_)} lost their rows repeatedly and were "
             "retired: predictions do not use them. If you want to keep them, "
             f"{keep}try other starts with 'init' or 'n_init'.",
             UserWarning,

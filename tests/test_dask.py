@@ -398,7 +398,7 @@ def test_arrays_and_series_go_together(regression):
 
 def test_subjects_are_for_rows_in_memory(regression):
     labels = np.arange(len(ROWS))
-    with pytest.raises(ValueError, match="there are no 'subjects'"):
+    with pytest.raises(ValueError, match="'subjects' are not supported"):
         clone(regression).fit(spread(ROWS), spread(Y), subjects=spread(labels))
     with pytest.raises(TypeError, match=r"subjects=array.* is for rows in memory"):
         regression.predict(spread(ROWS), subjects=labels)

@@ -20,7 +20,7 @@ from sklearn_moe import (
 from sklearn_moe._rows import Block, LocalRows
 from sklearn_moe.em.starts import initial_responsibilities
 
-RETIRED = "lost their rows again and again and were retired"
+RETIRED = "lost their rows repeatedly and were retired"
 MEMORIZED = "reproduce their training targets but not others"
 
 
@@ -383,7 +383,7 @@ def test_an_outlier_in_the_target_gets_an_expert_of_its_own():
 
 
 def test_experts_without_work_are_retired_with_a_warning():
-    told = rf"Experts expert\d.* {RETIRED}: predictions do without them"
+    told = rf"Experts expert\d.* {RETIRED}: predictions do not use them"
     with pytest.warns(UserWarning, match=told):
         regressor(5, max_iter=100).fit(X, 2 * X[:, 0] + 1)
 

@@ -385,14 +385,14 @@ def test_wrong_exposures_are_refused(exposure, message, fitted):
 def test_noise_of_other_targets_has_no_exposure(noise):
     X, y, exposure = claims()
     mixture = MixtureOfExpertsRegressor(noise=noise)
-    with pytest.raises(ValueError, match=f"'exposure' is about counts, .*{noise}"):
+    with pytest.raises(ValueError, match=f"'exposure' is for counts, .*{noise}"):
         mixture.fit(X, y + 1, exposure=exposure)
     assert not hasattr(mixture, "experts_")
 
 
 def test_classes_have_no_exposure():
     X, y, exposure = claims()
-    with pytest.raises(ValueError, match="'exposure' is about counts"):
+    with pytest.raises(ValueError, match="'exposure' is for counts"):
         MixtureOfExpertsClassifier().fit(X, y > 3, exposure=exposure)
 
 

@@ -503,7 +503,7 @@ def test_categories_that_boosted_trees_divide_are_refused():
     )
     y = frame["code"].astype(int) % 2
     mixture = regressor(expert, n_experts=2, cv=None).fit(frame.astype(float), y)
-    with pytest.raises(TypeError, match="it divides categories"):
+    with pytest.raises(TypeError, match="it splits categories"):
         exported(mixture, frame.to_numpy(dtype=float))
 
 
