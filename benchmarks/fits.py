@@ -1165,25 +1165,25 @@ def report(case):
 
     Returns
     -------
-    told : dict of ndarray
+    recorded : dict of ndarray
         Recorded values; keys are "aspect|name".
     """
     try:
         mixture = case.learn(case.mixture, case.rows)
     except Exception as error:
         return {"objective|error": np.asarray(f"{type(error).__name__}: {error}")}
-    told = {
+    recorded = {
         f"objective|{name}": getattr(mixture, name)
         for name in OBJECTIVE
         if hasattr(mixture, name)
     }
     for k, path in enumerate(getattr(mixture, "objective_paths_", [])):
-        told[f"objective|path of start {k}"] = path
+        recorded[f"objective|path of start {k}"] = path
     for name, value in learnt(mixture):
-        told[f"parameters|{name}"] = value
+        recorded[f"parameters|{name}"] = value
     for name, value in answers(mixture, case.rows, case.learn is fit_spread):
-        told[f"predictions|{name}"] = value
-    return {name: plain_array(value) for name, value in told.items()}
+        recorded[f"predictions|{name}"] = value
+    return {name: plain_array(value) for name, value in recorded.items()}
 
 
 def plain_array(value):
@@ -1231,11 +1231,11 @@ def record(path, only, with_dask):
     with threadpool_limits(1), cluster() if collected else nullcontext():
         for name, case in cases.items():
             begin = time.perf_counter()
-            told = report(case)
+            recorded = report(case)
             seconds = time.perf_counter() - begin
-            error = told.get("objective|error", "")
+            error = recorded.get("objective|error", "")
             print(f"{seconds:6.2f} s  {name}  {error}", flush=True)
-            written |= {f"{name}|{key}": value for key, value in told.items()}
+            written |= {f"{name}|{key}": value for key, value in recorded.items()}
             written[f"{name}|seconds|"] = np.asarray(seconds)
     with open(path, "wb") as file:
         np.savez_compressed(file, **written)

@@ -123,10 +123,10 @@ def learn_batch(
     )
     random_state = check_random_state(mixture.random_state)
     if begins:
-        told = []
+        choice_warnings = []
         if mixture._chooses_n_experts:
             classes = targets.classes
-            named_experts, told = mixture._choose_n_experts(
+            named_experts, choice_warnings = mixture._choose_n_experts(
                 training,
                 random_state,
                 fit="partial_fit",
@@ -136,7 +136,7 @@ def learn_batch(
             params = mixture._expert_params(
                 named_experts, fit_params, X, training, "partial_fit"
             )
-        return told + _begin_stream(
+        return choice_warnings + _begin_stream(
             mixture, named_experts, gate, training, params, random_state
         )
     _go_on(mixture, named_experts, training, params, random_state)

@@ -141,7 +141,7 @@ def weight_of_one_row(largest, shares, squares, n_rows):
     unit : float
     """
     count = largest >= LEAST_COUNT and largest * (squares / shares) >= LEAST_MEAN
-    # Numbers of rows sum to more than one, up to rounding.
+    # Numbers of rows sum to more than one, beyond rounding errors.
     if count and (1 + 1e-9) / largest < shares <= MOST_ROWS / largest:
         return 1.0
     # The mean of tiny numbers may round to zero.
