@@ -69,7 +69,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         standard error of the best; see `n_experts_path_`. A third of the rows is held
         out; with fewer than 400 rows each third in turn, and with a splitter or
         iterable as `cv` each of its folds. `partial_fit` chooses by the first batch,
-        and a warm start keeps the number. `init` must then be one of the named starts.
+        and a warm start keeps the number. With "auto", `init` must be a named start.
     gate : estimator, default=None
         A gate (:class:`SoftmaxGate`, :class:`GaussianGate`), a pipeline that ends in
         one, or any classifier with `predict_proba`, which is fitted to the experts as
