@@ -20,7 +20,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_moe._estimators import nested_estimators
 from sklearn_moe._in_memory import check_in_memory
-from sklearn_moe._sklearn import num_samples
+from sklearn_moe._sklearn import metadata_request, num_samples
 from sklearn_moe._weights import check_weights
 
 # Relative tolerance for products of rates and exposures to be whole numbers, which
@@ -66,7 +66,14 @@ def check_exposure(exposure, X):
 
 
 def takes_exposure(expert, method):
-    """Whether an expert requests the exposure in a method, by metadata routing."""
+    """Return whether an expert requests the exposure in a method.
+
+    Requests are those of metadata routing.
+    """
+    if "_metadata_request" in vars(expert) and len(nested_estimators(expert)) == 1:
+        # Packages may add methods to all requests. In processes that have not imported
+        # them these get lost, and `get_routing_for_object` fails.
+        return metadata_request(expert, method, "exposure") is True
     try:
         routing = get_routing_for_object(expert)
     except NotImplementedError:

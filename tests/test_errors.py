@@ -386,12 +386,10 @@ def test_a_target_that_is_not_finite_is_refused(estimator, value):
         make(estimator).fit(X, y)
 
 
-@pytest.mark.parametrize("missing", [None, 1])
-def test_labels_of_two_types_are_refused(missing):
+def test_labels_of_two_types_are_refused():
     X, y = data(MixtureOfExpertsClassifier)
-    y = with_row(y.astype(object), missing)
-    message = f"labels in y .*got .*'{type(missing).__name__}'"
-    with pytest.raises(TypeError, match=message):
+    y = with_row(y.astype(object), 1)
+    with pytest.raises(TypeError, match="labels in y .*got .*'int'"):
         make(MixtureOfExpertsClassifier).fit(X, y)
 
 

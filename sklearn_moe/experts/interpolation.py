@@ -14,6 +14,10 @@ SUSPICIOUS = 0.2
 REVEALING = 0.1
 LARGEST_RATIO = 5
 
+# The rows that are held out are one in so many: with much fewer rows any expert of many
+# columns would be worse.
+N_FOLDS = 5
+
 # Experts with fewer rows than this are not examined, since any expert may interpolate
 # so few rows.
 ENOUGH_ROWS = 20
@@ -22,9 +26,9 @@ ENOUGH_ROWS = 20
 def find_interpolating(pool, fitted, likelihood, random_state):
     """Find the experts that reproduce their training targets, but not other targets.
 
-    Each expert that seems to do so is fitted again, to a random half of its rows, and
-    predicts the other half. Its predictions are correct if the data can indeed be
-    predicted without error.
+    Each expert that seems to do so is fitted again without a random fifth of its rows,
+    which it predicts. Its predictions are correct if the data can indeed be predicted
+    without error.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         )
 
     everything = np.arange(len(block.sample_weight))
-    halves = KFold(2, shuffle=True, random_state=random_state)
-    seen, unseen = next(halves.split(everything))
+    folds = KFold(N_FOLDS, shuffle=True, random_state=random_state)
+    seen, unseen = next(folds.split(everything))
     for k, expert in enumerate(fitted):
         if pool.frozen[k]:
             continue
