@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 
 from sklearn_moe._fit_warnings import without_warnings
+from sklearn_moe._parameters import CannotCountError, count_parameters
 
 # An expert whose normalised error on its training rows is at most this may interpolate
 # them ...
@@ -21,6 +22,9 @@ N_FOLDS = 5
 # Experts with fewer rows than this are not examined, since any expert may interpolate
 # so few rows.
 ENOUGH_ROWS = 20
+
+# A model with no more parameters than one for so many rows cannot interpolate them.
+ROWS_PER_PARAMETER = 5
 
 
 def find_interpolating(pool, fitted, likelihood, random_state):
@@ -64,7 +68,8 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         given = block.expert_weight if own is None else own.of(k)
         # An expert that is fitted to a resample has not seen all rows with weight.
         weights = pool.learnt_weights(k, given)
-        if _n_effective(weights) < ENOUGH_ROWS:
+        n_effective = _n_effective(weights)
+        if n_effective < ENOUGH_ROWS or _is_rigid(expert.estimator, n_effective):
             continue
         # Warnings of predictions for these rows have been reported before.
         with without_warnings():
@@ -77,6 +82,15 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             unseen_error = error(k, refitted, unseen, weights)
         interpolates[k] = unseen_error > max(REVEALING, LARGEST_RATIO * own_error)
     return interpolates
+
+
+def _is_rigid(estimator, n_effective):
+    """Return whether a model has too few parameters to interpolate its rows."""
+    try:
+        n_parameters = count_parameters(estimator)
+    except CannotCountError:
+        return False
+    return ROWS_PER_PARAMETER * n_parameters <= n_effective
 
 
 def _n_effective(weights):
