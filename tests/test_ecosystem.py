@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from _versions import needs
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from sklearn.base import clone
@@ -356,6 +357,10 @@ ALL = [
 ]
 
 
+SHOWS_HELP = needs("1.9", "help in notebooks")
+
+
+@SHOWS_HELP
 @pytest.mark.parametrize("cls", ALL)
 def test_the_html_shows_help_for_parameters(cls):
     html = cls()._repr_html_()
@@ -365,12 +370,14 @@ def test_the_html_shows_help_for_parameters(cls):
     assert f"Documentation for {cls.__name__}" not in html
 
 
+@SHOWS_HELP
 def test_the_html_shows_help_for_fitted_attributes():
     html = MixtureOfExpertsRegressor(n_experts=2).fit(*regression())._repr_html_()
     assert "Mean responsibility of each expert for the training rows" in html
     assert "nowhere" not in html
 
 
+@SHOWS_HELP
 @pytest.mark.parametrize("cls", ALL)
 def test_the_html_links_to_the_page_of_the_class_where_there_is_one(cls, monkeypatch):
     monkeypatch.setattr(_documentation, "ADDRESS", "https://example.org/")
@@ -444,6 +451,7 @@ def numbers(Mixture):
     return StandardScaler().fit_transform(X), np.asarray(y)
 
 
+@needs("1.9", "routing to the score of a pipeline in a search")
 @both
 @pytest.mark.usefixtures("metadata_routing")
 def test_sample_weight_goes_through_search_and_pipeline(Mixture):
