@@ -177,4 +177,5 @@ def _requests_of(scorer):
 
 
 for _scorer in (log_likelihood_scorer, neg_crps_scorer):
-    _scorer.get_metadata_routing = partial(_requests_of, _scorer)
+    route = partial(_requests_of, _scorer)
+    _scorer.get_metadata_routing = route  # type: ignore[attr-defined]
