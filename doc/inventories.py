@@ -21,15 +21,24 @@ LABELS = {
 }
 
 
+def defined(module):
+    """Return the public names that a module without `__all__` defines itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ and name[0] != "_"
+    ]
+
+
 def public_names():
     """Yield the dotted names of public classes and functions, and their roles."""
     for module in pkgutil.iter_modules(sklearn.__path__, "sklearn."):
         if module.name.rpartition(".")[2].startswith(("_", "tests", "conftest")):
             continue
         found = import_module(module.name)
-        # What is experimental is missing from the names until it is asked for.
-        for name in {*getattr(found, "__all__", [])} & {*vars(found)}:
-            value = getattr(found, name)
+        for name, value in vars(found).items():
+            if name not in getattr(found, "__all__", defined(found)):
+                continue
             if inspect.isclass(value) or inspect.isroutine(value):
                 role = "class" if inspect.isclass(value) else "function"
                 yield f"{module.name}.{name}", role

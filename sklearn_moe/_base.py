@@ -875,8 +875,8 @@ class BaseMixtureOfExperts(
         """Return the number of free parameters of the mixture.
 
         They include those of the gate, of the experts and of their noise; an expert
-        that was retired has none. See :func:`count_parameters` for how they are
-        counted, and for how to register other types of estimators.
+        that was retired has none. See :func:`~sklearn_moe.count_parameters` for how
+        they are counted, and for how to register other types of estimators.
 
         Returns
         -------

@@ -45,7 +45,7 @@ class ConvergenceDisplay(MixtureDisplay):
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Estimator whose `objective_paths_` are drawn.
+    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose `objective_paths_` are drawn.
 
     Examples
     --------

@@ -90,7 +90,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of :func:`diagnose`. Print it to see the verdict.
+    """Result of :func:`~sklearn_moe.inspection.diagnose`. Print it to see the verdict.
 
     Read more in the :ref:`User Guide <guide_comparing>`.
 

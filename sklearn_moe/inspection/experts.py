@@ -73,7 +73,7 @@ class ExpertDisplay(MixtureDisplay):
     See Also
     --------
     GateDisplay : Plot of the gate weights alone.
-    MixtureOfExpertsRegressor.transform : Predictions of the experts.
+    sklearn_moe.MixtureOfExpertsRegressor.transform : Predictions of the experts.
 
     Examples
     --------

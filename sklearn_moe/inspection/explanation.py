@@ -34,7 +34,7 @@ MAX_PARTS = 8
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """Result of :func:`explain`. Print it to read it.
+    """Result of :func:`~sklearn_moe.inspection.explain`. Print it to read it.
 
     Read more in the :ref:`User Guide <guide_explanations>`.
 

@@ -54,7 +54,7 @@ class GateDisplay(MixtureDisplay):
     See Also
     --------
     ExpertDisplay : Plot of the predictions of the experts along a feature.
-    MixtureOfExpertsRegressor.predict_gate : Weights that are drawn.
+    sklearn_moe.MixtureOfExpertsRegressor.predict_gate : Weights that are drawn.
 
     Examples
     --------

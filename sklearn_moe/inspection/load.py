@@ -56,7 +56,7 @@ class ExpertLoadDisplay(MixtureDisplay):
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Estimator whose `expert_share_`, `expert_load_` and
+    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose `expert_share_`, `expert_load_` and
         `overflow_fraction_` are drawn.
 
     Examples

@@ -193,7 +193,7 @@ class NumberOfExpertsDisplay(MixtureDisplay):
         cv : int, splitter, iterable or None, default=5
             See :func:`~sklearn_moe.model_selection.select_n_experts`.
         groups : array-like of shape (n_samples,), default=None
-            See :func:`select_n_experts`.
+            See :func:`~sklearn_moe.model_selection.select_n_experts`.
         one_standard_error : bool, default=False
             See :func:`~sklearn_moe.model_selection.select_n_experts`.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -49,7 +49,7 @@ class ResponsibilityDisplay(MixtureDisplay):
 
     See Also
     --------
-    MixtureOfExpertsRegressor.responsibilities : Numbers in the plot.
+    sklearn_moe.MixtureOfExpertsRegressor.responsibilities : Numbers in the plot.
 
     References
     ----------

@@ -40,7 +40,7 @@ MIN_FRACTION = 0.01
 
 @dataclass(frozen=True, repr=False)
 class GateRules:
-    """Result of :func:`gate_rules`. Print it to read it.
+    """Result of :func:`~sklearn_moe.inspection.gate_rules`. Print it to read it.
 
     Read more in the :ref:`User Guide <guide_inspection>`.
 

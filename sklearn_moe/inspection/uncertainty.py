@@ -55,7 +55,7 @@ def summary(
         classification :class:`~sklearn.linear_model.LogisticRegression`. A constant
         (:class:`~sklearn.dummy.DummyRegressor`) has an intercept if it is a mean, and
         none if it was given, as zero is in zero-inflated counts. Its gate is a
-        :class:`SoftmaxGate`, a pipeline that ends in one, or
+        :class:`~sklearn_moe.SoftmaxGate`, a pipeline that ends in one, or
         ``DummyClassifier(strategy="prior")``, a constant gate.
     X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
         Rows that the model was fitted to.
@@ -111,7 +111,8 @@ def summary(
 
     See Also
     --------
-    MixtureOfExpertsRegressor : Estimator with `log_likelihood_`, to compare whole fits.
+    sklearn_moe.MixtureOfExpertsRegressor : Estimator with `log_likelihood_`, to compare
+        whole fits.
 
     Notes
     -----

@@ -73,7 +73,7 @@ class MeanErrorNoise(Noise):
     See Also
     --------
     Noise : Base of all noise models, with further methods that can be overridden.
-    LaplaceNoise : Implementation to use as a template.
+    sklearn_moe.LaplaceNoise : Implementation to use as a template.
 
     Examples
     --------

@@ -84,8 +84,9 @@ class Noise(Documented, BaseEstimator, metaclass=ABCMeta):
 
     See Also
     --------
-    GaussianNoise : The default.
-    LaplaceNoise : Implementation to use as a template, with `working_weights`.
+    sklearn_moe.GaussianNoise : The default.
+    sklearn_moe.LaplaceNoise : Implementation to use as a template, with
+        `working_weights`.
 
     Examples
     --------

@@ -127,7 +127,7 @@ def select_n_experts(
     See Also
     --------
     sklearn_moe.inspection.NumberOfExpertsDisplay : Plot of the result.
-    count_parameters : Function for which other types of estimators can be registered.
+    sklearn_moe.count_parameters : Function that can count other types of estimators.
 
     Examples
     --------
