@@ -389,7 +389,7 @@ def test_a_target_that_is_not_finite_is_refused(estimator, value):
 def test_labels_of_two_types_are_refused():
     X, y = data(MixtureOfExpertsClassifier)
     y = with_row(y.astype(object), 1)
-    with pytest.raises(TypeError, match="labels in y .*got .*'int'"):
+    with pytest.raises(TypeError, match=r"labels in y .*got .*'int'"):
         make(MixtureOfExpertsClassifier).fit(X, y)
 
 

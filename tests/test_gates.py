@@ -349,7 +349,7 @@ def test_a_gate_that_predicts_nan_is_refused_at_prediction():
         (lambda n_rows: np.full((n_rows, 3), 1 / 3), r"shape \(160, 3\)"),
         (lambda n_rows: np.full(n_rows, 0.5), r"shape \(160,\)"),
         (lambda n_rows: np.full((n_rows, 2), "often"), "and numbers"),
-        (lambda n_rows: np.tile([-0.5, 1.5], (n_rows, 1)), r"-0\.5, which is not a prob"),
+        (lambda n_rows: np.tile([-0.5, 1.5], (n_rows, 1)), r"-0\.5, which is not"),
     ],
 )
 def test_a_gate_that_predicts_no_probabilities_is_refused(answer, message):

@@ -134,7 +134,8 @@ assert costs(distorted > threshold).sum() > min(totals.values())
 # records of earlier arrears, and by the kind of their job.
 
 print()
-print(describe(mixture, X_test, y_test)[["gate_weight", "score", "trusted_where"]])
+table = describe(mixture, X_test, y_test)[["gate_weight", "score", "trusted_where"]]
+print(table.round(2).to_string())
 
 # %%
 # *Explain it to the customer.* The application that is refused by the least: "Your risk

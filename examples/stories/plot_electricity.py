@@ -81,7 +81,7 @@ assert abs(slopes[mild]) < 1
 assert slopes[cooling] > 3
 
 # %%
-# *The first surprise.* The largest errors are no weather at all. Between Christmas and
+# *The first surprise.* Most of these errors are no weather at all. From Christmas to
 # the middle of January offices and factories are closed; those days count as workdays
 # in the table.
 
@@ -132,7 +132,8 @@ hottest = better[["temperature"]].idxmax().iloc[0]
 hot_day = better.loc[[hottest]]
 [[middle, reserve]] = three.predict_quantiles(hot_day, [0.5, 0.95])
 print(f"{hottest:%d %B}: expected {middle:.0f}, reserve {reserve:.0f} GWh.")
-print(describe(three, better, demand)[["rows", "scale", "trusted_where"]].round(2))
+table = describe(three, better, demand)[["rows", "scale", "trusted_where"]]
+print(table.round(2).to_string())
 
 # %%
 # *Explain it to the operator.* "It will be the hottest day of the year, after hot ones.

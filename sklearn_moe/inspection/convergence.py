@@ -45,7 +45,7 @@ class ConvergenceDisplay(MixtureDisplay):
 
     See Also
     --------
-    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose `objective_paths_` are drawn.
+    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose paths are drawn.
 
     Examples
     --------

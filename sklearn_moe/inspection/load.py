@@ -56,8 +56,8 @@ class ExpertLoadDisplay(MixtureDisplay):
 
     See Also
     --------
-    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose `expert_share_`, `expert_load_` and
-        `overflow_fraction_` are drawn.
+    sklearn_moe.MixtureOfExpertsRegressor : Estimator whose `expert_share_`,
+        `expert_load_` and `overflow_fraction_` are drawn.
 
     Examples
     --------

@@ -128,7 +128,8 @@ def neg_crps_scorer(
     Returns
     -------
     score : float
-        Minus the mean of :meth:`~sklearn_moe.MixtureDistribution.crps` over rows and outputs.
+        Minus the mean of :meth:`~sklearn_moe.MixtureDistribution.crps` over rows and
+        outputs.
 
     Raises
     ------
