@@ -92,7 +92,7 @@ def test_the_guide_is_right_about_shapley_values():
     # The package is no dependency: with it the examples that pytest skips are run.
     pytest.importorskip("shap")
     page = read(DOC / "user_guide" / "explanations.rst")
-    section = page.partition("\nShapley values\n")[2]
+    section = page.partition("\nSHAP: Shapley values\n")[2]
     rows = np.random.default_rng(0).uniform(-3, 3, (60, 2))
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
     known = {"np": np, "X": rows, "moe": moe.fit(rows, np.abs(rows[:, 0]))}
