@@ -83,8 +83,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "api/examples",
     "doc_module": "sklearn_moe",
-    # Names in the code of an example lead to the reference.
-    "reference_url": {"sklearn_moe": None},
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
