@@ -904,6 +904,24 @@ def test_experts_that_err_on_their_own_rows_as_well_are_not_suspected(expert):
     assert no_warning_of_memory(mixture, X, 5 * X[:, 0] + 0.2 * y)
 
 
+class NeedsAllRows(DecisionTreeRegressor):
+    """A tree that refuses to be fitted to fewer rows than 120."""
+
+    def fit(self, X, y, sample_weight=None):
+        if len(X) < 120:
+            raise ValueError("too few rows")
+        return super().fit(X, y, sample_weight)
+
+
+@may_stop_early
+def test_an_expert_that_cannot_do_without_some_rows_is_not_suspected():
+    experts = [("greedy", NeedsAllRows()), ("ridge", Ridge())]
+    mixture = MixtureOfExpertsRegressor(
+        experts, specialize=False, cv=None, random_state=0, max_iter=5
+    )
+    assert no_warning_of_memory(mixture, *noisy(MixtureOfExpertsRegressor))
+
+
 @both
 def test_the_remedy_silences_the_warning(Mixture):
     mixture = Mixture(MEMORIZES[Mixture], 2, cv=5, random_state=0, max_iter=5)

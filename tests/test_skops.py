@@ -179,7 +179,7 @@ def test_a_classifier_is_loaded_as_it_was(mixture):
             {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"},
         ),
         (
-            classifier(RandomForestClassifier(3), cv=None),
+            classifier(RandomForestClassifier(3, max_depth=2), cv=None),
             LABELS,
             {"sklearn.tree._tree.Tree"},
         ),

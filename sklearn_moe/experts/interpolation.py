@@ -78,7 +78,12 @@ def find_interpolating(pool, fitted, likelihood, random_state):
             continue
         # The refitted expert is discarded, and its warnings with it.
         with without_warnings():
-            refitted = pool.refit(k, expert, given, seen)
+            try:
+                refitted = pool.refit(k, expert, given, seen)
+            except Exception:
+                # It was fitted to all rows. Fewer may be too few for it: SMOTE, or
+                # folds of its own, need so many rows of each class.
+                continue
             unseen_error = error(k, refitted, unseen, weights)
         interpolates[k] = unseen_error > max(REVEALING, LARGEST_RATIO * own_error)
     return interpolates
