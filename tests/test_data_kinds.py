@@ -407,15 +407,20 @@ def test_probabilities_in_single_precision_stay_so():
         {"gate": GaussianGate("full")},
         pytest.param({"gate": LogisticRegression()}, marks=IN_SINGLE_PRECISION),
         {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
-        {"experts": MixtureOfExpertsRegressor(n_experts=2)},
-        {"experts": [("a", MixtureOfExpertsRegressor(n_experts=2)), ("b", Ridge())]},
+        {"experts": MixtureOfExpertsRegressor(n_experts=2, tol=0.1)},
+        {
+            "experts": [
+                ("a", MixtureOfExpertsRegressor(n_experts=2, tol=0.1)),
+                ("b", Ridge()),
+            ]
+        },
     ],
     ids=["gaussian", "classifier", "pipeline", "hierarchy", "half a hierarchy"],
 )
 @pytest.mark.filterwarnings("ignore:.*were retired:UserWarning")
 def test_float32_stays_float32_with_other_parts(params):
     X, y = NUMBERS.astype(np.float32), TARGET.astype(np.float32)
-    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0, tol=1e-3)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, random_state=0, tol=1e-2)
     mixture.set_params(**params).fit(X, y)
     assert mixture.predict(X).dtype == np.float32
     assert mixture.predict_gate(X).dtype == np.float32
