@@ -9,6 +9,7 @@ import pytest
 import sklearn
 import xgboost
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cross_decomposition import CCA, PLSCanonical
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -31,7 +32,13 @@ from sklearn.ensemble import (
 )
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import (
+    ElasticNetCV,
+    LassoCV,
     LogisticRegression,
+    LogisticRegressionCV,
+    MultiTaskElasticNetCV,
+    MultiTaskLassoCV,
+    RANSACRegressor,
     Ridge,
     TheilSenRegressor,
 )
@@ -56,6 +63,8 @@ ARGUMENTS = {
     AdaBoostRegressor: {"n_estimators": 3},
     BaggingClassifier: {"n_estimators": 3},
     BaggingRegressor: {"n_estimators": 3},
+    CalibratedClassifierCV: {"cv": 2},
+    ElasticNetCV: {"alphas": [0.01, 0.1], "cv": 3},
     ExtraTreesClassifier: {"n_estimators": 3},
     ExtraTreesRegressor: {"n_estimators": 3},
     GradientBoostingClassifier: {"n_estimators": 3},
@@ -64,12 +73,17 @@ ARGUMENTS = {
     HistGradientBoostingRegressor: {"max_iter": 3},
     # Folds hold out rows beyond all others.
     IsotonicRegression: {"out_of_bounds": "clip"},
-    MLPClassifier: {"max_iter": 20},
-    MLPRegressor: {"max_iter": 20},
+    LassoCV: {"alphas": [0.01, 0.1], "cv": 3},
+    LogisticRegressionCV: {"Cs": [0.1, 1], "cv": 3},
+    MLPClassifier: {"max_iter": 10},
+    MLPRegressor: {"max_iter": 10},
+    MultiTaskElasticNetCV: {"alphas": [0.01, 0.1], "cv": 3},
+    MultiTaskLassoCV: {"alphas": [0.01, 0.1], "cv": 3},
     # An expert that has hardly any rows of a class needs a small nu.
     NuSVC: {"nu": 0.001},
     # The same rows need not span all directions.
     QuadraticDiscriminantAnalysis: {"reg_param": 0.1},
+    RANSACRegressor: {"max_trials": 5},
     RadiusNeighborsClassifier: {"radius": 10},
     RadiusNeighborsRegressor: {"radius": 10},
     RandomForestClassifier: {"n_estimators": 3},
@@ -77,17 +91,17 @@ ARGUMENTS = {
     SelfTrainingClassifier: {"estimator": LogisticRegression()},
     StackingClassifier: {
         "estimators": [("logistic", LogisticRegression()), ("bayes", GaussianNB())],
-        "cv": 3,
+        "cv": 2,
     },
     StackingRegressor: {
         "estimators": [("ridge", Ridge()), ("tree", DecisionTreeRegressor())],
-        "cv": 3,
+        "cv": 2,
     },
     TheilSenRegressor: {"max_subpopulation": 100},
     TunedThresholdClassifierCV: {
         "estimator": LogisticRegression(),
-        "cv": 3,
-        "thresholds": 10,
+        "cv": 2,
+        "thresholds": 3,
     },
     VotingClassifier: {
         "estimators": [("logistic", LogisticRegression()), ("bayes", GaussianNB())]
@@ -162,7 +176,7 @@ def fit(mixture, X, y):
 
 
 def fit_two(Mixture, expert, X, y, cv):
-    return fit(Mixture(expert, 2, cv=cv, max_iter=3, random_state=0), X, y)
+    return fit(Mixture(expert, 2, cv=cv, max_iter=2, random_state=0), X, y)
 
 
 def assert_classifies(mixture, X, y):
