@@ -149,9 +149,9 @@ def test_further_batches_improve_on_the_first():
     ids=str,
 )
 def test_every_kind_of_gate_goes_on(gate):
-    X, y = rules(4000)
-    X_new, y_new = rules(2000, seed=1)
-    online = stream(regressor(gate=gate), X, y)
+    X, y = rules(2000)
+    X_new, y_new = rules(1000, seed=1)
+    online = stream(regressor(gate=gate, max_iter=20), X, y)
     assert online.score(X_new, y_new) > 0.85
     before = online.predict_gate(X_new)
     online.partial_fit(*rules(200, seed=2))
@@ -190,14 +190,15 @@ def test_a_given_expert_is_not_changed():
 def test_several_targets_are_learnt():
     X, y = rules(2000)
     y = np.column_stack([y, 100 * X[:, 1]])
-    online = stream(regressor(MultiOutputRegressor(SGDRegressor())), X, y)
+    experts = MultiOutputRegressor(SGDRegressor())
+    online = stream(regressor(experts, max_iter=10), X, y)
     assert online.noise_.scale_.shape == (2, 2)
     assert online.predict(X).shape == (2000, 2)
 
 
 def test_a_mixture_is_an_expert_of_a_stream():
-    X, y = rules(2000)
-    online = stream(regressor(regressor()), X, y)
+    X, y = rules(800)
+    online = stream(regressor(regressor(max_iter=10), max_iter=5), X, y)
     assert online.score(*rules(1000, seed=1)) > 0.8
 
 
@@ -563,7 +564,7 @@ def test_fit_begins_anew():
 @both
 def test_the_same_seed_gives_the_same_model(make, data, first):
     X, y = data(600)
-    one, other = (stream(make(), X, y, **first) for _ in range(2))
+    one, other = (stream(make(max_iter=10), X, y, **first) for _ in range(2))
     np.testing.assert_array_equal(one.predict_gate(X), other.predict_gate(X))
     np.testing.assert_array_equal(one.transform(X), other.transform(X))
 
@@ -571,16 +572,16 @@ def test_the_same_seed_gives_the_same_model(make, data, first):
 @both
 def test_the_number_of_jobs_does_not_matter(make, data, first):
     X, y = data(600)
-    one = stream(make(), X, y, **first)
+    one = stream(make(max_iter=10), X, y, **first)
     with joblib.parallel_config(backend="threading"):
-        other = stream(make(n_jobs=2), X, y, **first)
+        other = stream(make(max_iter=10, n_jobs=2), X, y, **first)
     np.testing.assert_array_equal(one.transform(X), other.transform(X))
 
 
 @both
 def test_a_stream_goes_on_after_pickling(make, data, first):
     X, y = data(600)
-    online = stream(make(), X[:400], y[:400], **first)
+    online = stream(make(max_iter=10), X[:400], y[:400], **first)
     copy = pickle.loads(pickle.dumps(online)).partial_fit(X[400:], y[400:])
     online.partial_fit(X[400:], y[400:])
     np.testing.assert_array_equal(copy.transform(X), online.transform(X))
@@ -588,8 +589,8 @@ def test_a_stream_goes_on_after_pickling(make, data, first):
 
 @both
 def test_all_that_a_fitted_mixture_can_do_works(make, data, first):
-    X, y = data(800)
-    online = stream(make(), X, y, **first)
+    X, y = data(400)
+    online = stream(make(max_iter=10), X, y, **first)
     assert online.predict(X).shape == y.shape
     np.testing.assert_allclose(online.predict_gate(X).sum(axis=1), 1)
     np.testing.assert_allclose(online.responsibilities(X, y).sum(axis=1), 1)
@@ -611,7 +612,7 @@ def test_a_distribution_is_predicted():
 def test_the_schedule_is_a_parameter_to_be_searched():
     X, y = rules(300)
     grid = {"half_life": [None, 100], "learning_decay": [0.6, 1]}
-    search = GridSearchCV(regressor(), grid, cv=2).fit(X, y)
+    search = GridSearchCV(regressor(tol=0.1), grid, cv=2).fit(X, y)
     assert set(search.best_params_) == set(grid)
 
 
@@ -845,13 +846,13 @@ def test_further_arguments_are_refused_where_routing_is_not_enabled():
 )
 def test_scikit_learn_check(check):
     # The others are in test_sklearn_checks: weights of SGD equal no repeated rows.
-    check("MixtureOfExpertsRegressor", regressor())
+    check("MixtureOfExpertsRegressor", regressor(tol=0.1))
 
 
 def test_the_first_batch_is_accelerated_where_fits_are():
     X, y = rules(300)
     plain, quick = (
-        regressor(acceleration=acceleration).partial_fit(X, y)
+        regressor(acceleration=acceleration, max_iter=10).partial_fit(X, y)
         for acceleration in (None, "squarem")
     )
     assert not np.array_equal(plain.objective_path_, quick.objective_path_)
