@@ -83,12 +83,12 @@ def assert_sound(moe, X, y):
 
 # What is sound after some iterations is so after many.
 def regressor(n_experts=2, **params):
-    params = {"max_iter": 20, "random_state": 0, **params}
+    params = {"max_iter": 10, "random_state": 0, **params}
     return MixtureOfExpertsRegressor(n_experts=n_experts, **params)
 
 
 def classifier(n_experts=2, **params):
-    params = {"max_iter": 20, "random_state": 0, **params}
+    params = {"max_iter": 10, "random_state": 0, **params}
     return MixtureOfExpertsClassifier(n_experts=n_experts, **params)
 
 
@@ -297,8 +297,9 @@ def test_the_unit_of_the_features_does_not_matter_to_experts_that_scale(
     model, expert, target, unit
 ):
     y = target(X)
-    one = fit(model(experts=make_pipeline(StandardScaler(), expert)), X, y)
-    other = fit(model(experts=make_pipeline(StandardScaler(), expert)), unit * X, y)
+    scaled = make_pipeline(StandardScaler(), expert)
+    one = fit(model(experts=scaled, max_iter=5), X, y)
+    other = fit(model(experts=scaled, max_iter=5), unit * X, y)
     np.testing.assert_allclose(other.transform(unit * X), one.transform(X), atol=1e-5)
     np.testing.assert_allclose(
         other.predict_gate(unit * X), one.predict_gate(X), atol=1e-5
@@ -313,7 +314,7 @@ def test_the_unit_of_the_features_does_not_matter_to_experts_that_scale(
 def test_the_gate_ignores_a_constant_column(model, target, value):
     y = target(X)
     Z = np.column_stack([X, np.full(60, value)])
-    gate = fit(model(), Z, y).gate_
+    gate = fit(model(max_iter=5), Z, y).gate_
     np.testing.assert_allclose(gate.coef_[:, -1], 0)
 
 
@@ -326,8 +327,8 @@ def test_features_of_any_dtype_count_as_their_numbers(model, target, dtype):
     y = target(X)
     Z = (np.abs(5 * X)).astype(int).astype(dtype)
     np.testing.assert_allclose(
-        fit(model(), Z, y).transform(Z),
-        fit(model(), Z.astype(float), y).transform(Z.astype(float)),
+        fit(model(max_iter=5), Z, y).transform(Z),
+        fit(model(max_iter=5), Z.astype(float), y).transform(Z.astype(float)),
     )
 
 
@@ -335,8 +336,8 @@ def test_features_of_any_dtype_count_as_their_numbers(model, target, dtype):
 def test_targets_of_any_dtype_count_as_their_numbers(dtype):
     y = (5 * two_regimes(X)).astype(int).astype(dtype)
     np.testing.assert_allclose(
-        fit(regressor(), X, y).predict(X),
-        fit(regressor(), X, y.astype(float)).predict(X),
+        fit(regressor(max_iter=5), X, y).predict(X),
+        fit(regressor(max_iter=5), X, y.astype(float)).predict(X),
     )
 
 
@@ -354,7 +355,7 @@ def test_a_constant_target_is_predicted(value, n_experts):
 def test_two_lines_without_noise_are_found():
     Z = np.linspace(-2, 2, 80)[:, np.newaxis]
     y = np.where(Z[:, 0] > 0, 3 * Z[:, 0] + 1, -2 * Z[:, 0])
-    moe = fit(regressor(experts=Ridge(1e-9), sharing=0), Z, y)
+    moe = fit(regressor(experts=Ridge(1e-9), sharing=0, max_iter=20), Z, y)
     slopes = sorted(expert.coef_.item() for expert in moe.experts_)
     np.testing.assert_allclose(slopes, [-2, 3], atol=1e-3)
 
@@ -362,18 +363,19 @@ def test_two_lines_without_noise_are_found():
 @pytest.mark.parametrize("sharing", [0, 0.05])
 def test_classes_that_fill_a_cell_each_are_told_apart(sharing):
     y = np.repeat([0, 1, 0, 1], 15)
-    moe = fit(classifier(4, sharing=sharing, gate=SoftmaxGate(1e-3)), LINE, y)
+    mixture = classifier(4, sharing=sharing, gate=SoftmaxGate(1e-3), max_iter=20)
+    moe = fit(mixture, LINE, y)
     assert moe.score(LINE, y) > 0.95
 
 
 def test_separable_classes_are_separated():
     y = LINE[:, 0] > 0.5
-    assert fit(classifier(), LINE, y).score(LINE, y) == 1
+    assert fit(classifier(max_iter=20), LINE, y).score(LINE, y) == 1
 
 
 def test_an_outlier_in_the_target_gets_an_expert_of_its_own():
     y = np.r_[1e6, two_regimes(X)[1:]]
-    moe = fit(regressor(), X, y)
+    moe = fit(regressor(max_iter=20), X, y)
     share = moe.responsibilities(X, y)
     assert share[0].argmax() not in share[1:].argmax(axis=1)
 
