@@ -285,7 +285,7 @@ def test_labels_equal_certain_responsibilities(Mixture):
 
 @both
 @given(order=st.permutations(range(3)), seed=st.integers(0, 1000))
-@settings(max_examples=8)
+@settings(max_examples=5)
 @may_retire_experts
 def test_the_order_of_the_experts_does_not_matter(Mixture, order, seed):
     X, y = PROBLEMS[Mixture](seed)
@@ -506,7 +506,7 @@ def test_a_warm_start_never_ends_below_its_model(Mixture, changed):
         TREES[Mixture], n_experts=2, warm_start=True, random_state=0, **changed
     )
     weights = np.linspace(0.5, 1.5, len(y))
-    objectives = [mixture.fit(X, y, weights).objective_path_.max() for _ in range(4)]
+    objectives = [mixture.fit(X, y, weights).objective_path_.max() for _ in range(3)]
     assert np.diff(objectives).min() >= 0
 
 
@@ -565,6 +565,7 @@ def test_a_warm_start_with_other_parameters_keeps_no_model_of_the_old_ones(chang
         DecisionTreeRegressor(max_depth=3),
         n_experts=2,
         gate=SoftmaxGate(alpha=0.01),
+        max_iter=10,
         warm_start=True,
         random_state=0,
     ).fit(X, y)
@@ -636,7 +637,9 @@ def test_a_warm_start_goes_on_from_retired_experts():
 @any_init
 def test_the_same_seed_gives_the_same_mixture(Mixture, init):
     X, y = PROBLEMS[Mixture]()
-    mixture = Mixture(n_experts=2, init=INITS[init](X), n_init=2, random_state=3)
+    mixture = Mixture(
+        n_experts=2, init=INITS[init](X), n_init=2, random_state=3, tol=1e-2
+    )
     assert_same_model(clone(mixture).fit(X, y), mixture.fit(X, y), X, rtol=0)
 
 
@@ -683,7 +686,7 @@ def test_a_weight_of_two_equals_the_row_twice_and_of_zero_no_row(Mixture, init, 
     repeated_start = start
     if not (isinstance(start, str) or hasattr(start, "fit")):
         repeated_start = np.repeat(np.asarray(start), weights, axis=0)
-    settings_ = {"n_experts": 2, "random_state": seed, "max_iter": 10}
+    settings_ = {"n_experts": 2, "random_state": seed, "max_iter": 5}
     weighted = Mixture(init=start, **settings_).fit(X, y, weights)
     repeated = Mixture(init=repeated_start, **settings_).fit(
         np.repeat(X, weights, axis=0), np.repeat(y, weights)
@@ -966,7 +969,7 @@ def test_an_expert_that_saw_fewer_classes_gives_the_others_no_probability():
 
 @both
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=10)
+@settings(max_examples=5)
 @may_retire_experts
 def test_the_order_of_the_rows_does_not_matter(Mixture, seed):
     X, y = PROBLEMS[Mixture](seed)
