@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from copy import deepcopy
 from functools import partial
 
 import joblib
@@ -51,7 +52,17 @@ def data(estimator_class):
     return X, y if regression else np.where(y > 0.7, "high", "low")
 
 
+@functools.cache
+def fitted_once(estimator_class, *, frame=False):
+    X, y = data(estimator_class)
+    X = pd.DataFrame(X, columns=["x", "y", "z"]) if frame else X
+    return make(estimator_class).fit(X, y)
+
+
 def fitted(estimator_class, **params):
+    """A fitted estimator, which a test may change."""
+    if not params:
+        return deepcopy(fitted_once(estimator_class))
     return make(estimator_class, **params).fit(*data(estimator_class))
 
 
@@ -862,9 +873,8 @@ def test_a_failed_fit_leaves_an_unfitted_estimator_unfitted(
 
 @pytest.mark.parametrize(("estimator", "fail"), EVERY_FAILURE)
 def test_a_failed_fit_leaves_a_fitted_estimator_as_it_was(estimator, fail, monkeypatch):
-    X, y = data(estimator)
-    X = pd.DataFrame(X, columns=["x", "y", "z"])
-    model = make(estimator).fit(X, y)
+    X = pd.DataFrame(data(estimator)[0], columns=["x", "y", "z"])
+    model = deepcopy(fitted_once(estimator, frame=True))
     predicted = model.predict(X)
     before = fail(model, monkeypatch)
     assert joblib.hash(model) == before
