@@ -88,12 +88,12 @@ both = pytest.mark.parametrize("Mixture", PROBLEMS)
 
 
 def unlike(Mixture, **params):
-    params = {"specialize": True, "max_iter": 10, "random_state": 0, **params}
+    params = {"specialize": True, "max_iter": 5, "random_state": 0, **params}
     return Mixture(UNLIKE[Mixture], **params)
 
 
 def alike(Mixture, **params):
-    params = {"specialize": True, "max_iter": 10, "random_state": 0, **params}
+    params = {"specialize": True, "max_iter": 5, "random_state": 0, **params}
     return Mixture(n_experts=2, **params)
 
 
@@ -222,7 +222,8 @@ def test_a_number_of_folds_shuffles_by_random_state(Mixture):
 def test_a_sorted_table_is_no_trouble_to_a_number_of_folds():
     X, y = classification()
     by_class = np.argsort(y)
-    mixture = unlike(MixtureOfExpertsClassifier, cv=2).fit(X[by_class], y[by_class])
+    mixture = unlike(MixtureOfExpertsClassifier, cv=2, max_iter=10)
+    mixture.fit(X[by_class], y[by_class])
     assert mixture.score(X, y) > 0.8
 
 
@@ -634,7 +635,8 @@ def test_a_classifier_that_only_votes_is_believed_as_far_as_it_errs(voter):
 @may_retire_experts
 def test_probabilities_of_voters_sum_to_one(voter, cv):
     X, y = three_classes()
-    mixture = MixtureOfExpertsClassifier(voter, 2, cv=cv, random_state=0).fit(X, y)
+    mixture = MixtureOfExpertsClassifier(voter, 2, cv=cv, max_iter=10, random_state=0)
+    mixture.fit(X, y)
     probabilities = mixture.predict_proba(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (probabilities > 0).all()
@@ -677,7 +679,9 @@ def test_experts_may_know_other_classes(labels, classifier, cv):
     y = np.repeat(["a", "b", "c"], 20)
     stranger = knowing(clone(classifier), *CLASSES[labels])
     experts = [("stranger", stranger), ("own", LogisticRegression())]
-    mixture = MixtureOfExpertsClassifier(experts, cv=cv, random_state=0).fit(X, y)
+    mixture = MixtureOfExpertsClassifier(
+        experts, cv=cv, max_iter=10, random_state=0
+    ).fit(X, y)
     for probabilities in (
         mixture.predict_proba(X),
         *np.split(mixture.transform(X), 2, axis=1),
