@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy import stats
+from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
@@ -69,13 +70,13 @@ ROWS = np.concatenate([X, 8 * RNG.normal(size=(50, 3))])
 
 def regressor(experts=None, **params):
     return MixtureOfExpertsRegressor(
-        experts, **{"n_experts": 3, "max_iter": 10, "random_state": 0} | params
+        experts, **{"n_experts": 3, "max_iter": 5, "random_state": 0} | params
     )
 
 
 def classifier(experts=None, **params):
     return MixtureOfExpertsClassifier(
-        experts, **{"n_experts": 3, "max_iter": 10, "random_state": 0} | params
+        experts, **{"n_experts": 3, "max_iter": 5, "random_state": 0} | params
     )
 
 
@@ -133,6 +134,7 @@ def check_classifier(mixture, y, tolerance, rows=ROWS):
 
 DOUBLE, SINGLE = 1e-9, 1e-5
 
+NESTED = regressor(regressor(n_experts=2, max_iter=3), n_experts=2, max_iter=3)
 REGRESSORS = {
     "default": (regressor(), Y),
     "one expert": (regressor(n_experts=1), Y),
@@ -157,10 +159,12 @@ REGRESSORS = {
         Y,
     ),
     "several outputs": (regressor(), TWO),
-    "nested": (regressor(regressor(n_experts=2), n_experts=2), Y),
-    "nested, several outputs": (regressor(regressor(n_experts=2), n_experts=2), TWO),
+    "nested": (NESTED, Y),
+    "nested, several outputs": (clone(NESTED), TWO),
     "nested in pipelines": (
-        regressor(make_pipeline(StandardScaler(), regressor(n_experts=2)), n_experts=2),
+        clone(NESTED).set_params(
+            experts=make_pipeline(StandardScaler(), clone(NESTED.experts))
+        ),
         Y,
     ),
     "transformed target": (
@@ -198,9 +202,9 @@ def test_mean_and_standard_deviation_are_those_of_the_noise(noise, y):
     "expert",
     [
         DecisionTreeRegressor(max_depth=3),
-        HistGradientBoostingRegressor(max_iter=8),
-        LGBMRegressor(n_estimators=8, verbose=-1),
-        XGBRegressor(n_estimators=8),
+        HistGradientBoostingRegressor(max_iter=5),
+        LGBMRegressor(n_estimators=5, n_jobs=1, verbose=-1),
+        XGBRegressor(n_estimators=5, n_jobs=1),
         SVR(tol=1e-6),
         make_pipeline(PolynomialFeatures(2), Ridge()),
     ],
@@ -275,7 +279,11 @@ CLASSIFIERS = {
         LABELS,
         DOUBLE,
     ),
-    "nested": (classifier(classifier(n_experts=2), n_experts=2), LABELS, DOUBLE),
+    "nested": (
+        classifier(classifier(n_experts=2, max_iter=3), n_experts=2, max_iter=3),
+        LABELS,
+        DOUBLE,
+    ),
     "forest as gate": (
         classifier(gate=RandomForestClassifier(3, max_depth=3), n_experts=2, cv=None),
         LABELS,
@@ -287,12 +295,16 @@ CLASSIFIERS = {
         SINGLE,
     ),
     "LightGBM": (
-        classifier(LGBMClassifier(n_estimators=5, verbose=-1), n_experts=2, cv=None),
+        classifier(
+            LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1), n_experts=2, cv=None
+        ),
         LABELS,
         SINGLE,
     ),
     "codes for XGBoost": (
-        classifier([("a", XGBClassifier(n_estimators=5)), ("b", GaussianNB())]),
+        classifier(
+            [("a", XGBClassifier(n_estimators=5, n_jobs=1)), ("b", GaussianNB())]
+        ),
         LABELS,
         SINGLE,
     ),
