@@ -70,7 +70,7 @@ both = pytest.mark.parametrize("Mixture", PROBLEMS)
 def two_experts(Mixture, **params):
     # On unscaled columns LogisticRegression needs its time.
     expert = make_pipeline(StandardScaler(), Mixture()._targets().default_expert())
-    return Mixture(expert, n_experts=2, random_state=0, tol=1e-3, **params)
+    return Mixture(expert, n_experts=2, random_state=0, tol=1e-2, **params)
 
 
 def answers(mixture, X):
@@ -119,7 +119,7 @@ def test_grid_search_finds_parameters_of_mixture_gate_and_experts(Mixture):
 def test_grid_search_chooses_among_named_experts():
     X, y = regression()
     experts = [("a", Ridge()), ("b", Ridge())]
-    mixture = MixtureOfExpertsRegressor(experts, specialize=True)
+    mixture = MixtureOfExpertsRegressor(experts, specialize=True, cv=2, tol=1e-2)
     grid = {"a__alpha": [1.0, 2.0], "b": [Ridge(1e6), LinearRegression()]}
     search = GridSearchCV(mixture, grid, cv=2, error_score="raise").fit(X, y)
     best = search.best_estimator_.named_experts_
@@ -313,7 +313,7 @@ def test_categorical_labels_are_labels():
 def test_the_html_shows_gate_and_experts(Mixture, as_list, fitted):
     expert = make_pipeline(StandardScaler(), Mixture()._targets().default_expert())
     experts = [("careful", expert), ("daring", expert)] if as_list else expert
-    mixture = Mixture(experts, n_experts=2, random_state=0)
+    mixture = Mixture(experts, n_experts=2, random_state=0, cv=None, tol=0.1)
     if fitted:
         mixture.fit(*PROBLEMS[Mixture]())
     html = mixture._repr_html_()
@@ -457,7 +457,7 @@ def numbers(Mixture):
 def test_sample_weight_goes_through_search_and_pipeline(Mixture):
     X, y = numbers(Mixture)
     weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
-    mixture = Mixture(n_experts=2, random_state=0)
+    mixture = Mixture(n_experts=2, random_state=0, tol=1e-2)
     mixture.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     scaler = StandardScaler().set_fit_request(sample_weight=True)
     search = GridSearchCV(
@@ -469,7 +469,7 @@ def test_sample_weight_goes_through_search_and_pipeline(Mixture):
 
     def by_hand(rows):
         scaler = StandardScaler().fit(X[rows], sample_weight=weights[rows])
-        mixture = Mixture(n_experts=2, random_state=0)
+        mixture = Mixture(n_experts=2, random_state=0, tol=1e-2)
         return scaler, mixture.fit(scaler.transform(X[rows]), y[rows], weights[rows])
 
     scaler, mixture = by_hand(np.arange(len(y)))
@@ -501,7 +501,7 @@ def test_further_arguments_reach_the_experts_that_ask_for_them(Mixture, as_list)
     asking = NOTED[Mixture]().set_fit_request(notes=True)
     silent = NOTED[Mixture]().set_fit_request(notes=False)
     experts = [("asking", asking), ("silent", silent)] if as_list else asking
-    mixture = Mixture(experts, n_experts=2).fit(X, y, notes=notes)
+    mixture = Mixture(experts, n_experts=2, tol=0.1).fit(X, y, notes=notes)
     received = [expert.notes_ for expert in mixture.experts_]
     np.testing.assert_array_equal(received[0], notes)
     if as_list:
@@ -516,7 +516,7 @@ def test_further_arguments_lose_the_rows_of_weight_zero_too(Mixture):
     X, y = numbers(Mixture)
     weights = (np.arange(len(y)) % 3).astype(float)
     expert = NOTED[Mixture]().set_fit_request(notes=True)
-    mixture = Mixture(expert, n_experts=2)
+    mixture = Mixture(expert, n_experts=2, tol=0.1)
     mixture.fit(X, y, sample_weight=weights, notes=np.arange(len(y)))
     np.testing.assert_array_equal(
         mixture.experts_[0].notes_, np.arange(len(y))[weights > 0]
@@ -529,7 +529,7 @@ def test_further_arguments_go_through_search_and_pipeline(Mixture):
     X, y = numbers(Mixture)
     notes = np.arange(len(y))
     expert = NOTED[Mixture]().set_fit_request(notes=True)
-    pipeline = make_pipeline(StandardScaler(), Mixture(expert, n_experts=2))
+    pipeline = make_pipeline(StandardScaler(), Mixture(expert, n_experts=2, tol=0.1))
     search = GridSearchCV(pipeline, {}, cv=2, error_score="raise")
     search.fit(X, y, notes=notes)
     received = search.best_estimator_[-1].experts_[0].notes_
