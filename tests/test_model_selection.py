@@ -289,11 +289,11 @@ def test_retired_experts_have_no_parameters():
 
 def test_a_mixture_in_a_mixture_is_counted_with_its_own_gate_and_noise():
     X, y = regression(300)
-    inner = regressor(n_experts=2)
-    outer = regressor(inner, n_experts=2, max_iter=500).fit(X, y)
+    inner = regressor(n_experts=2, tol=0.1)
+    outer = regressor(inner, n_experts=2, tol=0.1).fit(X, y)
     of_branch = 2 * 5 + 4
     assert outer.n_parameters() == 2 * of_branch + 4
-    piped = regressor(make_pipeline(StandardScaler(), inner), max_iter=500).fit(X, y)
+    piped = regressor(make_pipeline(StandardScaler(), inner), tol=0.1).fit(X, y)
     assert piped.n_parameters() == outer.n_parameters()
 
 
