@@ -105,8 +105,10 @@ REGRESSORS = {
     "frozen experts": regressor(
         [("up", FrozenEstimator(Ridge().fit(X[Y > 1], Y[Y > 1]))), ("all", Ridge())],
     ),
-    "nested": regressor(regressor()),
-    "nested in a pipeline": regressor(make_pipeline(StandardScaler(), regressor())),
+    "nested": regressor(regressor(max_iter=3), max_iter=3),
+    "nested in a pipeline": regressor(
+        make_pipeline(StandardScaler(), regressor(max_iter=3)), max_iter=3
+    ),
     "clipped gate": regressor(gate=SoftmaxGate(alpha=0.1, clip=2.0)),
     "a component of noise": regressor(
         [("line", Ridge()), ("outliers", "uniform")], noise="gaussian"
@@ -158,7 +160,7 @@ CLASSIFIERS = {
     "experts that only vote": classifier(Perceptron()),
     "pipelines": classifier(make_pipeline(StandardScaler(), LogisticRegression())),
     "named": classifier([("a", LogisticRegression()), ("b", GaussianNB())]),
-    "nested": classifier(classifier()),
+    "nested": classifier(classifier(max_iter=3), max_iter=3),
 }
 
 
@@ -342,7 +344,8 @@ def test_experts_keep_the_requests_of_the_user():
 
 
 def test_a_warm_start_weighs_pipelines_that_keep_no_requests():
-    mixture = regressor(make_pipeline(StandardScaler(), regressor()), warm_start=True)
+    inner = make_pipeline(StandardScaler(), regressor(max_iter=3))
+    mixture = regressor(inner, max_iter=3, warm_start=True)
     half = np.arange(160) < 80
     weighted = deepcopy(mixture)
     for each, rows, weights in (
