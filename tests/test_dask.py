@@ -107,20 +107,19 @@ REGRESSIONS = {
     "without sharing": {"sharing": 0.0},
     "heavy tails": {"noise": "laplace"},
     "k-means": {"init": "kmeans"},
-    "several starts": {"n_init": 2, "max_iter": 2},
+    "several starts": {"n_init": 2},
     "a clipped gate": {"gate": SoftmaxGate(clip=1.5)},
     "a gate in a pipeline": {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
-    "rows that are not kept": {"persist": False, "max_iter": 2},
+    "rows that are not kept": {"persist": False},
     "mixtures": {
-        "experts": sklearn_moe.MixtureOfExpertsRegressor(n_experts=2, max_iter=2),
-        "max_iter": 2,
+        "experts": sklearn_moe.MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
     },
 }
 
 
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_a_regression_equals_that_of_the_local_mixture(name):
-    distributed, local = twins(**REGRESSIONS[name])
+    distributed, local = twins(**{"max_iter": 2} | REGRESSIONS[name])
     distributed.fit(spread(ROWS), spread(Y))
     local.fit(ROWS, Y)
     np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
@@ -153,7 +152,7 @@ CLASSIFICATIONS = {
 
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_a_classification_equals_that_of_the_local_mixture(name):
-    distributed, local = twins(n_classes=3, **CLASSIFICATIONS[name])
+    distributed, local = twins(n_classes=3, max_iter=2, **CLASSIFICATIONS[name])
     distributed.fit(spread(ROWS), spread(LABELS))
     local.fit(ROWS, LABELS)
     assert distributed.classes_.tolist() == ["high", "low", "middle"]
