@@ -56,3 +56,28 @@ NAMED = {
 @pytest.mark.parametrize("result", [path for path, named in NAMED.items() if named])
 def test_what_is_said_of_defaults_was_measured_with_those_of_today(result):
     assert NAMED[result] == [str(defaults.VERSION)]
+
+
+def test_the_comparison_has_the_mean_ranks_that_were_measured():
+    text = (RESULTS / "quality/accuracy.txt").read_text(encoding="utf-8")
+    tables = text.split("mean ranks and medians of seconds\n")[1:]
+    row = re.compile(r"(\S.*?) {2,}(\d+\.\d+) +(\d+\.\d+) ")
+    numbers, classes = (
+        {name: (mean, held_out) for name, mean, held_out in row.findall(table)}
+        for table in (tables[0].split("\n\n")[0], tables[-1].split("\n\n")[0])
+    )
+    page = (RESULTS.parents[1] / "doc/comparison.rst").read_text(encoding="utf-8")
+    shown = page[page.index("On sixty tables\n") :]
+    for label, of_numbers, of_classes in (
+        ("mixture of unlike experts", "mixture, unlike", "mixture, unlike"),
+        ("stack of the same unlike experts", "stacking, unlike", "stacking, unlike"),
+        ("mixture of four, defaults", "mixture", "mixture"),
+        ("boosting, searched", "boosting, searched", "boosting, searched"),
+        ("ridge or logistic regression", "ridge", "logistic"),
+    ):
+        said = re.search(rf"^{label}" + r" +([\d.]+)" * 4, shown, re.MULTILINE).groups()
+        measured = numbers[of_numbers] + classes[of_classes]
+        # Each figure is rounded from two decimals to one.
+        assert [float(x) for x in said] == pytest.approx(
+            [float(x) for x in measured], abs=0.051
+        )
