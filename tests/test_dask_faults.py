@@ -43,7 +43,7 @@ def collections(X=ROWS, y=Y):
 def _the_cluster_is_whole_again(client):
     """Leave no test to a cluster that still replaces a worker."""
     yield
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=300)
 
 
 def comes_true(condition, seconds=60):

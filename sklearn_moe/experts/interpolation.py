@@ -59,6 +59,8 @@ def find_interpolating(pool, fitted, likelihood, random_state):
         )
 
     everything = np.arange(len(block.sample_weight))
+    if len(everything) < ENOUGH_ROWS:
+        return interpolates
     folds = KFold(N_FOLDS, shuffle=True, random_state=random_state)
     seen, unseen = next(folds.split(everything))
     for k, expert in enumerate(fitted):
