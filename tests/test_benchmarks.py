@@ -13,7 +13,7 @@ from sklearn.preprocessing import scale
 
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
-# A source distribution has no benchmarks.
+# The tests may lie where the benchmarks do not.
 defaults = pytest.importorskip("benchmarks.common.defaults")
 
 RESULTS = Path(defaults.__file__).parents[1] / "results"
