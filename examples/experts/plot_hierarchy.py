@@ -3,19 +3,20 @@
 Hierarchical mixture of experts
 ===============================
 
-Jordan and Jacobs [1]_ taught a robot arm its forward dynamics: which acceleration of
+Jordan and Jacobs [1]_ learnt the forward dynamics of a robot arm: which acceleration of
 the joints follows from their position, velocity and torque? They found that a tree of
-gates with linear experts at its leaves does far better than one linear model. Here is
-the same kind of problem, simulated anew from the equations of motion of a planar arm
-with two links. The data are not theirs, and their arm had four joints, so that the
-figures are not to be compared with the paper's, but the ranking is.
+gates with linear experts at its leaves is far better than one linear model. This
+example is a problem of the same kind, simulated from the equations of motion of a
+planar arm with two links. The data are not those of the paper, whose arm had four
+joints, so that the errors cannot be compared with the paper's, but the ranking of the
+models can.
 
 .. [1] M. I. Jordan and R. A. Jacobs (1994). Hierarchical mixtures of experts and the EM
    algorithm. Neural Computation 6(2), section 4.
 """
 
 # %%
-# The arm. Both links have mass 1 and length 1; the state is drawn at random.
+# Simulate the arm. Both links have mass 1 and length 1; the states are random.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,8 +53,9 @@ X = np.column_stack([*np.sin(angle), *np.cos(angle), *velocity, *torque])
 X_train, X_test, y_train, y_test = train_test_split(X, acceleration, random_state=0)
 
 # %%
-# One linear model, four linear experts under one gate, and a tree: one gate above two
-# more, each with two linear experts. The tree is a mixture whose experts are mixtures.
+# Compare one linear model, four linear experts with one gate, and a tree: one gate
+# above two more, each with two linear experts. The tree is a mixture whose experts are
+# mixtures.
 
 models = {
     "linear regression": Ridge(),
@@ -70,8 +72,8 @@ for name, model in models.items():
     print(f"  {name:<29} {error:.2f}")
 
 # %%
-# What does the tree look like? The share of rows of each branch, and within it of each
-# leaf.
+# What does the tree look like? The output shows the share of rows of each branch, and
+# of each leaf within its branch.
 
 print()
 print("The tree:")
@@ -81,10 +83,10 @@ for share, branch in zip(tree.expert_share_, tree.experts_):
     print(f"  a branch with {share:.0%} of the rows; its leaves have {leaves} of them")
 
 # %%
-# Which of the eight features decide which branch is trusted? Shuffle one of them, and
-# see how much of the gate's weight moves. The upper gate, which chooses the branch,
-# looks most at how far the elbow is bent, and less than half as much at the torque on
-# it.
+# Which of the eight features decide which branch is trusted? Each feature is shuffled,
+# to measure how much of the gate's weight moves. The upper gate, which chooses the
+# branch, depends most on how far the elbow is bent, and less than half as much on the
+# torque on it.
 
 FEATURES = [
     f"{quantity} {joint}"
@@ -101,11 +103,13 @@ assert importance.argmax() == bend
 assert importance[torque] < importance[bend] / 2
 
 # %%
-# That is physics: the inertia of the arm depends on the bend of the elbow alone. So the
-# tree can be drawn over it. On the left, the weight of each leaf: that of its branch by
-# that within the branch (mean of the new states in steps of 12 degrees). On the right,
-# how strongly the elbow is accelerated by a torque on it. Each leaf has one coefficient
-# for that; weighed by the gates, four of them follow the law, which nobody told.
+# This agrees with physics: the inertia of the arm depends on the bend of the elbow
+# only. Therefore the tree can be plotted against the angle of the elbow. The plot on
+# the left shows the weight of each leaf: the product of the weights of its branch and
+# within the branch (mean of the new states in steps of 12 degrees). The plot on the
+# right shows by how much a torque accelerates the elbow. Each leaf has one coefficient
+# for that; their mean, weighted by the gates, follows the law of motion, which the
+# model was not told.
 
 LEAVES = [("#0072B2", ""), ("#56B4E9", "//"), ("#D55E00", ""), ("#E69F00", "\\\\")]
 

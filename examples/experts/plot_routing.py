@@ -3,19 +3,20 @@
 Soft, hard and switch routing
 =============================
 
-Which rows train which expert? With *soft* assignment all of them train every expert,
-each by its responsibility. With *hard* assignment a row trains one expert alone, and
-with a *capacity* an expert takes no more than its part of the rows, as in the Switch
-Transformer [1]_. Here are homes on a map, most of them in one town, and linear experts
-that predict their price.
+Which rows train which expert? With *soft* assignment each row trains every expert,
+weighted by its responsibility. With *hard* assignment a row trains one expert only, and
+with a *capacity* an expert takes a limited number of rows, as in the Switch Transformer
+[1]_. In this example homes on a map, most of them in one town, are divided among linear
+experts that predict their price.
 
 .. [1] W. Fedus, B. Zoph and N. Shazeer (2021). Switch transformers: scaling to trillion
    parameter models with simple and efficient sparsity. JMLR 23, section 2.2.
 """
 
 # %%
-# The homes. Seven of ten stand in the town in the south-west, where the price falls
-# quickly with the distance from the centre. Elsewhere it rises slowly towards the east.
+# Simulate the homes. Seven of ten are in the town in the south-west, where the price
+# falls quickly with the distance from the centre. Elsewhere it rises slowly towards the
+# east.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,9 +40,10 @@ X, y = homes(1500, seed=0)
 X_test, y_test = homes(1500, seed=1)
 
 # %%
-# Four routings of four linear experts. With a capacity factor of 1.25 an expert takes
-# at most 1.25 / 4 = 31 % of the homes. A home that finds no room is dropped from this
-# iteration, or rerouted to the next best expert that has room.
+# Four linear experts are fitted with four kinds of routing. With a capacity factor of
+# 1.25 an expert takes at most 1.25 / 4 = 31 % of the homes. A home in excess of the
+# capacity is dropped from this iteration, or rerouted to the next best expert that has
+# room.
 
 routings = {
     "soft": {},
@@ -59,9 +61,9 @@ mixtures = {
 }
 
 # %%
-# The regions: who is trusted most, and the part of the homes that each expert was
-# trained on. Experts are sorted by their share. Without a capacity one of them has most
-# of the town; with one, two or three have to divide it.
+# The maps show which expert is trusted most, and the fraction of the homes that each
+# expert was trained on. Experts are sorted by their share. Without a capacity one of
+# them has most of the town; with a capacity, two or three have to divide it.
 
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]
 edges = np.linspace(-1, 1, 201)
@@ -100,8 +102,8 @@ for ax, (name, mixture) in zip(axes, mixtures.items()):
 plt.show()
 
 # %%
-# How even is the work, and what is lost for it? Many homes are dropped at first, and
-# few once the experts have divided the town. Where they are rerouted none is dropped,
+# How evenly are the homes divided, and how many are dropped? Many homes are dropped at
+# first, and few once the experts have divided the town. With rerouting none is dropped,
 # as long as the factor is at least 1.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6), layout="constrained")
@@ -136,6 +138,6 @@ for ax in (left, right):
 plt.show()
 
 # %%
-# Here the capacity helps, since the price is most curved where homes are many. Where
-# one rule holds for the whole crowd there is nothing to divide, and a capacity costs
-# score.
+# Here the capacity improves the score, since the price is most curved where there are
+# most homes. If one rule held for all homes of the town, there would be nothing to
+# divide, and a capacity would lower the score.

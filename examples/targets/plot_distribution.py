@@ -3,19 +3,19 @@
 Predict intervals and densities
 ===============================
 
-A mixture of experts predicts a density, not only a point. Here the head of a dummy is
-accelerated in a simulated motorcycle accident [1]_. Before the impact there is hardly
-any noise, and much of it after; each expert has noise of its own, so that the intervals
-are narrow where they can be, and wide where they must be.
+A mixture of experts predicts a density, not only a point. The data are the acceleration
+of the head of a dummy in a simulated motorcycle accident [1]_. There is hardly any
+noise before the impact, and much of it after. Each expert has its own noise, so that
+the intervals are narrow before the impact and wide after it.
 
 .. [1] B. W. Silverman (1985). Some aspects of the spline smoothing approach to
    non-parametric regression curve fitting. JRSS B 47(1), 1-52.
 """
 
 # %%
-# Four straight lines. The default `sharing` would give each of them a little weight on
-# all rows, and so a little of the noise of the others; without it each is on its own.
-# The gate is penalised less than by default, since the rules change suddenly.
+# The experts are four linear models. The default `sharing` would give each of them a
+# little weight on all rows, and so a part of the noise of the others; it is switched
+# off. The gate is penalised less than by default, since the rules change suddenly.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,9 +37,10 @@ mixture = MixtureOfExpertsRegressor(
 mixture.noise_.scale_.round(1)
 
 # %%
-# What it predicts. The line of an expert is drawn as strongly as the gate trusts it. At
-# 15 ms the head is at rest still or thrown back already: the density is a spike with a
-# long tail, of which a mean and a standard deviation would tell nothing.
+# The plots show the predictions. The line of an expert is stronger where the gate
+# trusts it more. At 15 ms the head may still be at rest or may have been thrown back
+# already: the density is a spike with a long tail, which a mean and a standard
+# deviation cannot describe.
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 times = np.linspace(0, 60, 1000)
@@ -92,12 +93,13 @@ for ax in axes:
 plt.show()
 
 # %%
-# Can the intervals be trusted? Ask for targets that were not fitted. If the predicted
-# distributions are right, the probability that a distribution gave to less than what
-# came is equally often any number between 0 and 1 (grey: where 90 % of the bars should
-# end), and of the 80 % intervals 80 % hold their target. Beside the mixture, a spline
-# with the same noise everywhere. It is calibrated as well, but on average only: its
-# intervals are too wide before the impact is felt, which costs likelihood.
+# Can the intervals be trusted? This is checked on out-of-fold predictions. If the
+# predicted distributions are right, the predicted probability of a value below the
+# target is uniform between 0 and 1 (the bars should end in the grey band in 90 % of the
+# cases), and 80 % of the 80 % intervals contain their target. The mixture is compared
+# with a spline that has the same noise everywhere. The spline is calibrated as well,
+# but only on average: its intervals are too wide before the impact, which lowers the
+# likelihood.
 
 spline = MixtureOfExpertsRegressor(
     make_pipeline(SplineTransformer(12), Ridge(0.1)), n_experts=1

@@ -4,18 +4,20 @@ Count data with too many zeros
 ==============================
 
 How often do people over 65 see a physician in a year? Many never do, and a few fifty
-times. A Poisson regression takes the variance of a count to be its mean, and here it is
-far more. Deb and Trivedi [1]_ explained it by a mixture: there are people who seldom
-go and people who often go, and it is not recorded who is who. With ``noise="poisson"``
-or ``noise="negative_binomial"`` experts are rates of counts.
+times. A Poisson regression assumes that the variance of a count equals its mean; here
+it is far larger. Deb and Trivedi [1]_ explained this by a mixture: some people seldom
+see a physician and others often, and it is not recorded who is who. With
+``noise="poisson"`` or ``noise="negative_binomial"`` the experts predict the mean of a
+count.
 
 .. [1] P. Deb and P. K. Trivedi (1997). Demand for medical care by the elderly: a finite
    mixture approach. Journal of Applied Econometrics 12(3), 313-336.
 """
 
 # %%
-# The data: 4,406 people, a quarter of whom are held out. First one Poisson regression
-# alone. The squared error would be as large as the mean if it was right.
+# The data are 4,406 people, a quarter of whom are held out. The first model is a single
+# Poisson regression. If it were right, the mean squared error would equal the mean
+# count.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,9 +53,10 @@ dispersion = np.mean((visits_test - mean) ** 2 / mean)
 print(f"Squared error of one Poisson regression, by its mean: {dispersion:.1f}")
 
 # %%
-# How many experts? BIC, of which less is better, charges for each parameter. Poisson
-# experts are so narrow that it takes several of them to cover what people do. Those of
-# the negative binomial distribution have a dispersion of their own: fewer explain more.
+# How many experts are needed? BIC, which is better if smaller, penalises each
+# parameter. Poisson experts are so narrow that several of them are needed to cover the
+# observed counts. Negative binomial experts have a dispersion of their own, so that
+# fewer of them explain more.
 
 NOISES = {"Poisson": "poisson", "negative binomial": "negative_binomial"}
 mixture = MixtureOfExpertsRegressor(
@@ -74,8 +77,9 @@ print("BIC by the number of experts:")
 print(pd.DataFrame(bic).round().T.to_string(float_format="{:.0f}".format, na_rep=""))
 
 # %%
-# The best of each, and one expert alone, on the people held out: mean log probability
-# of what they did. (One Poisson expert is the regression above.)
+# The best mixture of each kind, and a single expert, are compared on the held-out
+# people by the mean log probability of their counts. (The single Poisson expert is the
+# regression above.)
 
 fitted = {}
 for name, noise in NOISES.items():
@@ -90,8 +94,8 @@ for name, model in fitted.items():
     print(f"  {name:<29} {log_likelihood_scorer(model, X_test, visits_test):.2f}")
 
 # %%
-# Who are they? `size` is how even the people of an expert are: the smaller it is, the
-# more their numbers of visits differ beyond chance.
+# Which people do the experts stand for? The smaller the parameter `size` of an expert,
+# the more do the counts of its people vary beyond a Poisson distribution.
 
 best = list(fitted.values())[-1]
 table = describe(best, X_train, visits)
@@ -100,10 +104,11 @@ print()
 print(table[["visits", "gate_weight", "size", "trusted_where"]].round(2).to_string())
 
 # %%
-# How many of the people held out went how often, and how many should have. On the left
-# one Poisson regression: it knows neither those who never go nor those who always do.
-# Several Poisson experts do, but so does one of the negative binomial distribution.
-# Look for the right noise first; what experts add to it is less.
+# The plots compare the observed and the predicted numbers of held-out people with each
+# count. A single Poisson regression (left) predicts neither the people who never go nor
+# those who go often. Several Poisson experts predict both, but so does a single
+# negative binomial expert. Look for the right noise model first; additional experts
+# matter less.
 
 COLOURS = ["#0072B2", "#D55E00"]
 counts = np.arange(26)

@@ -4,16 +4,17 @@ Counts that stay zero
 =====================
 
 How many articles does a student of biochemistry publish in the last three years of a
-doctorate? Nearly a third publish none. Some of them were unlucky; others were never
-going to. Zero-inflated regression [1]_ is a mixture of the two: an expert that always
-says zero, a regression of counts, and a gate that tells who belongs to which.
+doctorate? Nearly a third publish none. Some of these might have published by chance;
+others never would. Zero-inflated regression [1]_ is a mixture of the two: an expert
+that always predicts zero, a regression of counts, and a gate that predicts which of
+them a student belongs to.
 
 .. [1] D. Lambert (1992). Zero-inflated Poisson regression, with an application to
    defects in manufacturing. Technometrics 34(1), 1-14.
 """
 
 # %%
-# The data: 915 students, in R's package pscl.
+# The data are 915 students, from R's package pscl.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,11 +40,11 @@ articles = students["art"]
 print(f"{np.mean(articles == 0):.0%} have published nothing.")
 
 # %%
-# An expert that always says zero is a constant. It is a point mass: whoever has
-# published something is none of its. A constant learns nothing, so that a list with it
-# is still one of experts of one kind, and EM fits the others to their own rows.
-# ``alpha=0`` and ``sharing=0`` take all penalties away: this is the ``zeroinfl`` of R,
-# with the same log-likelihood.
+# An expert that always predicts zero is a constant. It is a point mass: students who
+# have published something cannot belong to it. Since a constant learns nothing, the
+# list still counts as experts of one kind, and EM fits the others to their own rows.
+# ``alpha=0`` and ``sharing=0`` remove all penalties: this is the model of ``zeroinfl``
+# in R, with the same log-likelihood.
 
 rate = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
 never = DummyRegressor(strategy="constant", constant=0)
@@ -71,7 +72,7 @@ table = pd.DataFrame(
 print(table.round(1).to_string())
 
 # %%
-# Who never publishes? The coefficients of the gate are logarithms of odds.
+# Who never publishes? The coefficients of the gate are log odds.
 
 poisson = fitted["zeros and a rate", "poisson"]
 gate, some = poisson.gate_, poisson.named_experts_.some
@@ -85,8 +86,9 @@ print(
 print(f"{poisson.expert_share_[0]:.0%} of the students are never going to publish.")
 
 # %%
-# How many should have published how much, and how many have. One Poisson rate expects
-# too few zeros. The negative binomial distribution needs fewer of them to be certain.
+# The plots compare the predicted with the observed numbers of students for each number
+# of articles. A single Poisson rate predicts too few zeros. With the negative binomial
+# distribution fewer students need to be certain to publish nothing.
 
 counts = np.arange(13)
 published = np.array([np.sum(articles == count) for count in counts])

@@ -3,18 +3,20 @@
 Start EM from known groups
 ==========================
 
-How many people enter the station Clark/Lake in Chicago on a day [1]_? One knows before
-looking at the data that workdays and weekends follow different rules, and what matters
-for either. A mixture can begin from that: with the known groups as the initial
-partition (`init`), and with experts that see columns of their own. EM is free to leave
-the groups where the data contradict, and here it finds what was not told: the holidays.
+How many people enter the station Clark/Lake in Chicago on a day [1]_? It is known
+beforehand that workdays and weekends follow different rules, and which variables matter
+for each. A mixture can start from this knowledge: with the known groups as the initial
+partition (`init`), and with experts that see columns of their own. EM may change the
+groups where the data contradict them. Here it finds the holidays, of which it was not
+told.
 
 .. [1] M. Kuhn and K. Johnson (2020). Feature engineering and selection. CRC Press,
    section 4.1. The data are those of the City of Chicago.
 """
 
 # %%
-# The data: entries in thousands, 2001 to 2016. The years up to 2013 are for training.
+# The data are the entries in thousands, 2001 to 2016. The years up to 2013 are for
+# training.
 
 from textwrap import fill
 
@@ -52,11 +54,11 @@ weekend = day.isin(["Saturday", "Sunday"])
 train = date < "2014-01-01"
 
 # %%
-# What is known. The *office* expert looks at the trend of the years and at the same day
-# two weeks ago; the *leisure* expert at the trend, the weather, and whether it is
-# Saturday; the gate at the day of the week alone. `init` says who begins with which
-# rows: 0 is the first expert, 1 the second. Since they have names, and rows, they keep
-# their places.
+# The *office* expert sees the trend over the years and the entries on the same day two
+# weeks ago; the *leisure* expert sees the trend, the weather, and whether it is
+# Saturday; the gate sees only the day of the week. `init` gives each row its initial
+# expert: 0 is the first expert, 1 the second. Since the experts have names, and their
+# rows are given, they keep their order.
 
 
 def sees(columns, last):
@@ -79,8 +81,8 @@ mixture = MixtureOfExpertsRegressor(
 
 # %%
 # Which workdays does the leisure expert explain better? Most holidays of the United
-# States are among them, those on which Chicago works as usual are not, and of the
-# other days nearly all are next to a holiday. Nobody told the mixture of any.
+# States are among them, while those on which Chicago works as usual are not. Nearly all
+# of the other days are next to a holiday. The mixture was not told of any holiday.
 
 responsible = mixture.responsibilities(X[train], entries[train])
 leisure = pd.Series(responsible[:, 1] > 0.5, index=date[train])
@@ -97,9 +99,9 @@ others = ", ".join(f"{day} ({n})" for day, n in others.items())
 print(fill(f"Other days: {others}.", 80))
 
 # %%
-# Was it needed to tell it of the weekends? Not here: from the start that EM chooses for
-# itself it climbs to the same height. Where groups are less plain it may matter, and it
-# settles which expert has which name.
+# Was it necessary to give the weekends? Not here: from its default start EM reaches the
+# same log-likelihood. Where groups are less distinct it may matter. Given groups also
+# determine which expert has which name.
 
 unaided = clone(mixture).set_params(init="tree").fit(X[train], entries[train])
 print()
@@ -107,10 +109,11 @@ print(f"Log-likelihood from the known groups: {mixture.log_likelihood_:.0f}")
 print(f"Log-likelihood from a tree:           {unaided.log_likelihood_:.0f}")
 
 # %%
-# What does it change? For comparison the same two experts, divided strictly by the
-# calendar, with normal noise. The holidays are few, so that the score of a point is
-# hardly better, but the calendar's office has to call them noise, and becomes as
-# uncertain about every workday. The log density of new targets tells.
+# What is the advantage over a strict division? For comparison, the same two models are
+# divided strictly by the calendar, with normal noise. There are few holidays, so the R2
+# of the mixture is hardly better. But the strict office model has to treat holidays as
+# noise, and becomes more uncertain about every workday. The log density of new targets
+# shows the difference.
 
 test = ~train
 strict_mean, strict_scale = np.empty(len(X)), np.empty(len(X))
@@ -140,9 +143,9 @@ for name, mean, log_density, noise in [
     print(f"  {name:<25} {r2:>7.2f} {log_density.mean():>12.2f} {noise:>20.1f}")
 
 # %%
-# On the left a year of the training data. On the right all Mondays of the new years,
-# and what was predicted for them: the mixture knows from its gate that a Monday may
-# turn out to be a holiday.
+# The plot on the left shows a year of the training data. The plot on the right shows
+# all Mondays of the test years, and their predicted distribution: the mixture knows
+# from its gate that a Monday may be a holiday.
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 figure, (left, right) = plt.subplots(

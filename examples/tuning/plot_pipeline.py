@@ -4,17 +4,17 @@ Tune a mixture in a pipeline by grid search
 ===========================================
 
 What is a diamond worth? It has a weight in carat, and grades of cut, colour and clarity
-[1]_. A mixture goes into a pipeline and a grid search as any other scikit-learn
-estimator. What comes out is a price list of a few lines, which predicts about as well
-as boosted trees.
+[1]_. A mixture can be used in a pipeline and a grid search like any other scikit-learn
+estimator. The result is a price list of a few lines, which predicts about as well as
+boosted trees.
 
 .. [1] H. Wickham (2016). ggplot2: elegant graphics for data analysis. Springer. The
    data set `diamonds`.
 """
 
 # %%
-# The data: 1,500 of the stones, drawn at random, a quarter of them held out. The grades
-# are categories with an order, the worst first.
+# The data are 1,500 of the stones, drawn at random; a quarter of them is held out. The
+# grades are ordered categories, from worst to best.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,9 +47,9 @@ X_train, X_test, price, price_test = train_test_split(
 )
 
 # %%
-# The pipeline numbers the grades and leaves the other columns as they are. The search
-# asks how many experts there should be, how sharp their borders (`gate__alpha`), and
-# how much they should share.
+# The pipeline encodes the grades as integers and leaves the other columns as they are.
+# The search chooses the number of experts, how sharp the borders are (`gate__alpha`),
+# and how much the experts share.
 
 columns = ColumnTransformer(
     [("grades", OrdinalEncoder(categories=list(GRADES.values())), list(GRADES))],
@@ -85,8 +85,9 @@ print(
 )
 
 # %%
-# The best of them, on stones that were not in the search. Who knows beforehand that
-# prices multiply takes logarithms, and hardly needs experts.
+# The best mixture is compared with other models on the held-out stones. If one knows
+# beforehand that the effects on prices are multiplicative, one can predict the
+# logarithm of the price, and hardly needs experts.
 
 logarithms = make_column_transformer(
     (OrdinalEncoder(categories=list(GRADES.values())), list(GRADES)),
@@ -114,10 +115,10 @@ name = f"mixture of {mixture.n_experts}"
 print(f"  {name:<22} {search.score(X_test, price_test):.3f}")
 
 # %%
-# The price list: what each expert charges for a tenth of a carat and for a better
-# grade, and where it is trusted. Large stones cost more for each tenth, and a grade is
-# worth more in them: prices multiply, which no single sum can say, but a sum for each
-# kind of stone nearly can.
+# The price list shows the price of a tenth of a carat and of a better grade in each
+# expert, and where the expert is trusted. Large stones cost more for each tenth of a
+# carat, and a grade is worth more in them. These effects are multiplicative. One linear
+# model cannot express this, but a linear model for each kind of stone nearly can.
 
 seen = best["columns"].transform(X_train)
 table = describe(mixture, seen, price)
@@ -135,9 +136,10 @@ for name, expert in mixture.named_experts_.items():
     )
 
 # %%
-# The displays take the whole pipeline, and columns as they were. On the left a stone of
-# usual grades, and how its price rises with its weight; a line is as broad as the
-# expert is trusted. On the right who is trusted, by weight and clarity.
+# The displays accept the whole pipeline, and the original columns. The plot on the left
+# shows how the price of a stone of typical grades rises with its weight; the line of an
+# expert is wider where the expert is trusted more. The plot on the right shows which
+# expert is trusted, by weight and clarity.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 ExpertDisplay.from_estimator(best, X_train, "carat", y=price, ax=left)

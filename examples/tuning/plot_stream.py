@@ -3,9 +3,10 @@
 Online learning with partial_fit
 ================================
 
-Rows that arrive day after day, or that fit on a disk but not in memory, are learnt
-batch by batch. `partial_fit` is online EM [1]_: each batch is judged by the mixture as
-it is, learnt, and let go. And where the world changes, old days have to be forgotten.
+Rows that arrive day after day, or that fit on a disk but not in memory, can be learnt
+batch by batch. `partial_fit` is online EM [1]_: each batch is predicted with the
+current mixture, learnt, and not kept. If the data change over time, old batches have to
+be forgotten.
 
 .. [1] O. Cappé and E. Moulines (2009). On-line expectation-maximization algorithm for
    latent data models. Journal of the Royal Statistical Society B 71(3), 593-613.
@@ -13,10 +14,10 @@ it is, learnt, and let go. And where the world changes, old days have to be forg
 
 # %%
 # Every day 5,000 homes all over a continent report their power and the temperature
-# outside. When it is cold they heat, when it is hot they cool. From the 80th day on
-# they are insulated, and get heat pumps: after forty days they heat below 10 degrees,
-# no longer below 18, and with less power. The readings are drawn by a generator: no
-# more than one day is ever in memory.
+# outside. When it is cold they heat; when it is hot they cool. From the 80th day on
+# they are insulated, and get heat pumps. Forty days later they heat below 10 degrees
+# instead of 18, and with less power. The readings are simulated by a generator, so that
+# there is never more than one day in memory.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,11 +52,11 @@ def features(temperature):
 
 # %%
 # Two mixtures of three experts learn every day. One remembers: for noise and gate all
-# days count alike (``learning_decay=1``), and its experts take ever smaller steps, as
-# stochastic gradients do by default. The other forgets: its experts take steps of one
-# size, and for noise and gate a reading counts half after four days. A third mixture
-# learns the first day, and is left alone. The gates are penalised less than by default,
-# since borders are sharp.
+# days have the same weight (``learning_decay=1``), and the steps of its experts
+# decrease, as is the default of stochastic gradient descent. The other forgets: its
+# experts take steps of constant size, and for noise and gate the weight of a reading is
+# halved after four days. A third mixture learns only the first day. The gates are
+# penalised less than by default, since the borders are sharp.
 
 
 def mixture(steps, **schedule):
@@ -79,8 +80,8 @@ mixtures = {
 }
 
 # %%
-# Each day is predicted before it is learnt, so that every error is that of readings
-# which the mixture has not seen.
+# Each day is predicted before it is learnt, so that all errors are for readings that
+# the mixture has not seen.
 
 errors = {name: [] for name in mixtures}
 grid, snapshots = np.linspace(-15, 40, 200), {}
@@ -105,10 +106,11 @@ for name, path in errors.items():
     print(f"{name:<12}" + "".join(f"{mean:>9.2f}" for mean in means))
 
 # %%
-# On the left the errors, day by day; those of the mixture that was left alone leave the
-# picture. On the right what the experts of the mixture that forgets say before the
-# change and after it, a line as dark as the expert is trusted: the expert of cold homes
-# has another rule and answers for fewer, the others have kept their rules.
+# The plot on the left shows the errors of each day; those of the mixture that was left
+# alone exceed the limits of the plot. The plot on the right shows the predictions of
+# the experts of the mixture that forgets, before and after the change, with lines that
+# are darker where the expert is trusted more. The expert of cold homes has another rule
+# and is trusted for fewer homes, while the others have kept their rules.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 left.axvspan(*CHANGE, color="0.93")

@@ -3,16 +3,17 @@
 When not to use a mixture of experts
 ====================================
 
-A mixture of experts is for data that follow one rule here and another there, of which
-there are enough, and for people who want to read the rules. Here is what happens when
-one of the three is missing, and what :func:`~sklearn_moe.inspection.diagnose` says.
+A mixture of experts is useful if the data follow different rules in different regions,
+if there are enough rows, and if you want to interpret the rules. This example shows
+what happens when one of these three conditions is not met, and the verdicts of
+:func:`~sklearn_moe.inspection.diagnose`.
 """
 
 # %%
-# *One rule holds everywhere.* In 442 people the progress of diabetes [1]_ depends on
-# ten measurements, as far as one can tell by the same rule in all. Four experts divide
-# the people all the same, since they were asked to. The diagnosis compares them with
-# one of them alone, by cross-validation.
+# *One rule holds everywhere.* The progress of diabetes [1]_ in 442 people depends on
+# ten measurements and, as far as one can tell, the rule is the same for all people.
+# Four experts divide the people all the same. The diagnosis compares the mixture with
+# one of its experts alone, by cross-validation.
 #
 # .. [1] B. Efron, T. Hastie, I. Johnstone and R. Tibshirani (2004). Least angle
 #    regression. Annals of Statistics 32(2), 407-499.
@@ -43,17 +44,17 @@ mixture.fit(X, progress)
 print("Diabetes", diagnose(mixture, X, progress), sep="\n")
 
 # %%
-# A look at the experts is a warning as well: each explains little of its own rows
-# (`score` is R2). They have cut one slope into pieces, the people with little and those
-# with much of the same measurements.
+# The table of the experts is a warning as well: each explains little of its own rows
+# (`score` is R2). They have divided a single slope into pieces, for people with low and
+# with high values of the same measurements.
 
 print()
 table = describe(mixture, X, progress)
 print(table[["rows", "score", "scale", "trusted_where"]].round(2).to_string())
 
 # %%
-# Other numbers of experts are drawn below, on the left. No number of experts predicts
-# clearly better than one: the means of the scores differ by less than a hundredth.
+# The plot below, on the left, shows other numbers of experts. None predicts clearly
+# better than one: the mean scores differ by less than a hundredth.
 
 folds = KFold(5, shuffle=True, random_state=0)
 numbers = [1, 2, 4, 6]
@@ -66,10 +67,10 @@ scores = np.array(
 assert np.ptp(scores.mean(axis=1)) < 0.01
 
 # %%
-# *There are few rows.* The strength of concrete does follow several rules, which the
-# :doc:`quickstart </auto_examples/quickstart>` reads. The diagnosis agrees, with all
-# 1,030 tests. Many recipes were tested several times; none may be on both sides of a
-# fold.
+# *There are few rows.* The strength of concrete does follow several rules, as the
+# :doc:`quickstart </auto_examples/quickstart>` shows. With all 1,030 tests the
+# diagnosis agrees. Many recipes were tested several times; the folds keep the tests of
+# a recipe together.
 
 concrete = data("modeldata", "concrete").drop(columns="rownames")
 strength = concrete.pop("compressive_strength")
@@ -81,9 +82,9 @@ splits = list(by_recipe.split(concrete, strength, recipe))
 print("\nConcrete", diagnose(mixture, concrete, strength, cv=splits), sep="\n")
 
 # %%
-# But had there been thirty? Here are mixtures that are fitted to a few of the tests,
-# and asked about recipes that they have not seen, beside one ridge regression and a
-# hundred boosted trees.
+# What if there were only thirty tests? Mixtures are fitted to a few of the tests, and
+# evaluated on recipes that they have not seen, in comparison with one ridge regression
+# and a hundred boosted trees.
 
 SIZES = [30, 60, 120, 240, 480]
 models = {
@@ -108,8 +109,9 @@ for name, curve in curves.items():
     print(f"  {name:<17}", *(f"{score:>6.2f}" for score in curve.mean(axis=0)))
 
 # %%
-# *Only the score counts.* On the right the trees are above the mixture for every number
-# of tests. If you do not need to read the rules, use the trees.
+# *Only the score counts.* In the plot on the right the boosted trees are better than
+# the mixture for every number of tests. If you do not need to interpret the rules, use
+# boosted trees.
 
 of_trees, of_mixture = curves["boosted trees"], curves["mixture of 4"]
 assert np.all(of_trees.mean(axis=0) > of_mixture.mean(axis=0))
