@@ -158,7 +158,7 @@ def test_a_component_of_noise_has_trust_and_no_part_in_the_prediction():
     assert (explanation.gate_weights[:, noise] > 0).all()
     assert not explanation.weights[:, noise].any()
     assert not np.nansum(explanation.contributions[:, noise])
-    assert "(undivided)" not in explanation.parts
+    assert "(not attributed)" not in explanation.parts
 
 
 def test_without_subjects_each_row_is_a_new_one_as_predict_has_it():
@@ -287,7 +287,7 @@ def test_of_other_experts_only_the_answer_is_known():
     moe = MODELS["unlike experts"]().fit(X, Y)
     explanation = explain(moe, X)
     assert explanation.scales == ["prediction", None]
-    assert explanation.parts[-1] == "(undivided)"
+    assert explanation.parts[-1] == "(not attributed)"
     assert np.isnan(explanation.contributions[:, 1, :-1]).all()
     np.testing.assert_allclose(
         explanation.contributions[:, 1, -1],
@@ -306,20 +306,20 @@ def test_a_gate_that_is_not_linear_has_no_terms():
     explanation = explain(MODELS["gaussian gate"]().fit(X, Y), X)
     assert explanation.gate_terms is None
     assert explanation.gate_intercept is None
-    assert "speaks for" not in repr(explanation)
+    assert "has the largest weight" not in repr(explanation)
 
 
 def test_an_answer_that_is_held_is_a_part_of_its_own():
     moe = regressor().fit(X, Y)
     far = 20 * X
     explanation = explain(moe, far)
-    assert explanation.parts[-1] == "(held)"
+    assert explanation.parts[-1] == "(clipped)"
     held = ~np.isnan(explanation.contributions[:, :, -1])
     assert held.any()
     assert not held.all()
     np.testing.assert_allclose(totals(explanation), moe.predict(far), atol=1e-10)
     free = explain(moe.set_params(extrapolation="free"), far)
-    assert "(held)" not in free.parts
+    assert "(clipped)" not in free.parts
     np.testing.assert_allclose(
         explanation.contributions[~held][:, :-1], free.contributions[~held]
     )
@@ -540,7 +540,7 @@ def test_the_frame_has_all_parts():
 def test_the_frame_has_no_rows_for_parts_that_an_expert_does_not_have():
     frame = explain(MODELS["unlike experts"]().fit(X, Y), X[:1]).frame
     assert list(frame.loc[0, "line"].index) == ["(intercept)", "x0", "x1", "x2"]
-    assert "(undivided)" in frame.loc[0, "tree"].index
+    assert "(not attributed)" in frame.loc[0, "tree"].index
 
 
 def test_it_is_told_in_words():
@@ -550,7 +550,7 @@ def test_it_is_told_in_words():
     assert f"age = {FRAME['age'].iloc[2]:.4g}" in text
     for shown in (text, html):
         assert f"town = {FRAME['town'].iloc[2]}" in shown
-        assert "What speaks for expert" in shown
+        assert "has the largest weight" in shown
     assert html.count("<table>") == 3
 
 
@@ -559,7 +559,7 @@ def test_what_is_shown_is_short_and_escaped():
     explanation = explain(regressor(n_experts=2).fit(wide, Y), wide)
     text, html = repr(explanation), explanation._repr_html_()
     assert "23 others" in text
-    assert f"... and {N - 3} rows more" in text
+    assert f"... and {N - 3} more rows" in text
     assert "<1" not in html
     assert "&lt;1" in html
 

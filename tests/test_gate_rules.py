@@ -140,7 +140,7 @@ def test_the_fidelity_is_one_of_rows_held_out():
     assert rules.fidelity < 0.65
     few = rules_for(noise[:40], FRAME[:40])
     assert not few.held_out
-    assert "of the same rows" in repr(few)
+    assert "of the rows they were fitted to" in repr(few)
 
 
 def test_there_are_no_more_rules_than_asked_for():
@@ -170,8 +170,8 @@ def test_the_rules_of_a_mixture_find_its_regimes(two_regimes):
         k = list(moe.named_experts_).index(expert)
         assert np.mean(chosen[frame.eval(condition)] == k) > 0.95
     text = repr(rules)
-    assert text.splitlines()[-1].startswith("The rules name the gate's choice in ")
-    assert text.startswith(f"{rules.conditions[0]}: {rules.experts[0]}, ")
+    assert text.splitlines()[-1].startswith("The rules agree with the gate in ")
+    assert text.startswith(f"{rules.conditions[0]}: {rules.experts[0]} (weight ")
 
 
 def test_they_are_about_the_users_columns_in_front_of_a_pipeline(two_regimes):

@@ -306,10 +306,10 @@ def test_the_fold_that_decides_is_named():
     gains = points.scores - points.baseline_scores["Ridge"]
     [said] = [each for each in found.verdict if "neg_mean_absolute" in each]
     assert (
-        f"Fold 5 decides, with {gains[4]:.2g}: without it the difference would be"
-        in said
+        f"This depends on fold 5, whose difference is {gains[4]:.2g}: without it the "
+        "mean would be " in said
     )
-    assert said.endswith("and the mixture clearly better.")
+    assert said.endswith("and the mixture would be clearly better.")
 
 
 def test_the_density_counts_as_well():
@@ -432,7 +432,8 @@ def test_a_gate_that_does_not_decide_is_named():
     mixture = MixtureOfExpertsRegressor(
         n_experts=2, init=slope > 0, gate=SoftmaxGate(alpha=0.1), random_state=0
     ).fit(X, y)
-    assert "The gate hardly decides" in str(diagnose(mixture, X, y))
+    verdict = str(diagnose(mixture, X, y))
+    assert "The gate gives the experts nearly equal weights" in verdict
 
 
 def test_rows_are_assigned_with_their_mean_posterior(regressor):
@@ -463,7 +464,7 @@ def test_errors_of_classifiers_are_those_of_their_probabilities(classifier):
     ("experts", "name", "advice"),
     [
         ([("all", Ridge()), ("few", Ridge())], "few", "Leave it out of the list."),
-        (Ridge(), "expert1", "Ask for 1 expert."),
+        (Ridge(), "expert1", "Use 1 expert."),
     ],
     ids=["a list", "clones"],
 )
@@ -474,7 +475,7 @@ def test_experts_without_rows_are_named(experts, name, advice):
     ).fit(X, X[:, 1])
     found = diagnose(mixture, X, X[:, 1])
     assert found.collapsed == [name]
-    assert f"{name} has next to no rows. {advice}" in found.verdict
+    assert f"{name} has almost no rows. {advice}" in found.verdict
 
 
 def test_of_one_expert_there_is_nothing_but_the_worth():

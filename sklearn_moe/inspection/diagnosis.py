@@ -1,4 +1,4 @@
-"""Diagnosis of a fitted mixture: its gain over one expert, and its health."""
+"""Diagnosis of a mixture: its gain over one expert, and the use of its experts."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def diagnose(
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> diagnosis = diagnose(moe, X, y)
     >>> print(diagnosis.verdict[0].partition(";")[0])
-    Worth it: score 0.987 by cross-validation, -0.0271 of Ridge alone
+    Worth it: score 0.987 by cross-validation, -0.0271 for Ridge alone
     """
     seen, weights = check_data(model, X, y, sample_weight, "diagnose")
     mixture, names = seen.mixture, list(seen.mixture.named_experts_)
@@ -556,7 +556,10 @@ def _sentences_of_worth(diagnosis, scoring):
     second_facts = f"By the {other} {said}: {_facts(second)}"
     yield " ".join([second_facts, *_decision(second)])
     if {first.outcome, second.outcome} == {"better", "worse"}:
-        yield f"The {name} and the {other} contradict each other: choose what counts."
+        yield (
+            f"The {name} and the {other} contradict each other: choose the one that "
+            "matters for your application."
+        )
     elif diagnosis.worth == "no clear difference":
         yield f"{first.baseline} alone is simpler."
 
@@ -566,7 +569,7 @@ def _facts(comparison):
     baseline_scores = comparison.baseline_scores[comparison.baseline]
     n_better = np.count_nonzero(scores > baseline_scores)
     return (
-        f"{scores.mean():.3g} by cross-validation, {baseline_scores.mean():.3g} of "
+        f"{scores.mean():.3g} by cross-validation, {baseline_scores.mean():.3g} for "
         f"{comparison.baseline} alone; the difference is {comparison.gain:.2g} with a "
         f"standard error of {comparison.gain_std_error:.2g}, and the mixture is better "
         f"in {n_better} of {len(scores)} folds."
@@ -580,13 +583,13 @@ def _decision(comparison):
         return
     gains = comparison.scores - comparison.baseline_scores[comparison.baseline]
     said = {
-        "better": "and the mixture clearly better",
-        "no clear difference": "and not clear",
-        "worse": "and the mixture clearly worse",
+        "better": "and the mixture would be clearly better",
+        "no clear difference": "and there would be no clear difference",
+        "worse": "and the mixture would be clearly worse",
     }[comparison.outcome_without]
     yield (
-        f"Fold {fold + 1} decides, with {gains[fold]:.2g}: without it the difference "
-        f"would be {np.delete(gains, fold).mean():.2g}, {said}."
+        f"This depends on fold {fold + 1}, whose difference is {gains[fold]:.2g}: "
+        f"without it the mean would be {np.delete(gains, fold).mean():.2g}, {said}."
     )
 
 
@@ -595,15 +598,16 @@ def _use_of_experts(diagnosis, names, listed):
     if len(names) == 1:
         return
     yield (
-        f"The {len(names)} experts are used like {diagnosis.n_effective_experts:.1f} "
-        "experts of equal share."
+        f"The effective number of experts is {diagnosis.n_effective_experts:.1f} of "
+        f"{len(names)}."
     )
     if diagnosis.gate_entropy < LOW_ENTROPY:
         yield "The gate trusts one expert for nearly every row."
     elif diagnosis.gate_entropy > HIGH_ENTROPY:
         yield (
-            "The gate hardly decides: the mixture is close to a fixed average. Lower "
-            "the penalty of the gate, or average the experts."
+            "The gate gives the experts nearly equal weights for most rows: the "
+            "mixture is close to a fixed average. Lower the penalty of the gate, or "
+            "average the experts."
         )
     collapsed = diagnosis.collapsed
     if collapsed:
@@ -611,10 +615,10 @@ def _use_of_experts(diagnosis, names, listed):
         advice = (
             f"Leave {'it' if one else 'them'} out of the list"
             if listed
-            else f"Ask for {n_left} {'experts' if n_left > 1 else 'expert'}"
+            else f"Use {n_left} {'experts' if n_left > 1 else 'expert'}"
         )
         yield (
-            f"{_enumerated(collapsed)} {'has' if one else 'have'} next to no rows. "
+            f"{_enumerated(collapsed)} {'has' if one else 'have'} almost no rows. "
             f"{advice}."
         )
     blurred = [
@@ -624,7 +628,7 @@ def _use_of_experts(diagnosis, names, listed):
     ]
     if blurred:
         yield (
-            f"Rows of {_enumerated(blurred)} could nearly as well belong to another "
+            f"Rows of {_enumerated(blurred)} could almost as well belong to another "
             f"expert (mean posterior below {WELL_ASSIGNED})."
         )
     for k, j in combinations(range(len(names)), 2):
@@ -632,7 +636,7 @@ def _use_of_experts(diagnosis, names, listed):
         if correlation > SAME_ERRORS:
             yield (
                 f"{names[k]} and {names[j]} make the same errors (correlation "
-                f"{correlation:.2f}): one of them may do."
+                f"{correlation:.2f}): one of them may be enough."
             )
 
 

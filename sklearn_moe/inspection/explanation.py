@@ -25,7 +25,8 @@ from sklearn_moe.inspection._origins import (
 from sklearn_moe.inspection.rules import as_table
 
 # Names of the parts of a prediction that do not belong to a column.
-INTERCEPT, UNDIVIDED, HELD = "(intercept)", "(undivided)", "(held)"
+INTERCEPT = "(intercept)"
+NOT_ATTRIBUTED, CLIPPED = "(not attributed)", "(clipped)"
 
 # Numbers of rows, and of parts of each row, that are shown when it is printed.
 MAX_ROWS = 3
@@ -51,8 +52,9 @@ class Explanation:
         Names of the experts.
     parts : list of str
         Names of the parts of a prediction: ``"(intercept)"``, the columns, and if they
-        occur, ``"(undivided)"``, the answer of an expert that cannot be attributed to
-        columns, and ``"(held)"``, an answer that is clipped to a range.
+        occur, ``"(not attributed)"``, the prediction of an expert that cannot be
+        attributed to columns, and ``"(clipped)"``, a prediction of an expert that is
+        clipped to a range.
     index : list
         Names of the rows: the index of a pandas frame, otherwise their numbers.
     values : list of list
@@ -69,7 +71,7 @@ class Explanation:
         Weights of the experts in the prediction. They are those of the gate, unless
         ``combination="argmax"`` or `top_k` leaves some experts out.
     expert_predictions : ndarray of shape (n_samples, n_experts)
-        Answer of each expert.
+        Prediction of each expert.
     contributions : ndarray of shape (n_samples, n_experts, n_parts)
         Contribution of each part to the prediction through each expert. They sum to the
         prediction; NaN where an expert does not have the part.
@@ -218,7 +220,7 @@ class Explanation:
 
     @property
     def has_parts(self) -> bool:
-        """Whether the answer of at least one expert is attributed to columns."""
+        """Whether the prediction of any expert is attributed to columns."""
         return not np.isnan(self.contributions[:, :, self._is_column]).all()
 
     @property
@@ -244,7 +246,7 @@ class Explanation:
         n_rows = len(self.prediction)
         texts = ["\n".join(_text_of(self, row)) for row in range(min(n_rows, MAX_ROWS))]
         if n_rows > MAX_ROWS:
-            texts.append(f"... and {n_rows - MAX_ROWS} rows more; see `frame`.")
+            texts.append(f"... and {n_rows - MAX_ROWS} more rows; see `frame`.")
         if self.note:
             texts.append(self.note)
         return "\n\n".join(texts)
@@ -254,7 +256,7 @@ class Explanation:
         parts = [_html_of(self, row) for row in range(min(n_rows, MAX_ROWS))]
         if n_rows > MAX_ROWS:
             parts.append(
-                f"<p>... and {n_rows - MAX_ROWS} rows more; see <code>frame</code>.</p>"
+                f"<p>... and {n_rows - MAX_ROWS} more rows; see <code>frame</code>.</p>"
             )
         if self.note:
             parts.append(f"<p>{escape(self.note)}</p>")
@@ -272,9 +274,9 @@ def explain(
     r"""Explain predictions of a mixture by its gate, its experts and the columns.
 
     A prediction of a mixture is a sum, :math:`\sum_k g_k(x) f_k(x)`, to which each
-    expert contributes one term. The answer of a linear expert is itself a sum of values
-    times coefficients, so that each column contributes to the prediction through each
-    expert, and all contributions add up to the prediction. The terms of the gate's
+    expert contributes one term. The prediction of a linear expert is itself a sum of
+    values times coefficients, so that each column contributes to the prediction through
+    each expert, and all contributions add up to the prediction. The terms of the gate's
     logits explain the weights of the experts.
 
     Read more in the :ref:`User Guide <guide_explanations>`.
@@ -333,11 +335,13 @@ def explain(
     probability of a class. Its terms are then those of the logarithm or the log odds,
     and the contribution of a column to the prediction is its term times the mean slope
     of the function on the straight path from the intercept to the row [1]_. The
-    contributions of a mixture that is an expert are those of its experts. The answers
-    of other experts are not divided: their part is called ``"(undivided)"``.
+    contributions of a mixture that is an expert are those of its experts. The
+    predictions of other experts are not attributed to columns: their part is called
+    ``"(not attributed)"``.
 
-    An answer that is clipped to the range of the targets (`extrapolation`) or of the
-    noise does not depend on the columns: it is the part ``"(held)"``.
+    A prediction of an expert that is clipped to the range of the targets
+    (`extrapolation`) or of the noise does not depend on the columns: it is the part
+    ``"(clipped)"``.
 
     As in `predict` without `subjects` and `exposure`, each row is a new subject, and
     the exposure is one, so that rates are explained for counts with exposure. A
@@ -360,16 +364,16 @@ def explain(
     >>> explain(moe.fit(X, y), [[2.0, 1.5]])
     Row 0: prediction 2.994, 90% interval 2.933 to 3.054
     <BLANKLINE>
-    expert   trust  answers   adds
-    expert0   100%    2.994  2.994
-    expert1     0%    3.503  0.000
+    expert   weight  prediction  contribution
+    expert0    100%       2.994         2.994
+    expert1      0%       3.503         0.000
     <BLANKLINE>
-    What adds to the prediction:
+    Contributions to the prediction:
     x1 = 1.5     +2.994
     x0 = 2       -0.001
     (intercept)  +0.000
     <BLANKLINE>
-    What speaks for expert0 (terms of the gate's logit):
+    Why expert0 has the largest weight (terms of the gate's logit):
     x0 = 2       +28.46
     (intercept)   +3.61
     x1 = 1.5      -0.02
@@ -613,9 +617,9 @@ def _parts(breakdown, columns):
     ]
     others = []
     if not known.all():
-        others.append((UNDIVIDED, np.where(known, np.nan, rest)))
+        others.append((NOT_ATTRIBUTED, np.where(known, np.nan, rest)))
     if breakdown.held.any():
-        others.append((HELD, np.where(breakdown.held, answered, np.nan)))
+        others.append((CLIPPED, np.where(breakdown.held, answered, np.nan)))
     for name, values in others:
         names.append(name)
         contributions.append(values[:, :, np.newaxis])
@@ -734,7 +738,7 @@ def _number_rows(explanation, row, parts, numbers):
 
 def _tables(explanation, row):
     """Return captions, headers and rows of the tables that show an explanation."""
-    header = ("expert", "trust", "answers", "adds")
+    header = ("expert", "weight", "prediction", "contribution")
     tables = [("", header, _expert_rows(explanation, row))]
     if (
         any(scale is not None for scale in explanation.scales)
@@ -742,14 +746,14 @@ def _tables(explanation, row):
     ):
         tables.append(
             (
-                f"What adds to the {explanation.of}",
+                f"Contributions to the {explanation.of}",
                 ("", ""),
                 _part_rows(explanation, row),
             )
         )
     if explanation.has_gate_terms:
         name = explanation.expert_names[explanation.weights[row].argmax()]
-        caption = f"What speaks for {name} (terms of the gate's logit)"
+        caption = f"Why {name} has the largest weight (terms of the gate's logit)"
         tables.append((caption, ("", ""), _gate_rows(explanation, row)))
     return tables
 

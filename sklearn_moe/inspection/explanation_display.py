@@ -257,7 +257,7 @@ class ExplanationDisplay(MixtureDisplay):
             self.expert_bars_.append(bars)
         _name_bars(ax, [self._expert_label(row, group) for group in groups])
         ax.set_title(explanation.headline(row).replace(", ", "\n"))
-        ax.set_xlabel(f"Weight times answer: adds to the {explanation.of}")
+        ax.set_xlabel(f"Contribution to the {explanation.of}")
 
     def _draw_parts(self, ax, row, max_parts, bar_kw):
         explanation = self.explanation
@@ -280,7 +280,7 @@ class ExplanationDisplay(MixtureDisplay):
         ax.plot(sums, np.arange(len(bars)), "D", markersize=5, zorder=3, **style)
         _name_bars(ax, [name for name, _ in bars])
         ax.set_title("Columns")
-        ax.set_xlabel(f"Adds to the {explanation.of}")
+        ax.set_xlabel(f"Contribution to the {explanation.of}")
 
     def _draw_gate(self, ax, row, max_parts, bar_kw):
         explanation = self.explanation
@@ -291,8 +291,8 @@ class ExplanationDisplay(MixtureDisplay):
         style = self._style(ax, [k], bar_kw)
         self.gate_bars_ = ax.barh(np.arange(len(bars)), widths, **style)
         _name_bars(ax, [name for name, _ in bars])
-        ax.set_title(f"Trust in {explanation.expert_names[k]}")
-        ax.set_xlabel("Speaks for it: term of the gate's logit")
+        ax.set_title(f"Why {explanation.expert_names[k]} has the largest weight")
+        ax.set_xlabel("Term of the gate's logit")
 
 
 def _name_bars(ax, names):

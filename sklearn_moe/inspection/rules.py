@@ -91,15 +91,13 @@ class GateRules:
 
     def __repr__(self):
         lines = [
-            f"{condition}: {expert}, {trust:.0%} ({rows:.0%} of the rows)"
+            f"{condition}: {expert} (weight {trust:.0%}, {rows:.0%} of the rows)"
             for condition, expert, trust, rows in zip(
                 self.conditions, self.experts, self.trust, self.rows
             )
         ]
-        rows = "rows held out" if self.held_out else "the same rows"
-        lines.append(
-            f"The rules name the gate's choice in {self.fidelity:.0%} of {rows}."
-        )
+        rows = "held-out rows" if self.held_out else "the rows they were fitted to"
+        lines.append(f"The rules agree with the gate in {self.fidelity:.0%} of {rows}.")
         return "\n".join(lines)
 
 
@@ -167,9 +165,9 @@ def gate_rules(
     >>> y = np.where(X[:, 0] > 0, 2 * X[:, 1], 5 - X[:, 1])
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, random_state=0)
     >>> gate_rules(moe.fit(X, y), X)
-    x0 > 0.003: expert0, 99% (57% of the rows)
-    x0 <= 0.003: expert1, 99% (43% of the rows)
-    The rules name the gate's choice in 100% of rows held out.
+    x0 > 0.003: expert0 (weight 99%, 57% of the rows)
+    x0 <= 0.003: expert1 (weight 99%, 43% of the rows)
+    The rules agree with the gate in 100% of held-out rows.
     """
     if not isinstance(max_rules, Integral) or max_rules < 1:
         raise ValueError(f"'max_rules' must be a positive integer; got {max_rules!r}.")
