@@ -94,7 +94,7 @@ FEATURES = [
     for joint in ("shoulder", "elbow")
 ]
 print()
-print("Part of the upper gate's weight that moves when a feature is shuffled:")
+print("Fraction of the upper gate's weight that moves when a feature is shuffled:")
 importance = gate_importance(tree, X_test, random_state=0).importances_mean
 for j in np.argsort(-importance)[:3]:
     print(f"  {FEATURES[j]:<15} {importance[j]:.2f}")
@@ -128,7 +128,7 @@ names = [f"branch {i}, leaf {j}" for i in range(2) for j in range(2)]
 areas = left.stackplot(middles, profile.T, labels=names, edgecolor="white", lw=0.5)
 for area, (colour, hatch) in zip(areas, LEAVES):
     area.set(facecolor=colour, hatch=hatch)
-left.set(title="Who is trusted", ylabel="weight", ylim=(0, 1))
+left.set(title="Weights of the leaves", ylabel="weight", ylim=(0, 1))
 left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
 
 # The last feature is the torque on the elbow, the last target its acceleration.
@@ -142,7 +142,7 @@ law = (3 + 2 * cosine) / (2 - cosine**2)
 right.plot(angles, law, color="0.6", lw=4, label="law of motion")
 right.plot(middles, profile @ slopes, color="black", marker="o", ms=3, label="tree")
 right.set(
-    title="What a torque on the elbow does",
+    title="Effect of a torque on the elbow",
     ylabel="acceleration for a torque of 1",
     ylim=(0, None),
 )

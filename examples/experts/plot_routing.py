@@ -26,7 +26,7 @@ from sklearn_moe import MixtureOfExpertsRegressor
 
 
 def homes(n_homes, seed):
-    """Places on a map of 2 by 2, and prices."""
+    """Return places on a map of 2 by 2, and prices."""
     rng = np.random.default_rng(seed)
     in_town = rng.random((n_homes, 1)) < 0.7
     town = rng.normal(-0.5, 0.2, (n_homes, 2))
@@ -115,7 +115,7 @@ left.text(3.45, 1.25 / 4 + 0.01, "capacity", ha="right")
 left.set(
     xticks=np.arange(4),
     xticklabels=routings,
-    ylabel="part of the homes",
+    ylabel="fraction of the homes",
     title="Load of each expert",
 )
 
@@ -129,7 +129,7 @@ for factor, style in [(1.0, "-"), (1.25, "--"), (1.5, ":")]:
 right.legend(title="capacity factor", frameon=False)
 right.set(
     xlabel="EM iteration",
-    ylabel="part of the homes",
+    ylabel="fraction of the homes",
     title="Overflow: homes that train no expert",
     ylim=(0, None),
 )

@@ -81,7 +81,7 @@ print("R2 on new cars (mean of 5 folds, standard deviation over them)")
 for name, score in scores.items():
     print(f"  {name:<10} {score.mean():.3f}  {score.std(ddof=1):.3f}")
 gain = scores["mixture"] - scores["stacking"]
-print(f"The mixture is {gain.mean():.3f} above stacking on the mean,")
+print(f"The mixture is better than stacking by {gain.mean():.3f} on average,")
 print(f"and better in {np.sum(gain > 0)} of {len(gain)} folds.")
 
 # %%
@@ -97,7 +97,7 @@ columns = ["gate_weight", "scale", "trusted_where"]
 print(describe(mixture, X, y)[columns].round(2).to_string())
 importance = gate_importance(mixture, X, random_state=0).importances_mean
 print()
-print("Part of the gate's weight that moves when a feature is shuffled:")
+print("Fraction of the gate's weight that moves when a feature is shuffled:")
 for j in np.argsort(-importance)[:4]:
     print(f"  {X.columns[j]:<13} {importance[j]:.3f}")
 
@@ -119,7 +119,7 @@ for place, score in zip(places, scores.values()):
     left.plot(score, np.full(len(score), place), "o", color="0.6", ms=4)
     left.plot(score.mean(), place, "|", color="black", ms=16, mew=2)
 left.set(
-    title="Each alone, and together",
+    title="Single models and combinations",
     xlabel="R2 on new cars (bar: mean)",
     xticks=np.arange(0.7, 0.96, 0.05),
     yticks=places,
@@ -133,7 +133,7 @@ for (name, _), constant, weight, (colour, marker) in zip(
     right.scatter(tons, weight, label=name, alpha=0.7, **style)
     right.axhline(constant, color=colour, lw=1, linestyle="--")
 right.set(
-    title="How far the gate trusts each (dashed: stacking)",
+    title="Weights of the gate (dashed: stacking)",
     xlabel="weight of the car [t]",
     ylabel="weight of the expert",
 )

@@ -49,7 +49,7 @@ levels = MixtureOfExpertsRegressor(
 
 
 def difference(gate):
-    """Intercept and coefficients of the first expert's logit less the second's."""
+    """Return intercept and coefficients of the difference of the experts' logits."""
     return gate.intercept_[0] - gate.intercept_[1], gate.coef_[0] - gate.coef_[1]
 
 

@@ -90,7 +90,7 @@ def costs(refuse):
 
 threshold = 1 / (1 + PRICE)
 print()
-print(f"What {len(bad)} decisions cost, in earnings of a good loan:")
+print(f"Cost of {len(bad)} decisions, in earnings of a good loan:")
 totals = {
     "lend to everybody": costs(np.zeros(len(bad), bool)).sum(),
     "lend to nobody": costs(np.ones(len(bad), bool)).sum(),
@@ -169,7 +169,7 @@ parts = explanation.frame["contribution"].groupby("part").sum().drop("(intercept
 parts = parts[parts.abs().sort_values().index][-8:]
 right.barh(parts.index, parts, color=np.where(parts < 0, "#D55E00", "#0072B2"))
 right.axvline(0, color="black", lw=0.8)
-right.set(xlabel="adds to the probability of being paid back")
+right.set(xlabel="contribution to the probability of being paid back")
 for ax in (left, right):
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()

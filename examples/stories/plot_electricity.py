@@ -59,7 +59,7 @@ def mean_error(model, rows):
 
 three = MixtureOfExpertsRegressor(Ridge(), n_experts=3, tol=1e-3, random_state=0)
 of_line, of_mixture = mean_error(Ridge(), days), mean_error(three, days)
-print("Mean absolute error on months that were not seen, of", round(demand.mean()))
+print(f"Mean absolute error on unseen months (mean demand {demand.mean():.0f} GWh)")
 print(f"  one line           {of_line:5.1f} GWh")
 print(f"  mixture of three   {of_mixture:5.1f} GWh")
 assert of_mixture < 0.55 * of_line
@@ -111,7 +111,7 @@ of_more_experts = mean_error(three.set_params(n_experts=4), days)
 of_better_columns = mean_error(three.set_params(n_experts=3), better)
 print()
 print(f"  four experts, the same columns  {of_more_experts:5.1f} GWh")
-print(f"  three experts, two columns more {of_better_columns:5.1f} GWh")
+print(f"  three experts, two more columns {of_better_columns:5.1f} GWh")
 assert of_better_columns < min(of_mixture, of_more_experts)
 
 # %%
@@ -166,7 +166,7 @@ left.plot(grid, line.predict(grid), color="black", lw=1, label="one line")
 left.set(xlabel="highest temperature of the day", ylabel="demand in GWh")
 left.legend(frameon=False)
 right.plot(errors(three, days), color="0.7", lw=1, label="before")
-right.plot(errors(three, better), color="black", lw=1, label="two columns more")
+right.plot(errors(three, better), color="black", lw=1, label="two more columns")
 right.axhline(0, color="0.5", lw=0.5)
 right.set(ylabel="demand minus prediction, GWh")
 right.legend(frameon=False)

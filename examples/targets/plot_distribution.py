@@ -87,7 +87,7 @@ for ax, time in zip(right, [15, 21, 30]):
     ax.plot(density, accelerations, color="black", lw=1)
     ax.set(title=f"{time} ms", xticks=[], xlim=(0, None))
     left.axvline(time, color="black", lw=0.8, linestyle=":", zorder=0)
-right[1].set_xlabel("density, and the part of each expert")
+right[1].set_xlabel("density, and the contribution of each expert")
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
@@ -107,7 +107,7 @@ spline = MixtureOfExpertsRegressor(
 
 
 def cross_validate(regressor):
-    """For rows not fitted: probability of less, width of 90 %, log density."""
+    """Return out-of-fold probabilities below the target, widths and log densities."""
     answers = np.empty((3, len(y)))
     for train, test in KFold(10, shuffle=True, random_state=0).split(X):
         predicted = regressor.fit(X[train], y[train]).predict_distribution(X[test])
@@ -137,14 +137,14 @@ for name, regressor, colour, marker in [
     right.plot(X[:, 0], width, linestyle="", alpha=0.7, label=score, **style)
 left.set(
     title="Four lines",
-    xlabel="probability of less than what came",
+    xlabel="predicted probability below the target",
     ylabel="rows",
     yticks=[0, 5, 10, 15, 20],
 )
 middle.set(
     title="Coverage",
     xlabel="probability of the interval",
-    ylabel="part that holds the target",
+    ylabel="fraction that contains the target",
     aspect="equal",
 )
 right.set(

@@ -50,7 +50,7 @@ rate = PoissonRegressor(alpha=1e-4, solver="newton-cholesky")
 alone = rate.fit(X_train, visits)
 mean = alone.predict(X_test)
 dispersion = np.mean((visits_test - mean) ** 2 / mean)
-print(f"Squared error of one Poisson regression, by its mean: {dispersion:.1f}")
+print(f"Squared error of one Poisson regression, divided by its mean: {dispersion:.1f}")
 
 # %%
 # How many experts are needed? BIC, which is better if smaller, penalises each
@@ -117,7 +117,7 @@ figure, axes = plt.subplots(
     1, 3, figsize=(12, 3.8), width_ratios=[1.2, 1.2, 1], layout="constrained"
 )
 for ax, name, colour in zip(axes, NOISES, COLOURS):
-    ax.bar(counts, came, color="0.8", label="came")
+    ax.bar(counts, came, color="0.8", label="observed")
     for (label, model), line in zip(fitted.items(), [":", "-"] * 2):
         if label.startswith(name):
             expected = model.predict_distribution(X_test).pdf(counts[:, np.newaxis])

@@ -196,7 +196,9 @@ monday = (day == "Monday") & test
 numbers = np.linspace(0, 30, 301)[:, np.newaxis]
 of_mixture = mixture.predict_distribution(X[monday]).pdf(numbers)
 of_calendar = stats.norm.pdf(numbers, strict_mean[monday], strict_scale[monday])
-right.hist(entries[monday], 30, range=(0, 30), density=True, color="0.75", label="came")
+right.hist(
+    entries[monday], 30, range=(0, 30), density=True, color="0.75", label="observed"
+)
 right.plot(numbers, of_mixture.mean(axis=1), color="black", label="mixture")
 right.plot(numbers, of_calendar.mean(axis=1), color="black", ls="--", label="calendar")
 right.set(

@@ -30,14 +30,14 @@ CHANGE = 80, 120
 
 
 def power(temperature, day):
-    """What a home takes on the mean, in kW."""
+    """Return the mean power of a home, in kW."""
     limit = np.interp(day, CHANGE, [18, 10])
     cold, hot = np.maximum(limit - temperature, 0), np.maximum(temperature - 22, 0)
     return 0.5 + np.interp(day, CHANGE, [0.25, 0.15]) * cold + 0.35 * hot
 
 
 def days(seed=0):
-    """Yield temperatures and power of one day after the other."""
+    """Yield temperatures and power, day by day."""
     rng = np.random.default_rng(seed)
     for day in range(N_DAYS):
         temperature = rng.normal(16, 10, N_HOMES)
@@ -46,7 +46,7 @@ def days(seed=0):
 
 
 def features(temperature):
-    """In tens of degrees from 16: stochastic gradients want numbers around one."""
+    """Return the difference from 16 degrees, scaled for stochastic gradients."""
     return (np.asarray(temperature).reshape(-1, 1) - 16) / 10
 
 
@@ -60,7 +60,7 @@ def features(temperature):
 
 
 def mixture(steps, **schedule):
-    """Three experts that learn by stochastic gradients."""
+    """Return a mixture of three experts that learn by stochastic gradients."""
     return MixtureOfExpertsRegressor(
         SGDRegressor(**steps),
         n_experts=3,
@@ -114,7 +114,7 @@ for name, path in errors.items():
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 left.axvspan(*CHANGE, color="0.93")
-left.annotate("heat pumps come", (100, 0.287), ha="center")
+left.annotate("heat pumps are installed", (100, 0.287), ha="center")
 for (name, path), colour in zip(errors.items(), ["0.7", "#CC79A7", "black"]):
     left.plot(np.arange(2, N_DAYS + 1), path, color=colour, lw=1.5, label=name)
 left.axhline(0.3, color="black", lw=1, linestyle=":")
