@@ -18,6 +18,8 @@ from sklearn_moe._fit_warnings import catch_in_threads, collect_from_calls
 
 def run_parallel(n_jobs, function, arguments):
     """Call a function with each list of arguments; return the list of results."""
+    if not arguments:
+        return []
     # Without this, a Dask backend uses all of its workers even for one job.
     alone = effective_n_jobs(n_jobs) == 1
     parallel = Parallel(n_jobs=n_jobs, backend="sequential" if alone else None)

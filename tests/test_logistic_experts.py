@@ -98,10 +98,13 @@ def assert_at_optimum(expert, X=X, y=TWO, weights=WEIGHTS, atol=1e-4):
 
 
 @each_target
-def test_only_the_first_fit_of_a_mixture_is_that_of_the_estimators(y, fits):
+@pytest.mark.parametrize(("sharing", "n_fits"), [("auto", 1), (0, 3)])
+def test_only_the_first_fit_is_that_of_the_estimators(sharing, n_fits, y, fits):
     expert = LogisticRegression()
-    MixtureOfExpertsClassifier(expert, n_experts=3, random_state=0).fit(X, y)
-    assert 3 <= fits[LogisticRegression] <= 4
+    # To learn the sharing, one of the clones is fitted to all rows.
+    mixture = MixtureOfExpertsClassifier(expert, 3, sharing=sharing, random_state=0)
+    mixture.fit(X, y)
+    assert fits[LogisticRegression] == n_fits
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def seeded_clone(estimator, random_state):
     return estimator
 
 
+def reseeded(fitted, unfitted):
+    """Return a copy of a fitted estimator with each `random_state` of a clone of it."""
+    seeds = {
+        name: value
+        for name, value in unfitted.get_params().items()
+        if name.rpartition("__")[2] == "random_state"
+    }
+    return deepcopy(fitted).set_params(**seeds)
+
+
 def copy_if_overwriting(X, estimator):
     """Return X, or a copy of it if the estimator may overwrite its input."""
     if type(X) is np.ndarray and X.size <= FEW_NUMBERS:

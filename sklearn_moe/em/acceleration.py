@@ -1,8 +1,8 @@
 """Acceleration of EM by extrapolation, which needs fewer iterations."""
 
 import numpy as np
-from scipy.special import softmax
 
+from sklearn_moe import kernels
 from sklearn_moe.em.step import Posterior
 
 # The factor by which the largest allowed step grows after a successful extrapolation
@@ -86,7 +86,9 @@ def _extrapolate(rows, iterations, longest):
     v *= alpha**2
     ahead += r
     ahead += v
-    return alpha, Posterior.given(rows, softmax(ahead, axis=1))
+    responsibilities = kernels.log_softmax(ahead)
+    np.exp(responsibilities, out=responsibilities)
+    return alpha, Posterior.given(rows, responsibilities)
 
 
 def _logits(iteration):

@@ -285,12 +285,15 @@ def normal_equations(block, columns, weights, experts):
     """
     n_columns, n_samples = columns.shape
     batches = _batches(n_samples, BATCH_SIZE // len(experts))
-    largest = np.max([weights.of(experts, rows).max(axis=1) for rows in batches], 0)
+    # A single batch, the usual case, is computed only once.
+    computed = [weights.of(experts, rows) for rows in batches[:1]]
+    others = (weights.of(experts, rows).max(axis=1) for rows in batches[1:])
+    largest = np.max([computed[0].max(axis=1), *others], axis=0)
     negligible = NEGLIGIBLE * largest[:, np.newaxis]
     moments = np.zeros((len(experts), n_columns, n_columns))
     n_rows = np.zeros(len(experts))
     for rows in batches:
-        own = weights.of(experts, rows)
+        own = computed.pop() if computed else weights.of(experts, rows)
         substantial = own > negligible
         own *= substantial
         n_rows += np.count_nonzero(substantial, axis=1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sklearn_moe._estimators import WeightedFit, error_note
+from sklearn_moe._estimators import WeightedFit, error_note, reseeded
 from sklearn_moe._fit_warnings import collect_fit_warnings, one_fit
 from sklearn_moe._rows import FitTask
 from sklearn_moe._sklearn import safe_indexing
@@ -116,6 +116,7 @@ class ExpertPool:
         self.rows = rows
         self.splits = splits
         self._solvers, self._known = {}, {}
+        self._fitted_to_all = {}
         self._output_of = output_of
         self._specialize = specialize
         self._fit_params = fit_params or {}
@@ -192,6 +193,11 @@ class ExpertPool:
         # Discard the warnings, since the user does not get these fits.
         with collect_fit_warnings():
             found = self._gather(weights, None, None, predict=self.rows.in_one_block)
+        self._fitted_to_all = {
+            k: FittedExpert(reseeded(found[first][0], self._fitters[k].estimator))
+            for k, first in enumerate(self._first_alike)
+            if first in found and self._is_known(k)
+        }
         fitted = {k: (self._fitters[k], None) for k in range(len(self.names))}
         for k, (estimator, output, _) in found.items():
             fitted[k] = self._prepared.whole(k, estimator), output
@@ -230,7 +236,8 @@ class ExpertPool:
         fitted, outputs = dict(left), {k: own.output for k, own in left.items()}
         learning = [k for k in range(len(self.names)) if k not in left]
         weights = weights if self._specialize else None
-        solved = self._solve(learning, weights, previous, predict=predict)
+        known = self._fitted_to_all if previous is None else previous
+        solved = self._solve(learning, weights, known, predict=predict)
         rest = [k for k in learning if k not in solved]
         gathered = self._gather(
             dict.fromkeys(rest, weights), previous, self.splits, predict=predict
@@ -243,7 +250,7 @@ class ExpertPool:
         if previous is None and not self._predicts_numbers:
             # The first fits, by the estimators themselves, have stopped some distance
             # from the optimum.
-            solved = self._solve(learning, weights, fitted, predict=predict)
+            solved |= self._solve(rest, weights, fitted, predict=predict)
         for k, (estimator, output) in solved.items():
             fitted[k], outputs[k] = FittedExpert(estimator, weights), output
             # This fit has no warnings; it replaces those of previous fits.
@@ -279,12 +286,13 @@ class ExpertPool:
     def _solve(self, learning, weights, previous, *, predict):
         """Fit linear and logistic experts by a solver that reproduces their own fits.
 
-        The first fit of each expert is the estimator's own, which validates the rows. A
-        single expert is always fitted by itself, so that it equals the bare estimator.
+        The first fit of each expert, or of one of its clones to all rows, is the
+        estimator's own, which validates the rows. A single expert is always fitted by
+        itself, so that it equals the bare estimator.
         Return a dict of estimator and Output of each expert that was solved; the Output
         is None unless `predict`.
         """
-        if previous is None or self.splits is not None or weights is None:
+        if not previous or self.splits is not None or weights is None:
             return {}
         if len(self.names) == 1:
             return {}
