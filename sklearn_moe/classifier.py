@@ -128,7 +128,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         that fails is left out with a warning.
     max_iter : int, default=100
         Maximum number of EM iterations of each start.
-    tol : float, default=1e-4
+    tol : float, default=5e-4
         EM stops when the objective changes by less than this, in nats per row.
     acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
@@ -266,7 +266,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         init: Any = "tree",
         n_init: int = 1,
         max_iter: int = 100,
-        tol: float = 1e-4,
+        tol: float = 5e-4,
         acceleration: Literal["auto", "squarem"] | None = "auto",
         learning_decay: float = 0.6,
         half_life: float | None = None,

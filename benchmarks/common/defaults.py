@@ -6,11 +6,11 @@ change, a test fails: raise the version then, and measure all of `results/qualit
 again.
 """
 
-VERSION = 2
+VERSION = 3
 # Mean log-likelihoods of default mixtures, as tests/test_benchmarks.py fits them.
 MEAN_LOG_LIKELIHOODS = {
-    "ridge": -0.9137,
-    "logistic": -0.1255,
-    "boosting": -0.7737,
-    "unlike": -1.0433,
+    "ridge": -0.9085,
+    "logistic": -0.1266,
+    "boosting": -0.8059,
+    "unlike": -1.0444,
 }

@@ -56,6 +56,7 @@ CHANGES = {
     "init kmeans": {"init": "kmeans"},
     "init random": {"init": "random"},
     "n_init 3": {"n_init": 3},
+    "tol 0.0001": {"tol": 1e-4},
     "tol 0.001": {"tol": 1e-3},
     "max_iter 10": {"max_iter": 10},
     "hard": {"assignment": "hard"},

@@ -39,7 +39,7 @@ class MixtureOfExpertsClassifier(DaskMixture, Local):
         init: Any = "tree",
         n_init: int = 1,
         max_iter: int = 100,
-        tol: float = 1e-4,
+        tol: float = 5e-4,
         persist: bool = True,
         client: Any = None,
         random_state: int | np.random.RandomState | None = None,

@@ -13,7 +13,7 @@ from sklearn_moe.em.starting_rules import STARTS, NearbyRows, fill_groups, one_h
 
 # Starts are learnt from at most this many rows, drawn at random: they need not be
 # precise.
-START_ROWS = 20_000
+START_ROWS = 5_000
 
 # The initial responsibility of a noise component for each row.
 NOISE_SHARE = 0.05

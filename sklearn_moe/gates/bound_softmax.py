@@ -23,7 +23,7 @@ NEWTON_STEPS_PER_BATCH = 2
 FIRST_STEPS = 2
 
 # The steps end when the gradient has fallen to this fraction.
-GRADIENT_PER_M_STEP = 0.05
+GRADIENT_PER_M_STEP = 0.15
 GRADIENT_PER_BATCH = 0.1
 
 # Largest number of parameters for which the curvature is kept from batch to batch; it

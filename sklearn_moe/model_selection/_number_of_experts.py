@@ -143,7 +143,7 @@ def select_n_experts(
     n_experts
     1                     3  543.0
     2                     8  110.0
-    3                    13  128.0
+    3                    13  129.0
     >>> int(results["cv_log_likelihood"].idxmax())
     2
     """
