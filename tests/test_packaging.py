@@ -1,6 +1,8 @@
 """What is said of the package in several places is the same in all of them."""
 
+import ast
 import re
+import sys
 import tomllib
 from inspect import isclass, isfunction, signature, unwrap
 from pathlib import Path
@@ -50,6 +52,37 @@ def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested():
     allowed |= requirements(EXTRAS["tests"])
     for name in allowed.keys() - TOOLS:
         assert lower_bound(allowed[name]) == oldest[name], name
+
+
+# Modules whose name is not that of their distribution.
+DISTRIBUTIONS = {
+    "lineartree": "linear-tree",
+    "quantile_forest": "quantile-forest",
+    "sklearn": "scikit-learn",
+}
+
+
+@pytest.mark.skipif(
+    not (ROOT / "benchmarks").exists(), reason="the tests may lie elsewhere"
+)
+def test_the_extra_of_the_benchmarks_has_what_they_import():
+    extras = "benchmarks", "dask", "onnx", "plot"
+    lines = [line for lines in map(EXTRAS.get, extras) for line in lines]
+    given = {
+        requirement.name
+        for requirement in map(Requirement, lines + PROJECT["dependencies"])
+    }
+    # What lies beside the benchmarks, and what comes with distributed.
+    given |= {"benchmarks", "sklearn_moe", "_laws", "_scenarios", "psutil"}
+    imported = set()
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Import):
+                imported |= {each.name.partition(".")[0] for each in node.names}
+    imported -= sys.stdlib_module_names
+    assert {DISTRIBUTIONS.get(name, name) for name in imported} <= given
 
 
 def test_the_guide_says_which_are_the_oldest_versions():
