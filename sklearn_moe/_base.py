@@ -105,6 +105,10 @@ from sklearn_moe.experts import (
     fitter_of,
 )
 
+# Factor on the tolerance of EM if experts are not fitted in its iterations: these take
+# little time, and their steps are small.
+TOL_OF_GATE_ALONE = 0.1
+
 
 class BaseMixtureOfExperts(
     Documented,
@@ -533,7 +537,7 @@ class BaseMixtureOfExperts(
             learners,
             sharing=sharing,
             learnt_sharing=learnt_sharing,
-            tol=self.tol,
+            tol=self._tolerance(),
             router=self._router(rows, n_experts),
             first_gate=begin.gate,
             first_working_weights=begin.working_weights,
@@ -610,8 +614,16 @@ class BaseMixtureOfExperts(
         """Return the acceleration of EM for rows in one block, or None."""
         if self.acceleration != "auto":
             return self.acceleration
-        climbs = self.assignment == "soft" and self._composition().shares_rows
-        return "squarem" if climbs and self.sharing == "auto" else None
+        composition = self._composition()
+        if self.assignment != "soft":
+            return None
+        if not composition.specializes:
+            return "squarem"
+        return "squarem" if composition.shares_rows and self.sharing == "auto" else None
+
+    def _tolerance(self):
+        """Return the tolerance of EM, which is smaller if it fits the gate alone."""
+        return self.tol * (1 if self._composition().specializes else TOL_OF_GATE_ALONE)
 
     def _router(self, rows, n_experts):
         return Router(self.assignment, self.capacity_factor, self.overflow)

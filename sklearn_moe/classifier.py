@@ -129,15 +129,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     max_iter : int, default=100
         Maximum number of EM iterations of each start.
     tol : float, default=5e-4
-        EM stops when the objective changes by less than this, in nats per row.
+        EM stops when the objective changes by less than this, in nats per row. If
+        the experts are not fitted in its iterations (see `specialize`), which are quick
+        then, it stops at a tenth of this.
     acceleration : {"auto", "squarem"} or None, default="auto"
         "squarem" extrapolates the responsibilities from two iterations of EM in every
         third one [3]_, for any experts, and goes back if the objective would decrease.
         EM that converges slowly then needs fewer iterations. It may end at another
         local optimum, a better or a worse one. Only for ``assignment="soft"``. None is
-        plain EM. "auto" means "squarem" in `fit` if the experts increase the objective
-        in each M-step, as linear models do, and are regularised by
-        ``sharing="auto"``, which leaves few optima; otherwise None.
+        plain EM. "auto" means "squarem" in `fit` if the experts are not fitted in the
+        iterations, or if they increase the objective in each M-step, as linear models
+        do, and are regularised by ``sharing="auto"``, which leaves few optima;
+        otherwise None.
     learning_decay : float, default=0.6
         Decay of the step size of `partial_fit`: batch t of a stream of equal batches
         has the weight ``t ** -learning_decay`` in the statistics after it. In (0.5, 1];

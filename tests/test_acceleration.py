@@ -323,6 +323,22 @@ def test_cross_fitted_and_given_experts_take_part(Mixture, params):
     assert mixture.objective_path_.max() >= plain.objective_path_.max() - 0.1
 
 
+@both
+def test_given_experts_are_accelerated_by_default(Mixture):
+    params = {"specialize": False, "sharing": "auto"}
+    mixture = fitted(Mixture, acceleration="auto", **params)
+    expected = fitted(Mixture, acceleration="squarem", **params)
+    np.testing.assert_array_equal(mixture.objective_path_, expected.objective_path_)
+
+
+def test_given_experts_stop_at_a_tenth_of_the_tolerance():
+    params = {"specialize": False, "acceleration": None, "tol": 1e-2}
+    mixture = fitted(MixtureOfExpertsRegressor, **params)
+    changes = np.diff(mixture.objective_path_) / len(ROWS)
+    assert mixture.converged_
+    assert abs(changes[-1]) < 1e-3 <= abs(changes[-2])
+
+
 def test_experts_of_different_kinds_take_part():
     experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3))]
     mixture = fitted(MixtureOfExpertsRegressor, experts, max_iter=500)
