@@ -502,7 +502,7 @@ def test_the_curves_are_the_predictions(Mixture):
 def test_the_line_of_an_expert_is_as_wide_and_dark_as_it_is_trusted(Mixture):
     display = ExpertDisplay.from_estimator(fitted(Mixture), X, 0)
     for line, trust, weights in zip(
-        display.expert_lines_, display.trust_, display.gate_weights.T
+        display.expert_lines_, display.weight_bands_, display.gate_weights.T
     ):
         between = (weights[1:] + weights[:-1]) / 2
         np.testing.assert_allclose(trust.get_colors()[:, 3], between)

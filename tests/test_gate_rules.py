@@ -112,7 +112,7 @@ def test_each_row_is_in_the_rule_that_says_so():
 
 def test_trust_and_rows_are_those_of_the_leaves():
     rules = rules_for(FRAME["age"] > 40)
-    np.testing.assert_allclose(rules.trust, 0.9)
+    np.testing.assert_allclose(rules.weights, 0.9)
     expected = np.mean(FRAME["age"] > 40)
     np.testing.assert_allclose(sorted(rules.rows), sorted([expected, 1 - expected]))
     assert rules.rows[0] >= rules.rows[1]

@@ -63,7 +63,7 @@ class ExpertDisplay(MixtureDisplay):
         Axes and figure of the plot.
     expert_lines_ : list of matplotlib Line2D
         Thin line of each expert.
-    trust_ : list of matplotlib LineCollection
+    weight_bands_ : list of matplotlib LineCollection
         Band of each expert, with a segment from each point to the next.
     line_ : matplotlib Line2D
         Line of the prediction of the mixture.
@@ -278,7 +278,7 @@ class ExpertDisplay(MixtureDisplay):
         from matplotlib.colors import to_rgba
         from matplotlib.lines import Line2D
 
-        self.expert_lines_, self.trust_ = [], []
+        self.expert_lines_, self.weight_bands_ = [], []
         x, predictions = x_axis.curve(self.expert_predictions)
         _, gate_weights = x_axis.curve(self.gate_weights)
         x = self.ax_.convert_xunits(x)
@@ -301,7 +301,7 @@ class ExpertDisplay(MixtureDisplay):
             )
             # Unlike `plot` and `add_collection`, `add_artist` does not change limits.
             self.expert_lines_.append(self.ax_.add_artist(line))
-            self.trust_.append(self.ax_.add_artist(band))
+            self.weight_bands_.append(self.ax_.add_artist(band))
             self.ax_.update_datalim(corners[weights >= MIN_WEIGHT_IN_LIMITS])
         self.ax_.autoscale_view()
 

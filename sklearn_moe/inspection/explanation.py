@@ -683,10 +683,10 @@ def _expert_rows(explanation, row):
     if len(others):
         groups.append(others)
         names.append(f"{len(others)} others")
-    trust = [f"{weights[group].sum():.0%}" for group in groups]
+    weight = [f"{weights[group].sum():.0%}" for group in groups]
     answered = [*_aligned(answers[shown], ""), ""]
     adds = _aligned([np.sum(weights[group] * answers[group]) for group in groups], "")
-    return list(zip(names, trust, answered, adds))
+    return list(zip(names, weight, answered, adds))
 
 
 def named_parts(explanation, row, parts, numbers, n_largest):

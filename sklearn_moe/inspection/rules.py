@@ -50,7 +50,7 @@ class GateRules:
         Condition of each rule. Exactly one rule holds for each row.
     experts : list of str
         Name of the expert with the largest mean gate weight where the rule holds.
-    trust : ndarray of shape (n_rules,)
+    weights : ndarray of shape (n_rules,)
         Mean gate weight of that expert where the rule holds.
     rows : ndarray of shape (n_rules,)
         Fraction of the rows for which the rule holds.
@@ -68,7 +68,7 @@ class GateRules:
 
     conditions: list
     experts: list
-    trust: np.ndarray
+    weights: np.ndarray
     rows: np.ndarray
     fidelity: float
     held_out: bool
@@ -91,9 +91,9 @@ class GateRules:
 
     def __repr__(self):
         lines = [
-            f"{condition}: {expert} (weight {trust:.0%}, {rows:.0%} of the rows)"
-            for condition, expert, trust, rows in zip(
-                self.conditions, self.experts, self.trust, self.rows
+            f"{condition}: {expert} (weight {weight:.0%}, {rows:.0%} of the rows)"
+            for condition, expert, weight, rows in zip(
+                self.conditions, self.experts, self.weights, self.rows
             )
         ]
         rows = "held-out rows" if self.held_out else "the rows they were fitted to"
@@ -254,7 +254,7 @@ def rules_of(X, weights, gate_weights, chosen, names, *, max_rules=8, random_sta
     return GateRules(
         conditions=[_in_words(leaf.path, columns, tests) for leaf in leaves],
         experts=[names[leaf.expert] for leaf in leaves],
-        trust=np.array([leaf.means[leaf.expert] for leaf in leaves]),
+        weights=np.array([leaf.means[leaf.expert] for leaf in leaves]),
         rows=np.array([leaf.weight for leaf in leaves]) / weights.sum(),
         fidelity=float(np.average(named == chosen, weights=weights)),
         held_out=held_out,
