@@ -111,10 +111,14 @@ class Experts(Protocol):
     Attributes
     ----------
     is_noise : ndarray of shape (n_experts,), bool, or False
-        Which of them are uniform noise components, which may have few rows or none.
+        Which of them are uniform noise components.
+    may_starve : ndarray of shape (n_experts,), bool, or bool
+        Which of them may have few rows or none: noise components, and all experts that
+        EM does not fit. Giving rows to these would not change them.
     """
 
     is_noise: Any = False
+    may_starve: Any = False
 
     def fit(
         self, weights: Column, active: np.ndarray, previous: list | None

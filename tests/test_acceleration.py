@@ -9,6 +9,7 @@ from _versions import has_callbacks
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -337,6 +338,15 @@ def test_given_experts_stop_at_a_tenth_of_the_tolerance():
     changes = np.diff(mixture.objective_path_) / len(ROWS)
     assert mixture.converged_
     assert abs(changes[-1]) < 1e-3 <= abs(changes[-2])
+
+
+def test_a_given_expert_that_no_row_needs_is_kept_without_a_warning():
+    far = DummyRegressor(strategy="constant", constant=100.0)
+    worse = [("line", Ridge()), ("far", far)]
+    params = {"specialize": False, "tol": 1e-6}
+    mixture = fitted(MixtureOfExpertsRegressor, worse, **params)
+    assert mixture.expert_share_[1] < 0.005
+    assert (mixture.predict_gate(ROWS) > 0).all()
 
 
 def test_experts_of_different_kinds_take_part():
