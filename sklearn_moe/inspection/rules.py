@@ -350,10 +350,14 @@ def _condition(name, steps, columns, tests):
     """Return the condition on one of the user's columns."""
     test = tests[steps[0][0]]
     if test.kind == CATEGORIES:
-        is_one = [tests[column].value for column, _, below, _ in steps if not below]
-        if is_one:
-            return f"{name} is {_category(is_one[0])}"
-        others = [_category(tests[column].value) for column, *_ in steps]
+        chosen = [column for column, _, below, _ in steps if not below]
+        excluded = [column for column, *_ in steps]
+        # Of two remaining categories the tree may split off either one; the words are
+        # the same.
+        left = chosen or _categories_besides(excluded, columns, tests)
+        if len(left) == 1:
+            return f"{name} is {_category(tests[left[0]].value)}"
+        others = [_category(tests[column].value) for column in excluded]
         return f"{name} is not {' or '.join(others)}"
     if test.kind == FLAGS:
         return f"{name} is {not steps[-1][2]}"
@@ -371,6 +375,16 @@ def _condition(name, steps, columns, tests):
     if missing and all(step[3] for step in steps):
         text = f"({text} or missing)"
     return text
+
+
+def _categories_besides(excluded, columns, tests):
+    """Return the columns of the other categories, of those that occur in the rows."""
+    name = tests[excluded[0]].name
+    return [
+        column
+        for column, test in enumerate(tests)
+        if test.name == name and column not in excluded and columns[:, column].any()
+    ]
 
 
 def _category(value):
