@@ -58,6 +58,22 @@ def test_what_is_said_of_defaults_was_measured_with_those_of_today(result):
     assert NAMED[result] == [str(defaults.VERSION)]
 
 
+def test_a_cache_returns_what_the_same_rows_and_defaults_have_measured(
+    tmp_path, monkeypatch
+):
+    kept = pytest.importorskip("benchmarks.common.cache")
+    monkeypatch.setattr(kept, "RESULTS", tmp_path)
+    cache = kept.Cache("quality/toy", {"folds": 2, "max_rows": 100})
+    rival, mixture = ("iris", 0, "ridge"), ("iris", 0, "mixture")
+    cache.add(rival, {"score": 0.5}, is_mixture=False)
+    cache.add(mixture, {"score": 0.75}, is_mixture=True)
+    assert cache.places() == {rival, mixture}
+    assert cache.read()["score"].tolist() == [0.5, 0.75]
+    assert not kept.Cache("quality/toy", {"folds": 3, "max_rows": 100}).places()
+    monkeypatch.setattr(defaults, "VERSION", defaults.VERSION + 1)
+    assert cache.places() == {rival}
+
+
 def test_the_comparison_has_the_mean_ranks_that_were_measured():
     text = (RESULTS / "quality/accuracy.txt").read_text(encoding="utf-8")
     tables = text.split("mean ranks and medians of seconds\n")[1:]

@@ -1,8 +1,9 @@
 """Compare the predictions of mixtures and of alternatives on sixty public tables.
 
 All contestants are given the same folds and the same preprocessing. Results are cached
-in `results/quality/accuracy.csv`, so that the program resumes where it was stopped;
-delete lines of the file to recompute them. A third of the tables, chosen by the hash of
+in `results/quality/accuracy.csv` by design and version of the defaults, so that the
+program resumes where it was stopped; delete lines of the file to recompute them. A
+third of the tables, chosen by the hash of
 their names, is held out: no default may be chosen by them. Run it by
 `python -m benchmarks.quality.accuracy`.
 
@@ -12,7 +13,6 @@ weights.
 """
 
 import argparse
-import csv
 import time
 import warnings
 from functools import cache
@@ -47,6 +47,7 @@ from sklearn.preprocessing import SplineTransformer
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common import ranks
+from benchmarks.common.cache import Cache
 from benchmarks.common.report import RESULTS, header, verdict, write
 from benchmarks.common.rivals import (
     DynamicSelection,
@@ -66,19 +67,13 @@ from benchmarks.common.tables import (
 from benchmarks.quality.heterogeneous import CLASSIFIERS, REGRESSORS
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
-# Scores on different folds do not tell which contestant is better.
-DESIGN = ["folds", "repeats", "max_rows"]
-FIELDS = [
-    *DESIGN,
-    *["table", "fold", "contestant"],
-    *["score", "crps", "accuracy", "fit", "predict"],
-]
-CACHE = RESULTS / "quality/accuracy.csv"
 BOOSTING_GRID = {
     "learning_rate": [0.03, 0.1],
     "max_leaf_nodes": [7, 31],
     "min_samples_leaf": [5, 20],
 }
+# Scores on different folds do not tell which contestant is better.
+DESIGN = ["folds", "repeats", "max_rows"]
 # Relative loss of score that is tolerated against a single expert.
 TOLERANCE = 0.005
 SMALL = 5000
@@ -181,12 +176,9 @@ def measure(estimator, X, y, X_test, y_test, classification):
     }
 
 
-def compute(arguments):
+def compute(arguments, known):
     """Compute the results that are not in the cache, and add them to it."""
-    done = set()
-    if CACHE.exists():
-        known = read(arguments)[["table", "fold", "contestant"]]
-        done = set(map(tuple, known.to_numpy()))
+    done = known.places()
     wanted = [
         (name, fold, contestant)
         for name in arguments.tables
@@ -194,39 +186,18 @@ def compute(arguments):
         for contestant in contestants(name)
         if contestant in arguments.contestants and (name, fold, contestant) not in done
     ]
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    new = not CACHE.exists()
-    with CACHE.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if new:
-            writer.writeheader()
-        for name, fold, contestant in track(wanted, "Fitting"):
-            result = measure(
-                contestants(name)[contestant],
-                *folds(name, arguments.max_rows, arguments.folds, arguments.repeats)[
-                    fold
-                ],
-                is_classification(name),
-            )
-            place = {"table": name, "fold": fold, "contestant": contestant}
-            writer.writerow(design(arguments) | place | result)
-            file.flush()
+    for name, fold, contestant in track(wanted, "Fitting"):
+        result = measure(
+            contestants(name)[contestant],
+            *folds(name, arguments.max_rows, arguments.folds, arguments.repeats)[fold],
+            is_classification(name),
+        )
+        place = name, fold, contestant
+        known.add(place, result, is_mixture=contestant.startswith("mixture"))
 
 
 def contestants(name):
     return classifiers() if is_classification(name) else regressors()
-
-
-def design(arguments):
-    """Return what settles the rows of each fold."""
-    return {name: getattr(arguments, name) for name in DESIGN}
-
-
-def read(arguments):
-    """Return what has been computed on the same folds."""
-    results = pd.read_csv(CACHE)
-    same = (results[DESIGN] == pd.Series(design(arguments))).all(axis=1)
-    return results[same].drop(columns=DESIGN)
 
 
 # Reporting
@@ -366,10 +337,12 @@ def main():
     parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     parser.add_argument("--contestants", nargs="+", choices=everyone, default=everyone)
     arguments = parser.parse_args()
+    design = {name: getattr(arguments, name) for name in DESIGN}
+    known = Cache("quality/accuracy", design)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        compute(arguments)
-    results = read(arguments)
+        compute(arguments, known)
+    results = known.read()
     numbers = ~results["table"].map(is_classification)
     ranks.save(
         RESULTS / "quality/accuracy.svg",

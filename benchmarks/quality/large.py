@@ -8,12 +8,10 @@ delete lines of the file to recompute them. Run it by
 """
 
 import argparse
-import csv
 import time
 import warnings
 
 import numpy as np
-import pandas as pd
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
 from sklearn.ensemble import StackingClassifier, StackingRegressor
@@ -22,7 +20,8 @@ from sklearn.metrics import log_loss, r2_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common.report import RESULTS, header, verdict, write
+from benchmarks.common.cache import Cache
+from benchmarks.common.report import header, verdict, write
 from benchmarks.common.tables import (
     LARGE_CLASSIFICATION,
     LARGE_REGRESSION,
@@ -31,8 +30,6 @@ from benchmarks.common.tables import (
 )
 from sklearn_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
-CACHE = RESULTS / "quality/large.csv"
-FIELDS = ["table", "fold", "contestant", "score", "seconds"]
 QUIET = {"n_jobs": 1, "verbose": -1, "random_state": 0}
 SINGLE = ["linear", "LightGBM", "neighbours"]
 
@@ -57,11 +54,9 @@ def contestants(classification):
     }
 
 
-def measure(table, max_rows, n_folds, names):
+def measure(table, max_rows, n_folds, names, cache):
     """Compute the results of one table that are not in the cache."""
-    known = set()
-    if CACHE.exists():
-        known = set(pd.read_csv(CACHE)[FIELDS[:3]].itertuples(index=False, name=None))
+    known = cache.places()
     classification = is_classification(table)
     for fold, rows in enumerate(folds(table, max_rows, n_folds, 1)):
         X, y, X_test, y_test = rows
@@ -79,12 +74,9 @@ def measure(table, max_rows, n_folds, names):
                 else:
                     score = r2_score(y_test, fitted.predict(X_test))
             seconds = time.process_time() - begin
-            begun = CACHE.exists()
-            with CACHE.open("a", newline="") as file:
-                writer = csv.writer(file)
-                if not begun:
-                    writer.writerow(FIELDS)
-                writer.writerow([table, fold, name, score, round(seconds, 3)])
+            result = {"score": score, "seconds": round(seconds, 3)}
+            is_mixture = name.startswith("mixture")
+            cache.add((table, fold, name), result, is_mixture=is_mixture)
     print(f"{table}: done", flush=True)
 
 
@@ -124,14 +116,18 @@ def report(title, scores, seconds, classification):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--max-rows", type=int, default=15_000)
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--contestants", nargs="+", default=list(contestants(False)))
     arguments = parser.parse_args()
     tables = arguments.tables or [*LARGE_REGRESSION, *LARGE_CLASSIFICATION]
+    design = {"folds": arguments.folds, "max_rows": arguments.max_rows}
+    cache = Cache("quality/large", design)
     for table in tables:
-        measure(table, arguments.max_rows, arguments.folds, arguments.contestants)
-    found = pd.read_csv(CACHE)
+        measure(
+            table, arguments.max_rows, arguments.folds, arguments.contestants, cache
+        )
+    found = cache.read()
     lines = [
         header("scikit-learn", "numpy", "lightgbm"),
         f"Tables of up to {arguments.max_rows} rows, {arguments.folds} folds, one "

@@ -7,7 +7,6 @@ stopped. Run it by `python -m benchmarks.quality.settings`.
 """
 
 import argparse
-import csv
 import time
 import warnings
 
@@ -19,7 +18,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common.report import RESULTS, header, write
+from benchmarks.common.cache import Cache
+from benchmarks.common.report import header, write
 from benchmarks.common.tables import (
     CLASSIFICATION,
     MORE_CLASSIFICATION,
@@ -35,8 +35,6 @@ from sklearn_moe import (
     SoftmaxGate,
 )
 
-CACHE = RESULTS / "quality/settings.csv"
-FIELDS = ["table", "fold", "setting", "loss", "seconds"]
 EXPERT = "the expert alone"
 DEFAULTS = "defaults"
 CHANGES = {
@@ -127,12 +125,9 @@ def measure(name, fold, setting, arguments):
     return {"loss": loss, "seconds": seconds}
 
 
-def compute(names, arguments):
+def compute(names, arguments, cache):
     """Compute the results that are not in the cache, and add them to it."""
-    done = set()
-    if CACHE.exists():
-        kept = pd.read_csv(CACHE)[["table", "fold", "setting"]]
-        done = set(map(tuple, kept.to_numpy()))
+    done = cache.places()
     wanted = [
         (name, fold, setting)
         for name in names
@@ -140,15 +135,9 @@ def compute(names, arguments):
         for setting in [EXPERT, *CHANGES]
         if (name, fold, setting) not in done
     ]
-    new = not CACHE.exists()
-    with CACHE.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if new:
-            writer.writeheader()
-        for name, fold, setting in track(wanted, "Fitting"):
-            place = {"table": name, "fold": fold, "setting": setting}
-            writer.writerow(place | measure(name, fold, setting, arguments))
-            file.flush()
+    for name, fold, setting in track(wanted, "Fitting"):
+        result = measure(name, fold, setting, arguments)
+        cache.add((name, fold, setting), result, is_mixture=setting != EXPERT)
 
 
 def summary(results):
@@ -188,11 +177,12 @@ def main():
     parser.add_argument("--max-rows", type=int, default=700)
     parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     arguments = parser.parse_args()
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    design = {"folds": arguments.folds, "max_rows": arguments.max_rows}
+    cache = Cache("quality/settings", design)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        compute(arguments.tables, arguments)
-    results = pd.read_csv(CACHE)
+        compute(arguments.tables, arguments, cache)
+    results = cache.read().rename(columns={"contestant": "setting"})
     classes = results["table"].map(is_classification)
     lines = [
         header("scikit-learn", "numpy", "numba"),
