@@ -571,7 +571,7 @@ def test_each_row_is_drawn_as_often_as_its_weight_asks_for(weights, offset, unit
 def test_a_resample_is_as_large_as_the_weights(weights, offset, unit):
     unit *= weights.mean()
     rows = systematic_resample(weights, offset, unit)
-    fewest = min(MIN_ROWS, np.count_nonzero(weights))
+    fewest = min(MIN_ROWS, len(weights))
     assert len(rows) == max(round(weights.sum() / unit), fewest)
 
 
@@ -752,6 +752,16 @@ def test_a_step_that_looks_for_neighbours_in_each_class_has_enough_of_each(k_nei
         SMOTE(k_neighbors=k_neighbors), LogisticRegression()
     )
     assert len(weighted_fit(sampled, X, y, weights).classes_) == 2
+
+
+@pytest.mark.parametrize("n_neighbors", [5, 25])
+def test_neighbours_are_fitted_to_the_few_rows_of_an_expert(n_neighbors):
+    X, y, _ = two_regimes(MixtureOfExpertsRegressor)
+    weights = np.zeros(len(y))
+    weights[:2] = 1.0
+    fitted = weighted_fit(KNeighborsRegressor(n_neighbors), X, y, weights)
+    predicted = fitted.predict(X)
+    assert y[:2].min() <= predicted.min() <= predicted.max() <= y[:2].max()
 
 
 def test_a_share_of_support_vectors_that_no_expert_can_have_is_explained():

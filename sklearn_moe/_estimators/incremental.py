@@ -9,7 +9,11 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_moe._estimators.nested import seeded_clone
-from sklearn_moe._estimators.row_selection import NEGLIGIBLE, systematic_resample
+from sklearn_moe._estimators.row_selection import (
+    MIN_ROWS,
+    NEGLIGIBLE,
+    systematic_resample,
+)
 from sklearn_moe._sklearn import (
     check_method_params,
     metadata_request,
@@ -44,7 +48,10 @@ def learn_batch(
         rows = np.flatnonzero(weights > NEGLIGIBLE * weights.max())
         arguments = {"sample_weight": weights[rows]}
     else:
-        rows, arguments = systematic_resample(weights, offset, unit), {}
+        # Estimators that learn in batches need no minimum number of rows, and the
+        # rows of a batch must not outweigh those of other batches.
+        fewest = min(MIN_ROWS, np.count_nonzero(weights))
+        rows, arguments = systematic_resample(weights, offset, unit, fewest), {}
     if classes is not None:
         arguments["classes"] = classes
     arguments.update(check_method_params(X, fit_params or {}, rows))

@@ -41,17 +41,17 @@ def substantial_weights(weights, labels=None):
     return rows, np.maximum(weights[rows], NEGLIGIBLE * weights.max())
 
 
-def systematic_resample(weights, offset, unit=1.0):
+def systematic_resample(weights, offset, unit=1.0, min_rows=MIN_ROWS):
     """Draw rows in proportion to their weights, with the least possible variance.
 
     The number of draws of a row is proportional to its weight, rounded up or down. The
-    total number of draws is ``sum(weights) / unit``, but at least `MIN_ROWS`, or the
-    number of rows with positive weight if this is smaller. At least one weight must be
-    positive. The only randomness is `offset`, a number in [0, 1). The returned indices
-    are sorted; a row that is drawn twice occurs twice.
+    total number of draws is ``sum(weights) / unit``, but at least `min_rows`, or the
+    number of all rows if this is smaller. At least one weight must be positive. The
+    only randomness is `offset`, a number in [0, 1). The returned indices are sorted; a
+    row that is drawn twice occurs twice.
     """
     total = weights.sum()
-    n_draws = max(round(total / unit), min(MIN_ROWS, np.count_nonzero(weights)))
+    n_draws = max(round(total / unit), min(min_rows, len(weights)))
     edges = np.cumsum(weights) / total * n_draws
     drawn = np.minimum(np.floor(edges + offset), n_draws)
     copies = np.diff(drawn, prepend=0.0).astype(np.intp)

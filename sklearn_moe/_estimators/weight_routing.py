@@ -138,13 +138,26 @@ def min_rows_of_class(estimator):
     """
     if not changes_rows(estimator):
         return MIN_ROWS_OF_CLASS
-    neighbours = [
+    samplers = filter(is_sampler, nested_estimators(estimator))
+    return max(MIN_ROWS, 1 + _most_neighbours(samplers))
+
+
+def min_rows(estimator):
+    """Return the minimum number of rows in a resample.
+
+    Estimators that average over nearest neighbours need as many rows.
+    """
+    return max(MIN_ROWS, _most_neighbours(nested_estimators(estimator)))
+
+
+def _most_neighbours(estimators):
+    numbers = [
         value
-        for each in filter(is_sampler, nested_estimators(estimator))
+        for each in estimators
         for name, value in each.get_params(deep=False).items()
         if name.endswith("neighbors") and isinstance(value, Integral)
     ]
-    return max(MIN_ROWS, 1 + max(neighbours, default=0))
+    return max(numbers, default=0)
 
 
 def weights_of_steps(pipeline):

@@ -31,6 +31,7 @@ from sklearn_moe._estimators.weight_routing import (
     copy_requests,
     forget_requests,
     has_requests,
+    min_rows,
     min_rows_of_class,
     request_weights,
     weights_of_steps,
@@ -77,6 +78,7 @@ class WeightedFit:
         self.begins_at_coefficients = (
             self.weighting != "resample" and begins_at_coefficients(self.estimator)
         )
+        self._min_rows = min_rows(self.estimator)
         self._min_rows_of_class = min_rows_of_class(self.estimator)
 
     def goes_on_from(self, last):
@@ -159,7 +161,7 @@ class WeightedFit:
         return np.bincount(rows, minlength=len(weights))
 
     def _resample(self, weights, labels, unit):
-        rows = systematic_resample(weights, self.offset, unit)
+        rows = systematic_resample(weights, self.offset, unit, self._min_rows)
         if labels is None:
             return rows
         return with_all_classes(rows, weights, labels, self._min_rows_of_class)
