@@ -111,14 +111,13 @@ class Experts(Protocol):
     Attributes
     ----------
     is_noise : ndarray of shape (n_experts,), bool, or False
-        Which of them are uniform noise components.
-    may_starve : ndarray of shape (n_experts,), bool, or bool
-        Which of them may have few rows or none: noise components, and all experts that
-        EM does not fit. Giving rows to these would not change them.
+        Which of them are uniform noise components, which may have few rows or none.
+    are_given : bool
+        Whether EM does not fit them.
     """
 
     is_noise: Any = False
-    may_starve: Any = False
+    are_given: bool = False
 
     def fit(
         self, weights: Column, active: np.ndarray, previous: list | None

@@ -368,7 +368,8 @@ def warnings_of(mixture, run, interpolates):
             "regularise them.",
             UserWarning,
         )
-    if not mixture._active_.all():
+    # A given expert that no row needs is a result of the fit, not an accident.
+    if not mixture._active_.all() and mixture._composition().specializes:
         # Sharing keeps experts alive, but only with soft assignment.
         keep = "raise 'sharing', or " if mixture.assignment == "soft" else ""
         yield (

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -986,7 +987,7 @@ def one_expert_is_enough(Mixture, n_samples=120):
 @pytest.mark.parametrize("specialize", [True, False])
 @pytest.mark.parametrize("cv", [None, 3])
 @pytest.mark.parametrize("k", [0, 1])
-def test_an_expert_without_rows_is_retired_by_name(Mixture, specialize, cv, k):
+def test_an_expert_without_rows_is_retired(Mixture, specialize, cv, k):
     X, y, good, idle = one_expert_is_enough(Mixture)
     experts = [("good", good)]
     experts.insert(k, ("idle", idle))
@@ -999,9 +1000,8 @@ def test_an_expert_without_rows_is_retired_by_name(Mixture, specialize, cv, k):
         random_state=0,
         tol=1e-6,
     )
-    with pytest.warns(
-        UserWarning, match="Experts idle lost .*retired.*raise 'sharing'"
-    ):
+    warns = pytest.warns(UserWarning, match="idle lost .*retired.*raise 'sharing'")
+    with warns if specialize else nullcontext():
         mixture.fit(X, y)
     assert mixture.expert_share_[k] == 0
     assert (mixture.predict_gate(X)[:, k] == 0).all()

@@ -32,6 +32,9 @@ class DeadExperts:
     n_revivals : ndarray of shape (n_experts,), int, or 0, default=0
         How often each was reinitialised in the fits from which this one goes on. Where
         that was often enough, and in vain, the expert is left as it is.
+    are_given : bool, default=False
+        Whether EM does not fit the experts. Rows would not change them: dead ones are
+        retired at once.
 
     Attributes
     ----------
@@ -41,11 +44,12 @@ class DeadExperts:
         How often each has been reinitialised.
     """
 
-    def __init__(self, rows, n_experts, lives=False, n_revivals=0):
+    def __init__(self, rows, n_experts, lives=False, n_revivals=0, *, are_given=False):
         self.active = np.ones(n_experts, dtype=bool)
         self.n_revivals = np.full(n_experts, n_revivals)
         self._lives = lives | (self.n_revivals >= MAX_REVIVALS)
         self._rows = rows
+        self._most_revivals = 0 if are_given else MAX_REVIVALS
 
     def dead(self, share):
         """Return a mask of the dead experts, from the mean responsibility of each.
@@ -76,7 +80,7 @@ class DeadExperts:
         bounds = self._bounds(dead.sum(), posterior.row_log_likelihood)
         for k, (lower, upper) in zip(np.flatnonzero(dead), bounds):
             # A range with equal ends contains no row.
-            if self.n_revivals[k] < MAX_REVIVALS and lower < upper:
+            if self.n_revivals[k] < self._most_revivals and lower < upper:
                 given[k] = lower, upper
                 self.n_revivals[k] += 1
             else:

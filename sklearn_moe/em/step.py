@@ -221,7 +221,11 @@ class EMStep:
             learnt_sharing is not None or learners.gate.learns_penalty
         )
         self.dead_experts = DeadExperts(
-            rows, n_experts, learners.experts.may_starve, n_revivals
+            rows,
+            n_experts,
+            learners.experts.is_noise,
+            n_revivals,
+            are_given=learners.experts.are_given,
         )
         self._n_iter, self._n_stale, self._best = 0, 0, first_objective
 

@@ -117,7 +117,7 @@ class ExpertPool:
         self.splits = splits
         self._solvers, self._known = {}, {}
         self._fitted_to_all = {}
-        self.may_starve = self.is_noise | (not specialize)
+        self.are_given = not specialize
         self._output_of = output_of
         self._specialize = specialize
         self._fit_params = fit_params or {}
