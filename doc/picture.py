@@ -51,7 +51,7 @@ def main():
         draw(top, bottom, fitted(X, y, n_experts), X, y)
         top.set_title(title)
     axes[0, 0].set_ylabel("acceleration [g]")
-    axes[1, 0].set_ylabel("trust")
+    axes[1, 0].set_ylabel("gate weight", fontsize="small")
     axes[0, 1].legend(loc="lower right", frameon=False, fontsize="small")
     figure.savefig(PATH, dpi=110)
 

@@ -39,8 +39,8 @@ class SoftmaxGate(BaseGate):
 
     .. math::
         \frac{1}{\sum_i w_i} \sum_i w_i \sum_k -t_{ik} \log g_k(x_i)
-        + \frac{\alpha}{2} \lVert W \rVert^2,
-        \qquad g(x) = \mathrm{softmax}(W z(x) + b),
+        + \frac{\alpha}{2} \lVert W \rVert^2, \\
+        g(x) = \mathrm{softmax}(W z(x) + b),
 
     where z standardises each column with its weighted mean and standard deviation, and
     replaces missing values by 0, the mean. The intercept b is not penalised. With two
