@@ -458,7 +458,8 @@ def test_a_warm_start_of_a_converged_mixture_stops_at_once(Mixture):
 @pytest.mark.parametrize("changed", [{}, {"cv": 3}, {"acceleration": "squarem"}])
 def test_warm_starts_of_one_iteration_each_converge(Mixture, changed):
     X, y = PROBLEMS[Mixture]()
-    mixture = Mixture(n_experts=2, max_iter=1, tol=1e-3, warm_start=True, **changed)
+    params = {"max_iter": 1, "tol": 1e-3, "warm_start": True, "random_state": 0}
+    mixture = Mixture(n_experts=2, **params, **changed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         objectives = [mixture.fit(X, y).objective_path_.max()]
