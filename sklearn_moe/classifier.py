@@ -199,8 +199,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         `class_weight`; with `cv`, under experts that have
         not seen them. After `partial_fit`, that of the last batch before it was learnt.
     objective_path_ : ndarray of shape (`n_iter_`,)
-        Penalised log-likelihood after each iteration of the best start. If a warm start
-        keeps the previous model, its value comes first, as an additional entry.
+        Penalised log-likelihood after each iteration of the best start. With
+        acceleration, iterations whose extrapolation was rejected are among them, the
+        last one too: the model is that of the highest value. If a warm start keeps the
+        previous model, its value comes first, as an additional entry.
     objective_paths_ : list of ndarray
         `objective_path_` of each start that has not failed, in their order.
     n_iter_ : int
