@@ -23,7 +23,7 @@ from sklearn_moe.em.routing import exclude
 # SMALL_CHANGE (nats per row), or by less than LEAST_FACTOR times the tolerance, and in
 # any case after LATEST_LEARNING iterations. Until then the gate is strongly penalised
 # and its borders are soft, while the experts find their rows.
-# With larger thresholds EM may stop on a plateau, before the experts have found any.
+# With larger thresholds EM may stop on a plateau, before the experts have found theirs.
 SMALL_CHANGE = 1e-3
 LEAST_FACTOR = 2
 LATEST_LEARNING = 30
