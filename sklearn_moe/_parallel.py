@@ -44,7 +44,13 @@ def scatter(n_jobs, *data):
     if client is None or effective_n_jobs(n_jobs) == 1:
         yield
         return
-    with parallel_config("dask", client=client, scatter=list(data)):
+    with parallel_config("dask", client=client):
+        # Each time under new keys. Keys that depend on the data (those of the option
+        # `scatter` of the backend) are lost if an earlier fit to the same data releases
+        # them at this moment, see https://github.com/dask/distributed/issues/3703.
+        futures = client.scatter(list(data), broadcast=True, hash=False)
+        backend = get_active_backend()[0]
+        backend.data_futures = {id(x): future for x, future in zip(data, futures)}
         yield
 
 

@@ -77,6 +77,23 @@ def test_the_rows_are_sent_once_in_a_fit(name, sent):
     assert max(size for size in sent if size != ROWS.nbytes) < ROWS.nbytes
 
 
+def test_fits_to_the_same_rows_release_no_data_of_each_other(client, monkeypatch):
+    keys = []
+
+    def scatter(self, data, **options):
+        futures = unwatched(self, data, **options)
+        if options.get("broadcast"):
+            keys.extend(future.key for future in futures)
+        return futures
+
+    unwatched = distributed.Client.scatter
+    monkeypatch.setattr(distributed.Client, "scatter", scatter)
+    for _ in range(2):
+        with joblib.parallel_config("dask"):
+            fitted("folds")
+    assert len(keys) == len(set(keys)) > 2
+
+
 class Pickled(DecisionTreeRegressor):
     """Counts how often it leaves this process before it is fitted."""
 
