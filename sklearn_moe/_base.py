@@ -345,7 +345,7 @@ class BaseMixtureOfExperts(
                 fitter=self._fitter(named_experts, expert_params),
                 random_state=random_state,
                 splits=expert_splits,
-                specialize=composition.specializes,
+                are_given=composition.are_given,
                 fit_params=expert_params,
             )
             learners = self._learners(pool, gate, targets, gate_splits, random_state)
@@ -414,7 +414,7 @@ class BaseMixtureOfExperts(
 
     def _fitter(self, named_experts, expert_params):
         """Return the class that fits an expert: ``fitter(estimator, random_state)``."""
-        anew = len(named_experts) == 1 or not self._composition().specializes
+        anew = len(named_experts) == 1 or self._composition().are_given
         if anew or any(expert_params.values()):
             # Further arguments, such as rows for early stopping, require whole fits.
             return WeightedFit
@@ -422,8 +422,8 @@ class BaseMixtureOfExperts(
 
     def _jobs(self, n_starts):
         """Return the numbers of jobs within each start and for the starts."""
-        # Experts that do not specialise are fitted once, for all starts.
-        starts_apart = n_starts > 1 and self._composition().specializes
+        # Given experts are fitted once, for all starts.
+        starts_apart = n_starts > 1 and not self._composition().are_given
         return (1, self.n_jobs) if starts_apart else (self.n_jobs, 1)
 
     def _given_folds(self, training):
@@ -617,13 +617,13 @@ class BaseMixtureOfExperts(
         composition = self._composition()
         if self.assignment != "soft":
             return None
-        if not composition.specializes:
+        if composition.are_given:
             return "squarem"
         return "squarem" if composition.shares_rows and self.sharing == "auto" else None
 
     def _tolerance(self):
         """Return the tolerance of EM, which is smaller if it fits the gate alone."""
-        return self.tol * (1 if self._composition().specializes else TOL_OF_GATE_ALONE)
+        return self.tol * (TOL_OF_GATE_ALONE if self._composition().are_given else 1)
 
     def _router(self, rows, n_experts):
         return Router(self.assignment, self.capacity_factor, self.overflow)

@@ -74,6 +74,12 @@ class Composition:
         """Whether EM fits the experts to their own rows."""
         return not self.unlike if self.specialize == "auto" else self.specialize
 
+    @property
+    def are_given(self):
+        """Whether EM does not fit the experts, but the gate alone."""
+        frozen = (isinstance(e, FrozenEstimator) for _, e in self.expert_parts())
+        return not self.specializes or all(frozen)
+
     def folds_unasked(self, n_rows):
         """Return the folds for `cv="auto"`, by which EM evaluates the experts.
 
@@ -97,7 +103,7 @@ class Composition:
         Rows of other experts regularise an expert unless it isolates rows, as trees do.
         """
         return (
-            self.specializes
+            not self.are_given
             and self._n_experts > 1
             and not self._isolates_rows
             # No expert should learn from the rows that belong to the noise component.

@@ -369,7 +369,7 @@ def warnings_of(mixture, run, interpolates):
             UserWarning,
         )
     # A given expert that no row needs is a result of the fit, not an accident.
-    if not mixture._active_.all() and mixture._composition().specializes:
+    if not mixture._active_.all() and not mixture._composition().are_given:
         # Sharing keeps experts alive, but only with soft assignment.
         keep = "raise 'sharing', or " if mixture.assignment == "soft" else ""
         yield (

@@ -154,7 +154,7 @@ def _begin_stream(mixture, named_experts, gate, training, params, random_state):
         targets.output_of,
         fitter=partial(IncrementalFit, classes=targets.classes),
         random_state=random_state,
-        specialize=mixture._composition().specializes,
+        are_given=mixture._composition().are_given,
         fit_params=params,
     )
     learners = mixture._learners(pool, gate, targets, None, random_state)
@@ -235,7 +235,7 @@ def _go_on(mixture, named_experts, training, params, random_state):
         targets.output_of,
         fitter=partial(OnlineFit, classes=targets.classes, kept=kept, offset=offset),
         random_state=None,
-        specialize=mixture._composition().specializes,
+        are_given=mixture._composition().are_given,
         fit_params=params,
     )
     learners = Learners(

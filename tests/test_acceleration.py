@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -324,27 +325,47 @@ def test_cross_fitted_and_given_experts_take_part(Mixture, params):
     assert mixture.objective_path_.max() >= plain.objective_path_.max() - 0.1
 
 
+@pytest.fixture(params=["specialize=False", "all frozen"])
+def given_experts(request):
+    """Parameters of a mixture whose experts EM does not fit."""
+
+    def params_of(Mixture, *experts):
+        if request.param == "all frozen":
+            experts = [FrozenEstimator(e.fit(ROWS, TARGETS[Mixture])) for e in experts]
+            return {"experts": [*zip("ab", experts)]}
+        return {"experts": [*zip("ab", experts)], "specialize": False}
+
+    return params_of
+
+
+TWO = {
+    MixtureOfExpertsRegressor: (LinearRegression(), LinearRegression(positive=True)),
+    MixtureOfExpertsClassifier: (LogisticRegression(), LogisticRegression(C=0.01)),
+}
+
+
 @both
-def test_given_experts_are_accelerated_by_default(Mixture):
-    params = {"specialize": False, "sharing": "auto"}
+def test_given_experts_are_accelerated_by_default(Mixture, given_experts):
+    params = {"sharing": "auto", **given_experts(Mixture, *TWO[Mixture])}
     mixture = fitted(Mixture, acceleration="auto", **params)
     expected = fitted(Mixture, acceleration="squarem", **params)
     np.testing.assert_array_equal(mixture.objective_path_, expected.objective_path_)
+    assert mixture.sharing_ == 0
 
 
-def test_given_experts_stop_at_a_tenth_of_the_tolerance():
-    params = {"specialize": False, "acceleration": None, "tol": 1e-2}
-    mixture = fitted(MixtureOfExpertsRegressor, **params)
+def test_given_experts_stop_at_a_tenth_of_the_tolerance(given_experts):
+    Mixture = MixtureOfExpertsRegressor
+    params = given_experts(Mixture, *TWO[Mixture])
+    mixture = fitted(Mixture, acceleration=None, tol=1e-2, **params)
     changes = np.diff(mixture.objective_path_) / len(ROWS)
     assert mixture.converged_
     assert abs(changes[-1]) < 1e-3 <= abs(changes[-2])
 
 
-def test_a_given_expert_that_no_row_needs_is_retired_without_a_warning():
+def test_a_given_expert_that_no_row_needs_is_retired_without_a_warning(given_experts):
     far = DummyRegressor(strategy="constant", constant=100.0)
-    worse = [("line", Ridge()), ("far", far)]
-    params = {"specialize": False, "tol": 1e-6}
-    mixture = fitted(MixtureOfExpertsRegressor, worse, **params)
+    params = given_experts(MixtureOfExpertsRegressor, Ridge(), far)
+    mixture = fitted(MixtureOfExpertsRegressor, tol=1e-6, **params)
     assert mixture.expert_share_[1] == 0
     np.testing.assert_array_equal(mixture.predict_gate(ROWS)[:, 1], 0)
 

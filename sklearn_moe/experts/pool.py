@@ -83,9 +83,9 @@ class ExpertPool:
         Folds in which each row is held out once; the outputs of the experts are then
         out-of-fold predictions [1]_. None means that the outputs are predictions for
         the training rows.
-    specialize : bool, default=True
-        Whether the experts are fitted in each M-step, with the weights of this M-step.
-        Otherwise they are fitted once, to all rows.
+    are_given : bool, default=False
+        Whether the experts are fitted once, to all rows, unless they are frozen.
+        Otherwise they are fitted in each M-step, with the weights of this M-step.
     fit_params : dict of dict, default=None
         Further arguments of each expert's `fit`, by the expert's name.
 
@@ -103,7 +103,7 @@ class ExpertPool:
         fitter=WeightedFit,
         random_state,
         splits=None,
-        specialize=True,
+        are_given=False,
         fit_params=None,
     ):
         self.names = [name for name, _ in named_experts]
@@ -117,9 +117,8 @@ class ExpertPool:
         self.splits = splits
         self._solvers, self._known = {}, {}
         self._fitted_to_all = {}
-        self.are_given = not specialize
+        self.are_given = are_given
         self._output_of = output_of
-        self._specialize = specialize
         self._fit_params = fit_params or {}
         self._divisions, self._fitters = [], []
         for k, (name, expert) in enumerate(named_experts):
@@ -175,7 +174,7 @@ class ExpertPool:
         fitted, outputs = self._train(
             weights, settled | left, previous, predict=self.rows.in_one_block
         )
-        if not self._specialize:
+        if self.are_given:
             fitted = [replace(f, output=outputs[k]) for k, f in enumerate(fitted)]
             settled = dict(enumerate(fitted))
         self._settled = settled
@@ -236,7 +235,7 @@ class ExpertPool:
         """
         fitted, outputs = dict(left), {k: own.output for k, own in left.items()}
         learning = [k for k in range(len(self.names)) if k not in left]
-        weights = weights if self._specialize else None
+        weights = None if self.are_given else weights
         known = self._fitted_to_all if previous is None else previous
         solved = self._solve(learning, weights, known, predict=predict)
         rest = [k for k in learning if k not in solved]
