@@ -1,8 +1,9 @@
 """Measure the time of the import and of the first fit.
 
 Each measurement runs in a new process. The first fit of an installation compiles
-functions; the first fit of any later process loads the compiled functions. Run it by
-`python -m benchmarks.speed.start`.
+functions; the first fit of any later process loads the compiled functions. What Numba
+takes for this alone is measured, too: its import and one call of one function. Run it
+by `python -m benchmarks.speed.start`.
 """
 
 import argparse
@@ -27,6 +28,7 @@ SIMILAR = (
 )
 PACKAGE = "import sklearn_moe"
 ESTIMATOR = "from sklearn_moe import MixtureOfExpertsRegressor"
+AFTER = f"{ESTIMATOR}, after the second"
 
 # By name: imports before the clock starts, and imports that are timed.
 IMPORTS = {
@@ -34,37 +36,45 @@ IMPORTS = {
     SIMILAR: ("", SIMILAR),
     PACKAGE: ("", PACKAGE),
     ESTIMATOR: ("", ESTIMATOR),
-    f"{ESTIMATOR}, after the second": (SIMILAR, ESTIMATOR),
+    AFTER: (SIMILAR, ESTIMATOR),
 }
 IMPORT = """
 import json, time
 {before}
-begin = time.perf_counter()
+begin = time.process_time()
 {timed}
-print(json.dumps({{"seconds": time.perf_counter() - begin}}))
+print(json.dumps({{"seconds": time.process_time() - begin}}))
 """
 FIT = """
 import json, time
-begin = time.perf_counter()
+begin = time.process_time()
 import numpy as np
 from sklearn_moe import {mixture}
-taken = {{"import": time.perf_counter() - begin}}
+taken = {{"import": time.process_time() - begin}}
 rng = np.random.default_rng(0)
 X = rng.standard_normal((1000, 4))
 y = np.abs(X[:, 0]) + 0.1 * rng.standard_normal(1000)
 y = y > 1 if "{mixture}".endswith("Classifier") else y
 for name in ("first fit", "second fit", "third fit"):
-    begin = time.perf_counter()
+    begin = time.process_time()
     {mixture}(random_state=0, max_iter=20, tol=0).fit(X, y)
-    taken[name] = time.perf_counter() - begin
+    taken[name] = time.process_time() - begin
 print(json.dumps(taken))
+"""
+NUMBA = """
+import json, time
+import numpy as np
+from sklearn_moe import kernels
+begin = time.process_time()
+kernels.log_softmax(np.zeros((2, 2)))
+print(json.dumps({"seconds": time.process_time() - begin}))
 """
 MIXTURES = ("MixtureOfExpertsRegressor", "MixtureOfExpertsClassifier")
 
 # The targets to meet, in seconds.
-MOST_OVER_IMPORT = 0.030
+MOST_OVER_IMPORT = 0.050
 MOST_FOR_FIRST_FIT = 5.0
-MOST_OVER_STEADY = 0.5
+MOST_OVER_STEADY = 0.3
 
 
 def run(code, cache):
@@ -100,21 +110,27 @@ def measure_imports(n_repeats):
 
 
 def measure_fits(n_repeats):
-    """Return median seconds of fits in a process, with a cold and a warm cache."""
-    taken = defaultdict(list)
+    """Return median seconds of fits in a process, with a cold and a warm cache.
+
+    The second result is what Numba alone takes with a warm cache.
+    """
+    taken, alone = defaultdict(list), []
     for _ in range(n_repeats):
         for mixture in MIXTURES:
             with tempfile.TemporaryDirectory() as cache:
                 for state in ("cold", "warm"):
                     seconds = run(FIT.format(mixture=mixture), cache)
                     taken[mixture, state].append(seconds)
+                # The first call compiles the function.
+                alone.append([run(NUMBA, cache)["seconds"] for _ in range(2)][1])
         print("a round of fits done", flush=True)
-    return pd.DataFrame(
+    fits = pd.DataFrame(
         [
             {"mixture": mixture, "cache": state, **pd.DataFrame(runs).median()}
             for (mixture, state), runs in taken.items()
         ]
     )
+    return fits, np.median(alone)
 
 
 def main():
@@ -124,13 +140,13 @@ def main():
     arguments = parser.parse_args()
     imports = measure_imports(arguments.repeats)
     print("imports done", flush=True)
-    fits = measure_fits(arguments.fit_repeats)
+    fits, alone = measure_fits(arguments.fit_repeats)
     packages = header("scikit-learn", "numpy", "scipy", "numba")
     lines = [
         f"{packages}, Python {sys.version.split()[0]}, one thread",
         "",
-        f"Seconds, medians of {arguments.repeats} fresh processes for each import and "
-        f"{arguments.fit_repeats} for the fits, which take turns.",
+        f"Processor seconds, medians of {arguments.repeats} fresh processes for each "
+        f"import and {arguments.fit_repeats} for the fits, which take turns.",
         "Fits are of 1000 rows, 4 features and 4 linear experts, 20 iterations. A cold "
         "cache is an empty folder for what",
         "Numba compiles; Python's own bytecode is there.",
@@ -143,16 +159,16 @@ def main():
         "====",
         fits.to_string(index=False, float_format="{:.3f}".format),
         "",
+        f"Numba's import and the first call of one function, warm cache: {alone:.3f}",
+        "",
         "Bars",
         "====",
     ]
-    for ours in (PACKAGE, ESTIMATOR):
-        for rival in (ALONE, SIMILAR):
-            over = imports[ours] - imports[rival]
-            lines.append(
-                f"{ours!r} over {rival!r}: {1000 * over:.0f} ms; bar "
-                f"{1000 * MOST_OVER_IMPORT:.0f}: {verdict(over <= MOST_OVER_IMPORT)}"
-            )
+    over = imports[AFTER]
+    lines.append(
+        f"{ESTIMATOR!r} after {SIMILAR!r}: {1000 * over:.0f} ms; bar "
+        f"{1000 * MOST_OVER_IMPORT:.0f}: {verdict(over <= MOST_OVER_IMPORT)}"
+    )
     for row in fits.to_dict("records"):
         name, first = f"{row['mixture']}, {row['cache']} cache", row["first fit"]
         if row["cache"] == "cold":
