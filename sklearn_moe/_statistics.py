@@ -7,6 +7,10 @@ import numpy as np
 
 from sklearn_moe._persistence import saved_as_dict
 
+# Largest numbers whose sums of squares do not overflow, in float64 and in float32.
+LARGEST_TO_SQUARE = 1e150
+LARGEST_FLOAT32_TO_SQUARE = 1e15
+
 # A standard deviation below this fraction of the mean counts as a rounding error.
 ROUNDING = 1e-12
 

@@ -12,7 +12,11 @@ from sklearn_moe._estimators import seeded_clone
 from sklearn_moe._exposure import check_exposure, check_requests, counts_of_rates
 from sklearn_moe._in_memory import check_in_memory
 from sklearn_moe._persistence import saved_as_dict
-from sklearn_moe._statistics import TargetMoments
+from sklearn_moe._statistics import (
+    LARGEST_FLOAT32_TO_SQUARE,
+    LARGEST_TO_SQUARE,
+    TargetMoments,
+)
 from sklearn_moe._subjects import missing_labels
 from sklearn_moe.experts import (
     Predictions,
@@ -30,10 +34,6 @@ from sklearn_moe.likelihoods import (
     NoiseLikelihood,
     noise_model,
 )
-
-# Largest targets whose sums of squares do not overflow, in float64 and in float32.
-LARGEST_TARGET = 1e150
-LARGEST_FLOAT32 = 1e15
 
 # Smallest spread of targets whose square does not underflow.
 LEAST_SPREAD = 1e-110
@@ -152,12 +152,12 @@ class NumberTargets:
             )
         noise_model(self.noise).check_target(y)
         largest = float(np.abs(y).max(initial=0))
-        if largest > LARGEST_TARGET:
+        if largest > LARGEST_TO_SQUARE:
             raise ValueError(
                 f"y is too large: it has {largest:.3g}, and squares overflow beyond "
-                f"{LARGEST_TARGET:.0e}. Change its unit, or take its logarithm."
+                f"{LARGEST_TO_SQUARE:.0e}. Change its unit, or take its logarithm."
             )
-        keeps_float32 = y.dtype == np.float32 and largest <= LARGEST_FLOAT32
+        keeps_float32 = y.dtype == np.float32 and largest <= LARGEST_FLOAT32_TO_SQUARE
         return y.astype(np.float32 if keeps_float32 else np.float64)
 
     def decode(self, encoded_y):

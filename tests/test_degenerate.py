@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge, SGDRegressor
 from sklearn.pipeline import make_pipeline
@@ -474,6 +475,25 @@ def test_large_float32_targets_are_fitted_in_float64():
     predicted = mixture.fit(X, y).predict(X).astype(np.float64) / 1e30
     np.testing.assert_allclose(predicted, np.abs(X[:, 0]), atol=0.2)
     assert np.isfinite(mixture.objective_path_).all()
+
+
+@pytest.mark.parametrize("specialize", [True, False])
+@pytest.mark.parametrize("noise", ["gaussian", "student_t"])
+def test_an_expert_whose_squared_predictions_overflow_is_refused(noise, specialize):
+    X = np.linspace(-2, 2, 60).reshape(-1, 1)
+    far = DummyRegressor(strategy="constant", constant=1e160)
+    experts = [("line", Ridge()), ("far", far)]
+    mixture = MixtureOfExpertsRegressor(experts, specialize=specialize, noise=noise)
+    with pytest.raises(ValueError, match=r"Expert 'far' predicted 1e\+160, whose squ"):
+        mixture.fit(X, X[:, 0])
+
+
+def test_large_float32_predictions_of_an_expert_are_squared_in_float64():
+    X = np.linspace(-2, 2, 60, dtype=np.float32).reshape(-1, 1)
+    far = DummyRegressor(strategy="constant", constant=np.float32(1e30))
+    experts = [("line", Ridge()), ("far", far)]
+    mixture = MixtureOfExpertsRegressor(experts, specialize=False, random_state=0)
+    np.testing.assert_array_equal(mixture.fit(X, X[:, 0]).expert_share_, [1, 0])
 
 
 @pytest.mark.parametrize("noise", ["poisson", "negative_binomial"])

@@ -15,6 +15,7 @@ from sklearn_moe._estimators import (
 )
 from sklearn_moe._exposure import takes_exposure
 from sklearn_moe._sklearn import num_samples
+from sklearn_moe._statistics import LARGEST_FLOAT32_TO_SQUARE, LARGEST_TO_SQUARE
 from sklearn_moe.experts.nested import has_density, nested_log_density
 
 
@@ -227,13 +228,16 @@ def outputs_of_experts(named_experts, X, y, output_of):
     return stack_outputs(found, named_experts)
 
 
-def stack_outputs(outputs, names):
+def stack_outputs(outputs, names, *, of_training=False):
     """Join the outputs of all experts.
 
     Parameters
     ----------
     outputs : list of Output
     names : iterable of str
+    of_training : bool, default=False
+        Whether these are outputs for training rows, the squares of whose errors are
+        summed.
 
     Returns
     -------
@@ -242,16 +246,25 @@ def stack_outputs(outputs, names):
     Raises
     ------
     ValueError
-        If an expert predicts NaN or infinity.
+        If an expert predicts NaN or infinity, or numbers whose squares overflow.
     """
+    limit = LARGEST_TO_SQUARE if of_training else np.finfo(np.float64).max
+    dtype = np.result_type(*(output.values for output in outputs))
     for name, output in zip(names, outputs):
-        if not np.isfinite(output.values).all():
+        largest = float(np.abs(output.values).max(initial=0))
+        if not largest <= limit:
+            found = "NaN or infinity"
+            if np.isfinite(largest):
+                found = f"{largest:.3g}, whose square overflows"
             raise ValueError(
-                f"Expert {name!r} predicted NaN or infinity. Scale its features, "
+                f"Expert {name!r} predicted {found}. Scale its features, "
                 "regularise it, or choose another estimator."
             )
+        if of_training and largest > LARGEST_FLOAT32_TO_SQUARE:
+            dtype = np.dtype(np.float64)
     # The values of each expert are contiguous.
-    values = np.stack([output.values for output in outputs]).swapaxes(0, 1)
+    values = np.stack([output.values for output in outputs], dtype=dtype)
+    values = values.swapaxes(0, 1)
     if all(output.log_density is None for output in outputs):
         return values
     return Outputs(values, np.stack([_densities(o) for o in outputs], axis=1))

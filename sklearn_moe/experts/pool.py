@@ -468,7 +468,7 @@ class ExpertPool:
                 )
             outputs.update((k, output) for k, (_, output, _) in found.items())
         names = [self.names[k] for k in order]
-        return stack_outputs([outputs[k] for k in order], names)
+        return stack_outputs([outputs[k] for k in order], names, of_training=True)
 
     def mean_output(self, k, expert):
         """Return the weighted mean prediction of a `FittedExpert` for the sample."""
@@ -562,4 +562,4 @@ def _outputs_of_block(block, estimators, known, names, output_of):
             with error_note(f"expert {name!r}", block.X):
                 output = _output_of_block(block, estimator, output_of)
         outputs.append(output)
-    return stack_outputs(outputs, names)
+    return stack_outputs(outputs, names, of_training=True)
