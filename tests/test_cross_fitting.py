@@ -1117,6 +1117,17 @@ def test_an_expert_that_fails_in_fit_is_named(failing, fault, cv):
         Mixture(experts, cv=cv).fit(*PROBLEMS[Mixture]())
 
 
+@pytest.mark.parametrize("cv", ["auto", 2])
+def test_an_expert_that_needs_more_rows_than_a_fold_leaves_is_told_of_cv(cv):
+    X = np.linspace(-2, 2, 40).reshape(-1, 1)
+    neighbors = KNeighborsRegressor(n_neighbors=31)
+    mixture = MixtureOfExpertsRegressor(neighbors, n_experts=2, random_state=0)
+    with pytest.raises(ValueError, match="n_neighbors = 31") as caught:
+        mixture.set_params(cv=cv).fit(X, X[:, 0])
+    assert "fitted to 20 rows, without those of a fold" in caught.value.__notes__[1]
+    mixture.set_params(cv=None).fit(X, X[:, 0])
+
+
 @pytest.mark.parametrize(("failing", "fault"), CASES)
 @may_stop_early
 @may_retire_experts

@@ -260,7 +260,7 @@ def stack_outputs(outputs, names, *, of_training=False):
                 f"Expert {name!r} predicted {found}. Scale its features, "
                 "regularise it, or choose another estimator."
             )
-        if of_training and largest > LARGEST_FLOAT32_TO_SQUARE:
+        if largest > LARGEST_FLOAT32_TO_SQUARE:
             dtype = np.dtype(np.float64)
     # The values of each expert are contiguous.
     values = np.stack([output.values for output in outputs], dtype=dtype)

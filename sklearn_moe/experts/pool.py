@@ -513,7 +513,7 @@ def fit_expert(block, weights, unit, task, fold=None, output_of=None):
     train, test = fold or (None, None)
     part = f"expert {task.name!r}"
     y, weights, unit = _as_learnt(block, weights, unit, task.fit_params)
-    with error_note(part, block.X), one_fit(part):
+    with error_note(part, block.X, train), one_fit(part):
         estimator = task.fitter.fit(
             block.X,
             y,

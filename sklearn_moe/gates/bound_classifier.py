@@ -238,7 +238,7 @@ def _labelled(block, targets, rows=None, labels=None):
 def _fit_rows(fitter, block, targets, rows=None, labels=None):
     """Fit a classifier to some of the rows, or to all."""
     labelled = _labelled(block, targets, rows, labels)
-    with error_note(GATE, block.X):
+    with error_note(GATE, block.X, rows):
         return fitter.fit(*labelled, unit=block.sample_weight.mean())
 
 
