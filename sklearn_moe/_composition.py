@@ -85,14 +85,16 @@ class Composition:
 
         Experts of different kinds are always compared out-of-fold, since some overfit
         more than others. So are experts of one kind that memorise their training rows:
-        their training error says little about which of them is right. The latter are
-        fitted in each iteration, so that folds are expensive, and they need enough rows
-        for each expert.
+        their training error says little about which of them is right, and about the
+        noise, which a single expert has as well. The latter are fitted in each
+        iteration, so that folds are expensive, and they need enough rows for each
+        expert.
         """
         if self.unlike or not self.specializes:
             return "auto"
         n_experts = self._n_experts
-        if n_experts == 1 or n_rows < FEW_ROWS * n_experts:
+        needless = n_experts == 1 and not self.targets.has_noise
+        if needless or n_rows < FEW_ROWS * n_experts:
             return None
         return FOLDS_OF_CLONES if self._isolates_rows else None
 

@@ -60,6 +60,7 @@ class NumberTargets:
     exposed: str | None = None
 
     estimator_type = "regressor"
+    has_noise = True
     classes = None
     class_weight = None
 
@@ -272,6 +273,7 @@ class ClassTargets:
     class_weight: Any = None
 
     estimator_type = "classifier"
+    has_noise = False
     shape = ()
     given_experts_alpha = "auto"
 

@@ -101,7 +101,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         rows. An integer is a number of shuffled folds. A splitter that divides rows by
         groups gets the `groups` of `fit`. "auto" means 5 for a list of
         experts of different kinds, for ``specialize=False`` and for a gate that is any
-        classifier; 2 for experts of one kind that memorise their training rows (trees,
+        classifier; 2 for several experts of one kind that memorise their rows (trees,
         forests, boosting, nearest neighbours, and pipelines that end in one), where
         there are at least 20 rows for each; and None otherwise.
     class_weight : dict, "balanced" or None, default=None

@@ -152,11 +152,34 @@ def test_few_rows_are_not_divided_unasked(Mixture):
     assert_same_model(unasked, trees(Mixture, cv=None).fit(X, y), X)
 
 
-@both
-def test_one_expert_alone_is_not_cross_fitted_unasked(Mixture):
+@pytest.mark.parametrize(
+    ("Mixture", "cv"),
+    [(MixtureOfExpertsRegressor, 2), (MixtureOfExpertsClassifier, None)],
+)
+def test_one_expert_alone_is_cross_fitted_unasked_where_it_has_noise(Mixture, cv):
     X, y = PROBLEMS[Mixture]()
     unasked = trees(Mixture, n_experts=1).fit(X, y)
-    assert_same_model(unasked, trees(Mixture, n_experts=1, cv=None).fit(X, y), X)
+    assert_same_model(unasked, trees(Mixture, n_experts=1, cv=cv).fit(X, y), X)
+
+
+@pytest.mark.parametrize(
+    "expert",
+    [
+        DecisionTreeRegressor(random_state=0),
+        KNeighborsRegressor(1),
+        RandomForestRegressor(10, random_state=0),
+        HistGradientBoostingRegressor(max_iter=30),
+    ],
+    ids=lambda expert: type(expert).__name__,
+)
+def test_intervals_of_one_expert_that_memorises_its_rows_hold_new_ones(expert):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((800, 3))
+    y = X @ [1, 2, -1] + rng.standard_normal(800)
+    mixture = MixtureOfExpertsRegressor(expert, n_experts=1, random_state=0)
+    low, high = mixture.fit(X[:400], y[:400]).predict_interval(X[400:], coverage=0.8).T
+    held = (low < y[400:]) & (y[400:] < high)
+    assert held.mean() == pytest.approx(0.8, abs=0.08)
 
 
 def test_forests_are_better_for_being_judged_by_rows_not_seen():
