@@ -149,7 +149,7 @@ def test_two_experts_are_those_of_flexmix_with_an_offset(
 ):
     X, y, exposure = seizures
     mixture = regressor(
-        gate=gate, cv=None, init="random", n_init=5, tol=1e-8, max_iter=1000
+        gate=gate, cv=None, init="random", n_init=3, tol=1e-8, max_iter=1000
     ).fit(X, y, exposure=exposure)
     assert mixture.log_likelihood_ == pytest.approx(log_likelihood, abs=1e-4)
 
