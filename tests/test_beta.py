@@ -73,7 +73,7 @@ def shares(n=300, seed=0, precision=30):
 
 def regressor(**params):
     return MixtureOfExpertsRegressor(
-        **{"n_experts": 2, "noise": "beta", "random_state": 0} | params
+        **{"n_experts": 2, "noise": "beta", "tol": 1e-2, "random_state": 0} | params
     )
 
 
