@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 import os
 
 # Without it scikit-learn skips its checks of array API input.
@@ -31,15 +32,16 @@ def _one_thread_for_each_worker():
 
 N_WORKERS = 2
 
-# A cluster that looks after itself less often, and takes less time for it while other
-# tests run. Its workers begin with what Dask imports, which a replaced one needs again.
+# The cluster looks after itself less often, and takes less time while other tests run.
 LITTLE_WORK_WHILE_IDLE = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
     "distributed.worker.memory.monitor-interval": "1s",
-    "distributed.worker.multiprocessing-method": "forkserver",
     "distributed.worker.profile.enabled": False,
 }
+if "forkserver" in multiprocessing.get_all_start_methods():
+    # Its workers, and those that replace one, begin with what Dask imports.
+    LITTLE_WORK_WHILE_IDLE["distributed.worker.multiprocessing-method"] = "forkserver"
 
 
 @pytest.fixture(scope="session")
