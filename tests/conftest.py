@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 import os
 
 # Without it scikit-learn skips its checks of array API input.
@@ -31,14 +32,29 @@ def _one_thread_for_each_worker():
 
 N_WORKERS = 2
 
+# The cluster looks after itself less often, and takes less time while other tests run.
+LITTLE_WORK_WHILE_IDLE = {
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+}
+if "forkserver" in multiprocessing.get_all_start_methods():
+    # Its workers, and those that replace one, begin with what Dask imports.
+    LITTLE_WORK_WHILE_IDLE["distributed.worker.multiprocessing-method"] = "forkserver"
+
 
 @pytest.fixture(scope="session")
 def cluster():
     """A Dask cluster, which is not there before a test asks for it."""
+    dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=":0"
-    ) as cluster:
+    with (
+        dask.config.set(LITTLE_WORK_WHILE_IDLE),
+        distributed.LocalCluster(
+            n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+    ):
         yield cluster
 
 

@@ -73,7 +73,7 @@ def shares(n=300, seed=0, precision=30):
 
 def regressor(**params):
     return MixtureOfExpertsRegressor(
-        **{"n_experts": 2, "noise": "beta", "random_state": 0} | params
+        **{"n_experts": 2, "noise": "beta", "tol": 1e-2, "random_state": 0} | params
     )
 
 
@@ -153,7 +153,7 @@ def test_the_precision_maximises_the_likelihood():
         {"cv": 3},
         {"n_init": 2},
         {"acceleration": "squarem"},
-        {"experts": RandomForestRegressor(10, random_state=0)},
+        {"experts": RandomForestRegressor(3, random_state=0)},
         {"experts": make_pipeline(StandardScaler(), BetaRegressor())},
         {"experts": LinearRegression()},
         {"experts": [("a", BetaRegressor()), ("b", BetaRegressor(alpha=1e-2))]},
@@ -178,7 +178,7 @@ def test_weights_are_numbers_of_rows():
 def test_several_shares_have_a_precision_each():
     X, y = shares()
     Y = np.column_stack([y, 1 - y / 2])
-    expert = RandomForestRegressor(10, random_state=0)
+    expert = RandomForestRegressor(3, random_state=0)
     mixture = regressor(experts=expert, tol=1e-2).fit(X, Y)
     assert mixture.noise_.precision_.shape == (2, 2)
     assert mixture.predict_interval(X[:3]).shape == (3, 2, 2)
@@ -241,7 +241,7 @@ def test_the_column_of_what_is_no_share_is_named():
     X, y = shares()
     Y = np.column_stack([y, y])
     Y[3, 1] = 1
-    expert = RandomForestRegressor(10, random_state=0)
+    expert = RandomForestRegressor(3, random_state=0)
     with pytest.raises(ValueError, match=r"column 1 of y has 1\.0"):
         regressor(experts=expert).fit(X, Y)
 

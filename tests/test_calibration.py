@@ -1,5 +1,6 @@
 """Noise that is fitted around experts which have not seen the row."""
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -142,10 +143,11 @@ def test_inner_mixtures_keep_their_own_density():
 def test_several_outputs_and_any_number_of_jobs():
     X, y = two_regimes()
     y = np.column_stack([y, -2 * y])
-    one, two = (
-        mixture(LinearRegression(), calibrate=True, n_jobs=n_jobs).fit(X, y)
-        for n_jobs in (1, 2)
-    )
+    with joblib.parallel_config("threading"):
+        one, two = (
+            mixture(LinearRegression(), calibrate=True, n_jobs=n_jobs).fit(X, y)
+            for n_jobs in (1, 2)
+        )
     np.testing.assert_array_equal(one.noise_.scale_, two.noise_.scale_)
     np.testing.assert_allclose(one.noise_.scale_[:, 1], 2 * one.noise_.scale_[:, 0])
 

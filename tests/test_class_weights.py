@@ -25,7 +25,7 @@ BY_HAND = {"no": 1, "yes": 5}
 
 
 def classifier(**params):
-    params = {"n_experts": 2, "tol": 1e-3} | params
+    params = {"n_experts": 2, "tol": 1e-2} | params
     return MixtureOfExpertsClassifier(random_state=0, **params)
 
 

@@ -56,7 +56,7 @@ from sklearn_moe.dask._likelihood import InBatches  # noqa: E402
 from sklearn_moe.dask._rows import divide, select_rows  # noqa: E402
 from sklearn_moe.dask._sampling import priority_sample, sample_rows  # noqa: E402
 
-N_ROWS, CHUNK = 240, 80
+N_ROWS, CHUNK = 240, 120
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(-2, 2, (N_ROWS, 2))
 Y = np.abs(ROWS[:, 0]) + 0.3 * ROWS[:, 1] + 0.2 * RNG.normal(size=N_ROWS)
@@ -77,7 +77,7 @@ def spread(array, chunk=CHUNK):
 
 def twins(n_classes=0, **params):
     """A mixture over collections, and the one over arrays that it should equal."""
-    params = {"n_experts": 2, "max_iter": 4, "random_state": 0} | params
+    params = {"n_experts": 2, "max_iter": 2, "random_state": 0} | params
     local = {k: v for k, v in params.items() if k not in ("persist", "client")}
     local |= {"acceleration": None, "cv": None, "specialize": True}
     if n_classes:
@@ -119,7 +119,7 @@ REGRESSIONS = {
 
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_a_regression_equals_that_of_the_local_mixture(name):
-    distributed, local = twins(**{"max_iter": 2} | REGRESSIONS[name])
+    distributed, local = twins(**REGRESSIONS[name])
     distributed.fit(spread(ROWS), spread(Y))
     local.fit(ROWS, Y)
     np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
@@ -134,7 +134,7 @@ POSITIVE = {"poisson": np.floor, "gamma": np.asarray, "lognormal": np.asarray}
 @pytest.mark.parametrize("noise", POSITIVE)
 def test_noise_of_positive_targets_is_learnt_from_sums(noise):
     y = POSITIVE[noise](np.exp(Y))
-    distributed, local = twins(noise=noise, max_iter=2)
+    distributed, local = twins(noise=noise)
     distributed.fit(spread(ROWS), spread(y))
     local.fit(ROWS, y)
     np.testing.assert_allclose(
@@ -152,7 +152,7 @@ CLASSIFICATIONS = {
 
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_a_classification_equals_that_of_the_local_mixture(name):
-    distributed, local = twins(n_classes=3, max_iter=2, **CLASSIFICATIONS[name])
+    distributed, local = twins(n_classes=3, **CLASSIFICATIONS[name])
     distributed.fit(spread(ROWS), spread(LABELS))
     local.fit(ROWS, LABELS)
     assert distributed.classes_.tolist() == ["high", "low", "middle"]
@@ -194,7 +194,7 @@ def test_one_row_is_enough_for_one_expert():
 
 def test_dead_experts_are_given_rows_as_in_a_local_fit():
     # Two experts say all that there is to say.
-    params = {"n_experts": 4, "sharing": 0.0, "max_iter": 18, "init": "random"}
+    params = {"n_experts": 4, "sharing": 0.0, "max_iter": 16, "init": "random"}
     distributed, local = twins(**params)
     with pytest.warns(UserWarning, match="were retired"):
         local.fit(ROWS, np.abs(ROWS[:, 0]))
@@ -224,9 +224,9 @@ def test_a_frozen_expert_stays_as_it_is():
 
 
 def test_partitions_of_any_size_give_the_same_result():
-    first = MixtureOfExpertsRegressor(n_experts=2, max_iter=3)
+    first = MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
     second = clone(first)
-    first.fit(spread(ROWS, 80), spread(Y, 80))
+    first.fit(spread(ROWS), spread(Y))
     uneven = (7, 200, 33)
     second.fit(
         da.from_array(ROWS, chunks=(uneven, (1, 1))), da.from_array(Y, chunks=(uneven,))
@@ -235,7 +235,7 @@ def test_partitions_of_any_size_give_the_same_result():
 
 
 def test_an_empty_partition_changes_nothing():
-    expected = MixtureOfExpertsRegressor(n_experts=2, max_iter=3)
+    expected = MixtureOfExpertsRegressor(n_experts=2, max_iter=2)
     expected.fit(spread(ROWS), spread(Y))
     chunks = (80, 0, 160)
     X = da.from_array(ROWS, chunks=(chunks, (2,)))
@@ -262,7 +262,7 @@ def mixed_expert(expert):
 
 def test_a_frame_reaches_the_experts_as_a_frame():
     distributed, local = twins(experts=mixed_expert(Ridge()))
-    X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=3)
+    X, y = dd.from_pandas(FRAME, npartitions=2), dd.from_pandas(TARGET, npartitions=2)
     distributed.fit(X, y)
     local.fit(X.compute(), Y)
     np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
@@ -270,7 +270,7 @@ def test_a_frame_reaches_the_experts_as_a_frame():
 
 
 def test_predictions_for_a_frame_keep_its_index():
-    X, y = dd.from_pandas(FRAME, npartitions=3), dd.from_pandas(TARGET, npartitions=3)
+    X, y = dd.from_pandas(FRAME, npartitions=2), dd.from_pandas(TARGET, npartitions=2)
     mixture = MixtureOfExpertsRegressor(
         mixed_expert(Ridge()), n_experts=2, max_iter=2, random_state=0
     ).fit(X, y)
@@ -287,11 +287,11 @@ def test_predictions_for_a_frame_keep_its_index():
 
 
 def test_targets_may_be_a_frame():
-    X = dd.from_pandas(FRAME[["a", "b"]], npartitions=3)
+    X = dd.from_pandas(FRAME[["a", "b"]], npartitions=2)
     for given in (pd.DataFrame({"y": Y}), pd.DataFrame({"y": Y, "z": -2 * Y})):
         given.index = FRAME.index
-        y = dd.from_pandas(given, npartitions=3)
-        distributed, local = twins(max_iter=2)
+        y = dd.from_pandas(given, npartitions=2)
+        distributed, local = twins()
         distributed.fit(X, y)
         local.fit(X.compute(), np.squeeze(given))
         np.testing.assert_allclose(distributed.objective_path_, local.objective_path_)
@@ -315,7 +315,7 @@ def test_probabilities_of_a_frame_are_named_by_class():
 
 @pytest.fixture(scope="module")
 def regression(client):
-    return MixtureOfExpertsRegressor(n_experts=2, max_iter=3, random_state=0).fit(
+    return MixtureOfExpertsRegressor(n_experts=2, max_iter=2, random_state=0).fit(
         spread(ROWS), spread(Y)
     )
 
@@ -388,7 +388,7 @@ def test_the_score_of_constant_targets_is_that_of_scikit_learn(regression):
 
 
 def test_arrays_and_series_go_together(regression):
-    X, y = spread(ROWS), dd.from_pandas(pd.Series(Y), npartitions=3)
+    X, y = spread(ROWS), dd.from_pandas(pd.Series(Y), npartitions=2)
     assert regression.score(X, y) == pytest.approx(regression.score(X, spread(Y)))
     np.testing.assert_array_equal(
         regression.responsibilities(X, y), regression.responsibilities(X, spread(Y))
@@ -445,7 +445,7 @@ def test_an_expert_gets_no_more_rows_than_it_can_take():
             return super().fit(X, y, sample_weight)
 
     mixture = MixtureOfExpertsRegressor(
-        Counting(), n_experts=3, max_iter=2, max_rows_per_expert=50, random_state=0
+        Counting(), n_experts=3, max_iter=1, max_rows_per_expert=50, random_state=0
     ).fit(spread(ROWS), spread(Y))
     assert [expert.n_rows_ for expert in mixture.experts_] == [50, 50, 50]
     mixture.set_params(max_rows_per_expert=None, capacity_factor=0.75)
@@ -482,7 +482,7 @@ def test_each_expert_is_sent_rows_by_the_weights_that_are_its_own():
 @pytest.mark.parametrize("assignment", ["hard", "expert_choice"])
 def test_assigned_rows_respect_the_capacity_of_each_partition(assignment):
     mixture = MixtureOfExpertsRegressor(
-        n_experts=3, max_iter=3, assignment=assignment, random_state=0
+        n_experts=3, max_iter=2, assignment=assignment, random_state=0
     )
     mixture.set_params(max_rows_per_expert=60).fit(spread(ROWS), spread(Y))
     assert mixture.expert_load_.max() <= 60 / N_ROWS + 1e-9
@@ -543,9 +543,9 @@ def test_capacity_is_divided_without_loss():
 
 
 def test_a_sample_may_leave_partitions_out(monkeypatch):
-    monkeypatch.setattr(starts, "START_ROWS", 20)
+    monkeypatch.setattr(starts, "START_ROWS", 5)
     fitted = MixtureOfExpertsRegressor(n_experts=2, max_iter=1, random_state=0)
-    fitted.fit(spread(ROWS, 6), spread(Y, 6))
+    fitted.fit(spread(ROWS, 24), spread(Y, 24))
     assert np.isfinite(fitted.log_likelihood_)
 
 
@@ -568,11 +568,11 @@ def test_other_rows_follow_those_that_a_clusterer_was_shown(monkeypatch):
     X = np.concatenate([ROWS, ROWS + 20])
     y = np.concatenate([ROWS[:, 0], -ROWS[:, 0]])
     whole = MixtureOfExpertsRegressor(
-        n_experts=2, init=AgglomerativeClustering(2), max_iter=3, random_state=0
+        n_experts=2, init=AgglomerativeClustering(2), max_iter=2, random_state=0
     )
-    whole.fit(spread(X), spread(y))
+    whole.fit(spread(X, N_ROWS), spread(y, N_ROWS))
     monkeypatch.setattr(starts, "START_ROWS", 60)
-    sampled = clone(whole).fit(spread(X), spread(y))
+    sampled = clone(whole).fit(spread(X, N_ROWS), spread(y, N_ROWS))
     np.testing.assert_allclose(
         sampled.log_likelihood_, whole.log_likelihood_, rtol=1e-2
     )
@@ -656,7 +656,7 @@ def test_chunks_of_y_follow_those_of_x():
     "gate", [GaussianGate(), GaussianGate("full"), SoftmaxGate(load_balance=1.0)]
 )
 def test_every_gate_is_fitted_as_in_one_place(gate):
-    params = {"n_experts": 2, "gate": gate, "max_iter": 3, "random_state": 0}
+    params = {"n_experts": 2, "gate": gate, "max_iter": 2, "random_state": 0}
     fitted = MixtureOfExpertsRegressor(**params).fit(spread(ROWS), spread(Y))
     local = sklearn_moe.MixtureOfExpertsRegressor(**params).fit(ROWS, Y)
     np.testing.assert_allclose(fitted.objective_path_, local.objective_path_)

@@ -17,7 +17,7 @@ from sklearn_moe.dask import (  # noqa: E402
     MixtureOfExpertsRegressor,
 )
 
-N_ROWS, CHUNK = 600, 200
+N_ROWS, CHUNK = 600, 300
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(-2, 2, (N_ROWS, 3))
 FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
@@ -25,7 +25,13 @@ Y = np.where(ROWS[:, 0] > 0, np.sin(3 * ROWS[:, 1]), ROWS[:, 2] ** 2)
 LABELS = (Y > 0.5).astype(int)
 WEIGHTS = RNG.uniform(0.5, 2, N_ROWS)
 
-FEW = {"n_estimators": 20, "max_depth": 3, "min_child_weight": 1, "random_state": 0}
+FEW = {
+    "n_estimators": 8,
+    "learning_rate": 0.3,
+    "max_depth": 3,
+    "min_child_weight": 1,
+    "random_state": 0,
+}
 REGRESSORS = {
     "lightgbm": lightgbm.DaskLGBMRegressor(**FEW, verbose=-1),
     "xgboost": xgboost_dask.DaskXGBRegressor(**FEW),
@@ -67,10 +73,10 @@ def test_one_expert_is_what_the_library_makes_of_all_rows(library, client):
 def test_a_mixture_of_them_predicts_without_the_cluster(library, kind):
     X, y = spread(ROWS), spread(Y)
     if kind == "frame":
-        X, y = dd.from_pandas(FRAME, npartitions=3), pd.Series(Y)
-        y = dd.from_pandas(y, npartitions=3)
+        X, y = dd.from_pandas(FRAME, npartitions=2), pd.Series(Y)
+        y = dd.from_pandas(y, npartitions=2)
     mixture = MixtureOfExpertsRegressor(
-        REGRESSORS[library], n_experts=2, max_iter=3, random_state=0
+        REGRESSORS[library], n_experts=2, max_iter=2, random_state=0
     ).fit(X, y)
     assert all(type(expert) is LOCAL[library][0] for expert in mixture.experts_)
     assert mixture.score(X, y) > 0.8
@@ -84,7 +90,7 @@ def test_a_mixture_of_them_predicts_without_the_cluster(library, kind):
 def test_classifiers_take_collections_too(library):
     X, y = spread(ROWS), spread(LABELS)
     mixture = MixtureOfExpertsClassifier(
-        CLASSIFIERS[library], n_experts=2, max_iter=3, random_state=0
+        CLASSIFIERS[library], n_experts=2, max_iter=2, random_state=0
     ).fit(X, y)
     assert all(type(expert) is LOCAL[library][1] for expert in mixture.experts_)
     assert mixture.score(X, y) > 0.8
@@ -95,7 +101,7 @@ def test_classifiers_learn_any_labels(library):
     names = ["low", "high"]
     X, y = spread(ROWS), spread(np.array(names)[LABELS])
     mixture = MixtureOfExpertsClassifier(
-        CLASSIFIERS[library], n_experts=2, max_iter=3, random_state=0
+        CLASSIFIERS[library], n_experts=2, max_iter=2, random_state=0
     ).fit(X, y)
     assert all(set(e.classes_) == set(names) for e in mixture.experts_)
     assert mixture.score(X, y) > 0.8

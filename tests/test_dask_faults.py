@@ -64,7 +64,7 @@ def no_task_is_left(client):
 
 
 def mixture(expert=None, **params):
-    params = {"n_experts": 2, "max_iter": 3, "random_state": 0} | params
+    params = {"n_experts": 2, "max_iter": 2, "random_state": 0} | params
     return MixtureOfExpertsRegressor(expert, **params)
 
 
@@ -394,7 +394,7 @@ def test_tasks_that_wait_are_taken_back_when_a_fit_is_interrupted(client, tmp_pa
 
 def test_what_the_user_keeps_on_the_cluster_stays_there(client):
     X, y = (collection.persist() for collection in collections())
-    mixture(max_iter=2).fit(X, y)
+    mixture().fit(X, y)
     np.testing.assert_array_equal(X.compute(), ROWS)
     del X, y
     assert no_task_is_left(client)

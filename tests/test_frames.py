@@ -71,7 +71,8 @@ each_gate = pytest.mark.parametrize("gate_class", [SoftmaxGate, GaussianGate])
 
 
 def two_experts(expert=None, **params):
-    return MixtureOfExpertsRegressor(expert, n_experts=2, random_state=0, **params)
+    params = {"n_experts": 2, "tol": 1e-2, "random_state": 0} | params
+    return MixtureOfExpertsRegressor(expert, **params)
 
 
 def of_column(name, last=None):

@@ -30,12 +30,12 @@ Y = np.where(SITE == "north", 2, -2) * X[:, 0] + RNG.normal(0, 0.1, 120)
 
 
 def regressor(**params):
-    params = {"experts": Ridge(), "n_experts": 2, "sharing": 0, "tol": 1e-3} | params
+    params = {"experts": Ridge(), "n_experts": 2, "sharing": 0, "tol": 1e-2} | params
     return MixtureOfExpertsRegressor(random_state=0, **params)
 
 
 def classifier(**params):
-    params = {"experts": LogisticRegression(), "n_experts": 2, "tol": 1e-3} | params
+    params = {"experts": LogisticRegression(), "n_experts": 2, "tol": 1e-2} | params
     return MixtureOfExpertsClassifier(random_state=0, **params)
 
 

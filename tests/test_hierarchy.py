@@ -38,17 +38,18 @@ piped_too = pytest.mark.parametrize("piped", [False, True], ids=["plain", "piped
 
 
 def two_levels(Mixture, piped=False, inner_params=None, **params):
-    inner = Mixture(LEAVES[Mixture], n_experts=2).set_params(**(inner_params or {}))
+    inner = Mixture(LEAVES[Mixture], n_experts=2, tol=1e-2)
+    inner.set_params(**(inner_params or {}))
     if piped:
         inner = make_pipeline(StandardScaler(), inner)
-    params = {"n_experts": 2, "init": ROWS[:, 0] > 0, **params}
+    params = {"n_experts": 2, "init": ROWS[:, 0] > 0, "tol": 1e-2, **params}
     return Mixture(inner, **params)
 
 
 @functools.cache
 def fitted(Mixture, *, piped):
     """Two levels that many tests look at, and none changes."""
-    mixture = two_levels(Mixture, piped, {"tol": 1e-3}, tol=1e-2)
+    mixture = two_levels(Mixture, piped, {"tol": 1e-3})
     return mixture.fit(ROWS, TARGETS[Mixture])
 
 
@@ -272,8 +273,7 @@ def test_a_frozen_mixture_has_its_own_density(Mixture, piped):
 def test_a_hierarchy_predicts_several_targets():
     y = TARGETS[MixtureOfExpertsRegressor]
     both_signs = np.column_stack([y, -y])
-    mixture = two_levels(MixtureOfExpertsRegressor, tol=1e-3)
-    mixture.fit(ROWS, both_signs)
+    mixture = two_levels(MixtureOfExpertsRegressor).fit(ROWS, both_signs)
     assert mixture.score(ROWS, both_signs) > 0.75
     assert mixture.noise_.scale_.shape == (2, 2)
     np.testing.assert_allclose(mixture.predict(ROWS) @ [1, 1], np.zeros(200), atol=1e-6)
@@ -283,8 +283,8 @@ def test_a_hierarchy_predicts_several_targets():
 def test_weights_reach_the_leaves(Mixture):
     y, weights = TARGETS[Mixture], np.arange(200) % 3
     start = np.repeat(ROWS[:, 0] > 0, weights)
-    weighted = two_levels(Mixture, tol=1e-2).fit(ROWS, y, weights.astype(float))
-    repeated = two_levels(Mixture, init=start, tol=1e-2)
+    weighted = two_levels(Mixture).fit(ROWS, y, weights.astype(float))
+    repeated = two_levels(Mixture, init=start)
     repeated.fit(np.repeat(ROWS, weights, axis=0), np.repeat(y, weights))
     assert weighted.log_likelihood_ == pytest.approx(
         repeated.log_likelihood_, rel=1e-3, abs=0.1

@@ -34,12 +34,12 @@ def one_line(n_samples=100, seed=0):
 
 
 def regressor(experts=None, **params):
-    params = {"n_experts": "auto", "tol": 1e-3, "random_state": 0} | params
+    params = {"n_experts": "auto", "tol": 1e-2, "random_state": 0} | params
     return MixtureOfExpertsRegressor(experts, **params)
 
 
 def classifier(experts=None, **params):
-    params = {"n_experts": "auto", "tol": 1e-3, "random_state": 0} | params
+    params = {"n_experts": "auto", "tol": 1e-2, "random_state": 0} | params
     return MixtureOfExpertsClassifier(experts, **params)
 
 

@@ -240,21 +240,7 @@ def test_progress_bars_show_starts_that_run_at_the_same_time(
     assert all("100%" in bar for bar in bars)
 
 
-# Last, since each of these needs new processes
-
-
-@each_level
-def test_workers_may_share_the_rows_as_read_only_memory(n_init):
-    with joblib.parallel_config(backend="loky", max_nbytes=1):
-        assert all(expert.read_only_ for expert in witnesses(n_init))
-
-
-@pytest.mark.parametrize("name", MIXTURES)
-def test_read_only_memory_changes_nothing(name):
-    expected = predictions(MIXTURES[name], 1)
-    with joblib.parallel_config(backend="loky", max_nbytes=1):
-        shared = predictions(MIXTURES[name], 2)
-    np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10)
+# Last, since these need new processes
 
 
 class Refuses(Ridge):
@@ -272,3 +258,17 @@ def test_an_error_in_a_worker_leaves_the_mixture_as_it_was(n_init):
     with joblib.parallel_config(backend="loky"), pytest.raises(ValueError, match="no"):
         mixture.fit(ROWS, Y)
     np.testing.assert_array_equal(mixture.predict(ROWS), before)
+
+
+@each_level
+def test_workers_may_share_the_rows_as_read_only_memory(n_init):
+    with joblib.parallel_config(backend="loky", max_nbytes=1):
+        assert all(expert.read_only_ for expert in witnesses(n_init))
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_read_only_memory_changes_nothing(name):
+    expected = predictions(MIXTURES[name], 1)
+    with joblib.parallel_config(backend="loky", max_nbytes=1):
+        shared = predictions(MIXTURES[name], 2)
+    np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10)

@@ -16,9 +16,9 @@ from sklearn_moe import (
 )
 
 # EM may take a hundred iterations to divide the few rows of a check, which are often
-# mere noise, and the checks ask nothing that three do not show. A gate that only
+# mere noise, and the checks ask nothing that two do not show. A gate that only
 # chooses may take as many as it likes.
-FEW = {"max_iter": 3}
+FEW = {"max_iter": 2}
 WEAK_AND_STRONG = [
     ("weak", LogisticRegression(C=0.1)),
     ("strong", LogisticRegression()),

@@ -92,10 +92,11 @@ MixtureOfExpertsClassifier.__doc__ = on_a_cluster(
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from sklearn_moe.dask import MixtureOfExpertsClassifier
-    >>> X = da.linspace(-3, 3, 300, chunks=100).reshape(-1, 1)
+    >>> X = da.linspace(-3, 3, 300, chunks=150).reshape(-1, 1)
     >>> y = abs(X[:, 0]) > 1.5
+    >>> moe = MixtureOfExpertsClassifier(n_experts=2, tol=0.01, random_state=0)
     >>> with Client(processes=False, dashboard_address=":0") as client:
-    ...     moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
+    ...     moe = moe.fit(X, y)
     >>> moe.predict(X)[[0, 150, -1]].compute(scheduler="sync")
     array([ True, False,  True])""",
 )

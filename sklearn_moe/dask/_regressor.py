@@ -97,10 +97,11 @@ noise model, default="gaussian"
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from sklearn_moe.dask import MixtureOfExpertsRegressor
-    >>> X = da.linspace(-3, 3, 300, chunks=100).reshape(-1, 1)
+    >>> X = da.linspace(-3, 3, 300, chunks=150).reshape(-1, 1)
     >>> y = abs(X[:, 0])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0, tol=0.01)
     >>> with Client(processes=False, dashboard_address=":0") as client:
-    ...     moe = MixtureOfExpertsRegressor(n_experts=2, sharing=0).fit(X, y)
+    ...     moe = moe.fit(X, y)
     >>> moe.predict(X)[[0, -1]].compute(scheduler="sync").round(1)
     array([3., 3.])""",
 )
