@@ -439,11 +439,15 @@ class MixtureDistribution:
         accuracy = 8 * EPS * max(1, -log_q)
 
         def excess_and_slope(rows, y):
-            some = self[rows]
+            weights = self.weights[rows]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                found = [
+                    block.log_tail_and_density(tail, y, rows)
+                    for block in self.components
+                ]
                 log_probability, log_density = (
-                    _log_average(some.weights, some._evaluate(name, y))
-                    for name in (f"log{tail}", "logpdf")
+                    _log_average(weights, np.concatenate(log_values, axis=-1))
+                    for log_values in zip(*found)
                 )
                 slope = np.exp(log_density - log_probability)
             return sign * (log_probability - log_q), slope
@@ -578,5 +582,9 @@ class MixtureDistribution:
 def _log_average(weights, log_values):
     """Return the logarithm of the mean over the components, given logarithms."""
     with np.errstate(divide="ignore"):
-        # For few components this is faster than SciPy's `logsumexp`.
-        return np.logaddexp.reduce(log_values + np.log(weights), axis=-1)
+        terms = log_values + np.log(weights)
+        # NumPy is slow at reductions of a short axis, unless it is the first.
+        terms = np.ascontiguousarray(np.moveaxis(terms, -1, 0))
+        largest = terms.max(axis=0)
+        shift = np.where(np.isfinite(largest), largest, 0)
+        return np.log(np.exp(terms - shift).sum(axis=0)) + shift
