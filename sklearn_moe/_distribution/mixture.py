@@ -394,14 +394,6 @@ class MixtureDistribution:
             axis=-1
         )
 
-    def _extremes(self, values):
-        """Return the extreme values of the components with positive weight."""
-        positive = np.broadcast_to(self._aligned_weights() > 0, values.shape)
-        return (
-            np.where(positive, values, np.inf).min(axis=-1),
-            np.where(positive, values, -np.inf).max(axis=-1),
-        )
-
     def _quantile(self, q, tail):
         """Return the points at which a tail, "cdf" or "sf", has the probability q."""
         find = self._count_quantile if self.discrete else self._continuous_quantile
@@ -431,7 +423,7 @@ class MixtureDistribution:
                 ],
                 axis=-1,
             )
-        lower, upper = self._extremes(ends)
+        lower, upper = _extremes(ends, self.weights > 0)
         if q == 0:
             return lower if below else upper
         sign, log_q = (1 if below else -1), np.log(q)
@@ -452,7 +444,11 @@ class MixtureDistribution:
                 slope = np.exp(log_density - log_probability)
             return sign * (log_probability - log_q), slope
 
-        start = self._of_the_likeliest(ends)
+        # Begin at the outermost of the components with twice the probability: at the
+        # quantile, no more than half of each lies outside.
+        most = self.weights.max(axis=1, keepdims=True)
+        outermost = _extremes(ends, self.weights >= np.minimum(2 * q, most))
+        start = outermost[0 if below else 1]
         return increasing_roots(excess_and_slope, lower, upper, start, accuracy)
 
     def _count_quantile(self, q, tail):
@@ -577,6 +573,14 @@ class MixtureDistribution:
             else:
                 values.append(block.evaluate("cdf", at))
         return self._average(np.concatenate(values, axis=-1))
+
+
+def _extremes(values, counted):
+    """Return the extreme values of those components in each row that are counted."""
+    return (
+        np.where(counted, values, np.inf).min(axis=-1),
+        np.where(counted, values, -np.inf).max(axis=-1),
+    )
 
 
 def _log_average(weights, log_values):
