@@ -458,28 +458,14 @@ class MixtureDistribution:
             return np.full(self.shape, np.inf)
         enough = q * (1 - 4 * EPS)
         # SciPy's quantiles of large counts are NaN, or take too long.
-        start = self._of_the_likeliest(self._rough_quantiles(q))
-        return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
-
-    def _of_the_likeliest(self, quantiles):
-        """Return the quantiles of the component with the largest weight in each row.
-
-        They are usually close to those of the mixture.
-        """
+        # Those of the likeliest component are usually close to those of the mixture.
         likeliest = self.weights.argmax(axis=1)[:, np.newaxis]
-        return np.take_along_axis(quantiles, likeliest, axis=1)[:, 0]
-
-    def _rough_quantiles(self, q, upper_tail=False):
-        """Return whole numbers close to the quantiles of components of counts.
-
-        They are quantiles of gamma distributions with the same mean and variance.
-        """
-        inverse = gammainccinv if upper_tail else gammaincinv
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            means, variances = self.means, self.scales**2
-            rough = inverse(means**2 / variances, q) * (variances / means)
-        # NaN results from a mean of zero, for which all counts are zero.
-        return np.floor(np.nan_to_num(rough, nan=0.0))
+        means, scales = (
+            np.take_along_axis(moments, likeliest, axis=1)[:, 0]
+            for moments in (self.means, self.scales)
+        )
+        start = _rough_counts(q, means, scales)
+        return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
 
     def _gaussian_crps(self, y):
         means, scales = self.means, self.scales
@@ -517,9 +503,10 @@ class MixtureDistribution:
         y = np.ceil(positive)
         # The part of a step below a target that is not a whole number.
         score += (y - positive) * (1 - 2 * self.cdf(np.floor(positive)))
+        moments = self.means, self.scales
         knots = [
-            *(self._rough_quantiles(level) for level in KNOT_LEVELS),
-            *(self._rough_quantiles(level, True) for level in KNOT_LEVELS[-2::-1]),
+            *(_rough_counts(level, *moments) for level in KNOT_LEVELS),
+            *(_rough_counts(level, *moments, True) for level in KNOT_LEVELS[-2::-1]),
             y[..., np.newaxis],
             np.zeros((*y.shape, 1)),
         ]
@@ -573,6 +560,19 @@ class MixtureDistribution:
             else:
                 values.append(block.evaluate("cdf", at))
         return self._average(np.concatenate(values, axis=-1))
+
+
+def _rough_counts(q, means, scales, upper_tail=False):
+    """Return whole numbers close to the quantiles of distributions of counts.
+
+    They are quantiles of gamma distributions with the same mean and variance.
+    """
+    inverse = gammainccinv if upper_tail else gammaincinv
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        variances = scales**2
+        rough = inverse(means**2 / variances, q) * (variances / means)
+    # NaN results from a mean of zero, for which all counts are zero.
+    return np.floor(np.nan_to_num(rough, nan=0.0))
 
 
 def _extremes(values, counted):
