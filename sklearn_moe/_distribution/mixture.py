@@ -394,14 +394,6 @@ class MixtureDistribution:
             axis=-1
         )
 
-    def _extremes(self, values):
-        """Return the extreme values of the components with positive weight."""
-        positive = np.broadcast_to(self._aligned_weights() > 0, values.shape)
-        return (
-            np.where(positive, values, np.inf).min(axis=-1),
-            np.where(positive, values, -np.inf).max(axis=-1),
-        )
-
     def _quantile(self, q, tail):
         """Return the points at which a tail, "cdf" or "sf", has the probability q."""
         find = self._count_quantile if self.discrete else self._continuous_quantile
@@ -431,7 +423,7 @@ class MixtureDistribution:
                 ],
                 axis=-1,
             )
-        lower, upper = self._extremes(ends)
+        lower, upper = _extremes(ends, self.weights > 0)
         if q == 0:
             return lower if below else upper
         sign, log_q = (1 if below else -1), np.log(q)
@@ -439,16 +431,24 @@ class MixtureDistribution:
         accuracy = 8 * EPS * max(1, -log_q)
 
         def excess_and_slope(rows, y):
-            some = self[rows]
+            weights = self.weights[rows]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                found = [
+                    block.log_tail_and_density(tail, y, rows)
+                    for block in self.components
+                ]
                 log_probability, log_density = (
-                    _log_average(some.weights, some._evaluate(name, y))
-                    for name in (f"log{tail}", "logpdf")
+                    _log_average(weights, np.concatenate(log_values, axis=-1))
+                    for log_values in zip(*found)
                 )
                 slope = np.exp(log_density - log_probability)
             return sign * (log_probability - log_q), slope
 
-        start = self._of_the_likeliest(ends)
+        # Begin at the outermost of the components with twice the probability: at the
+        # quantile, no more than half of each lies outside.
+        most = self.weights.max(axis=1, keepdims=True)
+        outermost = _extremes(ends, self.weights >= np.minimum(2 * q, most))
+        start = outermost[0 if below else 1]
         return increasing_roots(excess_and_slope, lower, upper, start, accuracy)
 
     def _count_quantile(self, q, tail):
@@ -458,28 +458,14 @@ class MixtureDistribution:
             return np.full(self.shape, np.inf)
         enough = q * (1 - 4 * EPS)
         # SciPy's quantiles of large counts are NaN, or take too long.
-        start = self._of_the_likeliest(self._rough_quantiles(q))
-        return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
-
-    def _of_the_likeliest(self, quantiles):
-        """Return the quantiles of the component with the largest weight in each row.
-
-        They are usually close to those of the mixture.
-        """
+        # Those of the likeliest component are usually close to those of the mixture.
         likeliest = self.weights.argmax(axis=1)[:, np.newaxis]
-        return np.take_along_axis(quantiles, likeliest, axis=1)[:, 0]
-
-    def _rough_quantiles(self, q, upper_tail=False):
-        """Return whole numbers close to the quantiles of components of counts.
-
-        They are quantiles of gamma distributions with the same mean and variance.
-        """
-        inverse = gammainccinv if upper_tail else gammaincinv
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            means, variances = self.means, self.scales**2
-            rough = inverse(means**2 / variances, q) * (variances / means)
-        # NaN results from a mean of zero, for which all counts are zero.
-        return np.floor(np.nan_to_num(rough, nan=0.0))
+        means, scales = (
+            np.take_along_axis(moments, likeliest, axis=1)[:, 0]
+            for moments in (self.means, self.scales)
+        )
+        start = _rough_counts(q, means, scales)
+        return smallest_integers(lambda rows, y: self[rows].cdf(y) >= enough, start)
 
     def _gaussian_crps(self, y):
         means, scales = self.means, self.scales
@@ -517,9 +503,10 @@ class MixtureDistribution:
         y = np.ceil(positive)
         # The part of a step below a target that is not a whole number.
         score += (y - positive) * (1 - 2 * self.cdf(np.floor(positive)))
+        moments = self.means, self.scales
         knots = [
-            *(self._rough_quantiles(level) for level in KNOT_LEVELS),
-            *(self._rough_quantiles(level, True) for level in KNOT_LEVELS[-2::-1]),
+            *(_rough_counts(level, *moments) for level in KNOT_LEVELS),
+            *(_rough_counts(level, *moments, True) for level in KNOT_LEVELS[-2::-1]),
             y[..., np.newaxis],
             np.zeros((*y.shape, 1)),
         ]
@@ -575,8 +562,33 @@ class MixtureDistribution:
         return self._average(np.concatenate(values, axis=-1))
 
 
+def _rough_counts(q, means, scales, upper_tail=False):
+    """Return whole numbers close to the quantiles of distributions of counts.
+
+    They are quantiles of gamma distributions with the same mean and variance.
+    """
+    inverse = gammainccinv if upper_tail else gammaincinv
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        variances = scales**2
+        rough = inverse(means**2 / variances, q) * (variances / means)
+    # NaN results from a mean of zero, for which all counts are zero.
+    return np.floor(np.nan_to_num(rough, nan=0.0))
+
+
+def _extremes(values, counted):
+    """Return the extreme values of those components in each row that are counted."""
+    return (
+        np.where(counted, values, np.inf).min(axis=-1),
+        np.where(counted, values, -np.inf).max(axis=-1),
+    )
+
+
 def _log_average(weights, log_values):
     """Return the logarithm of the mean over the components, given logarithms."""
     with np.errstate(divide="ignore"):
-        # For few components this is faster than SciPy's `logsumexp`.
-        return np.logaddexp.reduce(log_values + np.log(weights), axis=-1)
+        terms = log_values + np.log(weights)
+        # NumPy is slow at reductions of a short axis, unless it is the first.
+        terms = np.ascontiguousarray(np.moveaxis(terms, -1, 0))
+        largest = terms.max(axis=0)
+        shift = np.where(np.isfinite(largest), largest, 0)
+        return np.log(np.exp(terms - shift).sum(axis=0)) + shift
