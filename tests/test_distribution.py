@@ -262,7 +262,7 @@ def test_counts_that_are_all_zero_are_certain(mean):
     np.testing.assert_array_equal(distribution.crps([2]), [2])
 
 
-@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [[0.5]], "median", [0.5, None]])
+@pytest.mark.parametrize("q", [[], -0.1, 1.1, np.nan, [[0.5]], "median", [0.5, None]])
 def test_levels_that_are_none_are_refused(q):
     distribution = gaussians([1.0], [0.0], [1.0])
     with pytest.raises(ValueError, match="a number between 0 and 1"):

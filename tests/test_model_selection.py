@@ -663,6 +663,9 @@ def test_the_estimator_is_not_changed():
         (regressor([("a", Ridge())]), [1], ValueError, r"given as 'experts', 1"),
         (regressor(), [], ValueError, "'n_experts' is empty"),
         (regressor(), [0], ValueError, "'n_experts' parameter"),
+        (regressor(), 3, TypeError, "n_experts must be a list .*; got 3"),
+        (regressor(), None, TypeError, "n_experts must be a list .*; got None"),
+        (regressor(), "bic", TypeError, "n_experts must be a list .*; got 'bic'"),
     ],
 )
 def test_what_has_no_number_to_choose_is_refused(estimator, numbers, error, message):

@@ -644,3 +644,17 @@ def test_a_summary_of_a_common_scale_is_refused(npreg):
     data = pd.read_csv(DATA / "NPreg.csv")
     with pytest.raises(TypeError, match=r"scale for each expert.*common_scale=True"):
         summary(npreg, data[["x"]], data["yn"])
+
+
+@pytest.mark.parametrize("df", [1.0, 3.0, 30.0])
+def test_quantiles_of_student_t_have_the_sign_of_their_tail_at_any_level(df):
+    distribution = StudentTNoise.distribution
+    levels = np.logspace(-300, -1, 100)
+    quantiles = distribution.ppf(levels, df)
+    assert (np.diff(quantiles) > 0).all()
+    assert quantiles[-1] < 0
+    np.testing.assert_array_equal(distribution.isf(levels, df), -quantiles)
+    moderate = levels > 1e-100
+    np.testing.assert_allclose(
+        distribution.cdf(quantiles[moderate], df), levels[moderate], rtol=1e-9
+    )

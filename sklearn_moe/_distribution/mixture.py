@@ -217,7 +217,7 @@ class MixtureDistribution:
             `cdf` is not below the level.
         """
         levels = np.asarray(q)
-        numbers = levels.ndim < 2 and levels.dtype.kind in "biuf"
+        numbers = levels.ndim < 2 and levels.size and levels.dtype.kind in "biuf"
         if not numbers or not np.all((levels >= 0) & (levels <= 1)):
             raise ValueError(
                 f"q must be a number between 0 and 1, or a list of them; got {q!r}."

@@ -251,14 +251,18 @@ def stack_outputs(outputs, names, *, of_training=False):
     limit = LARGEST_TO_SQUARE if of_training else np.finfo(np.float64).max
     dtype = np.result_type(*(output.values for output in outputs))
     for name, output in zip(names, outputs):
-        largest = float(np.abs(output.values).max(initial=0))
+        size = np.abs(output.values)
+        largest = float(size.max(initial=0))
         if not largest <= limit:
             found = "NaN or infinity"
             if np.isfinite(largest):
                 found = f"{largest:.3g}, whose square overflows"
+            fine = size.astype(np.float64) <= limit
+            rows = ~fine.reshape(len(size), -1).all(axis=1)
             raise ValueError(
-                f"Expert {name!r} predicted {found}. Scale its features, "
-                "regularise it, or choose another estimator."
+                f"Expert {name!r} predicted {found} for {rows.sum()} of {len(rows)} "
+                "rows. Look whether these rows are far from the others; scale its "
+                "features, regularise it, or choose another estimator."
             )
         if largest > LARGEST_FLOAT32_TO_SQUARE:
             dtype = np.dtype(np.float64)

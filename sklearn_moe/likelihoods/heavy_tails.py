@@ -64,14 +64,31 @@ laplace = Laplace(name="laplace")
 
 
 class StudentT(type(stats.t)):  # type: ignore[misc]
-    """SciPy's distribution, without its branch for infinite degrees of freedom.
+    """SciPy's distribution for finite degrees of freedom, with quantiles of all levels.
 
-    That branch repeats the constants of the density, the slowest part, for each target.
+    SciPy's branch for infinite ones repeats the constants of the density, the slowest
+    part, for each target, and its quantiles of levels below 1e-200 may be infinite and
+    of the wrong sign.
     """
 
     def _logpdf(self, x, df):
-        constant = np.log(poch(df / 2, 0.5)) - 0.5 * np.log(np.pi * df)
-        return constant - (df + 1) / 2 * np.log1p(x * x / df)
+        return _log_peak(df) - (df + 1) / 2 * np.log1p(x * x / df)
+
+    def _ppf(self, q, df):
+        quantile = super()._ppf(q, df)
+        # Far out the distribution function is a power of the distance.
+        log_distance = (_log_peak(df) - np.log(q) + (df - 1) / 2 * np.log(df)) / df
+        failed = (q < 0.5) & (quantile > 0)
+        with np.errstate(over="ignore"):
+            far = -np.exp(np.where(failed, log_distance, 0))
+        return np.where(failed, far, quantile)
+
+    def _isf(self, q, df):
+        return -self._ppf(q, df)
+
+
+def _log_peak(df):
+    return np.log(poch(df / 2, 0.5)) - 0.5 * np.log(np.pi * df)
 
 
 student_t = StudentT(name="t")

@@ -159,6 +159,11 @@ def select_n_experts(
     random_state = check_random_state(random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     doubles = isinstance(n_experts, str) and n_experts == "auto"
+    if not doubles and (isinstance(n_experts, str) or not np.iterable(n_experts)):
+        raise TypeError(
+            "n_experts must be a list of numbers to compare, such as [1, 2, 4], or "
+            f"'auto'; got {n_experts!r}."
+        )
     if cv is None and (doubles or one_standard_error):
         raise ValueError(
             "n_experts='auto' and one_standard_error=True need held-out rows, but "
