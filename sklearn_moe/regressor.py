@@ -222,7 +222,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         standard deviation of each expert, and of each output if there are several, in
         the units of y.
     expert_share_ : ndarray of shape (n_experts,)
-        Mean responsibility of each expert for the training rows.
+        Mean responsibility of each expert for the training rows, at the end of EM. If
+        `calibrate` has refitted the gate afterwards, see `predict_gate` for whom it
+        trusts.
     expert_load_ : ndarray of shape (n_experts,)
         Fraction of the weight of all rows that each expert was trained on.
     sharing_ : float
