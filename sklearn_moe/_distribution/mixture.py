@@ -158,7 +158,7 @@ class MixtureDistribution:
         )
         if len(self.shape) == 2:
             log_density = log_density.sum(axis=-2)
-        return _log_average(self.weights, log_density)
+        return _log_average(self._log_weights, log_density)
 
     def pdf(self, y: ArrayLike) -> np.ndarray:
         """Return the joint density of all outputs; for counts, their probability.
@@ -383,6 +383,11 @@ class MixtureDistribution:
             axis=-1,
         )
 
+    @property
+    def _log_weights(self):
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights)
+
     def _aligned_weights(self):
         """Return the weights in a shape that broadcasts against the components."""
         return self.weights if len(self.shape) == 1 else self.weights[:, np.newaxis]
@@ -430,15 +435,17 @@ class MixtureDistribution:
         # In the tails, rounding errors grow with the logarithm of the probability.
         accuracy = 8 * EPS * max(1, -log_q)
 
+        log_weights = self._log_weights
+
         def excess_and_slope(rows, y):
-            weights = self.weights[rows]
+            own = log_weights[rows]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
                 found = [
                     block.log_tail_and_density(tail, y, rows)
                     for block in self.components
                 ]
                 log_probability, log_density = (
-                    _log_average(weights, np.concatenate(log_values, axis=-1))
+                    _log_average(own, np.concatenate(log_values, axis=-1))
                     for log_values in zip(*found)
                 )
                 slope = np.exp(log_density - log_probability)
@@ -583,12 +590,11 @@ def _extremes(values, counted):
     )
 
 
-def _log_average(weights, log_values):
+def _log_average(log_weights, log_values):
     """Return the logarithm of the mean over the components, given logarithms."""
+    # NumPy is slow at reductions of a short axis, unless it is the first.
+    terms = np.ascontiguousarray(np.moveaxis(log_values + log_weights, -1, 0))
+    largest = terms.max(axis=0)
+    shift = np.where(np.isfinite(largest), largest, 0)
     with np.errstate(divide="ignore"):
-        terms = log_values + np.log(weights)
-        # NumPy is slow at reductions of a short axis, unless it is the first.
-        terms = np.ascontiguousarray(np.moveaxis(terms, -1, 0))
-        largest = terms.max(axis=0)
-        shift = np.where(np.isfinite(largest), largest, 0)
         return np.log(np.exp(terms - shift).sum(axis=0)) + shift
