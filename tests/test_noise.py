@@ -646,7 +646,7 @@ def test_a_summary_of_a_common_scale_is_refused(npreg):
         summary(npreg, data[["x"]], data["yn"])
 
 
-@pytest.mark.parametrize("df", [1.0, 3.0, 30.0])
+@pytest.mark.parametrize("df", [1.0, 2.5, 5.0])
 def test_quantiles_of_student_t_have_the_sign_of_their_tail_at_any_level(df):
     distribution = StudentTNoise.distribution
     levels = np.logspace(-300, -1, 100)

@@ -67,8 +67,8 @@ class StudentT(type(stats.t)):  # type: ignore[misc]
     """SciPy's distribution for finite degrees of freedom, with quantiles of all levels.
 
     SciPy's branch for infinite ones repeats the constants of the density, the slowest
-    part, for each target, and its quantiles of levels below 1e-200 may be infinite and
-    of the wrong sign.
+    part, for each target. Its quantiles of tiny levels may be infinite and of the wrong
+    sign; in older versions they end at 1e100.
     """
 
     def _logpdf(self, x, df):
@@ -78,10 +78,10 @@ class StudentT(type(stats.t)):  # type: ignore[misc]
         quantile = super()._ppf(q, df)
         # Far out the distribution function is a power of the distance.
         log_distance = (_log_peak(df) - np.log(q) + (df - 1) / 2 * np.log(df)) / df
-        failed = (q < 0.5) & (quantile > 0)
+        far = (q < 0.5) & ((log_distance > np.log(1e9 * df)) | (quantile > 0))
         with np.errstate(over="ignore"):
-            far = -np.exp(np.where(failed, log_distance, 0))
-        return np.where(failed, far, quantile)
+            power = -np.exp(np.where(far, log_distance, 0))
+        return np.where(far, power, quantile)
 
     def _isf(self, q, df):
         return -self._ppf(q, df)
