@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_moe import SoftmaxGate
+from sklearn_moe import MixtureOfExpertsRegressor, SoftmaxGate, kernels
 from sklearn_moe.gates._objective import MAX_DENSE_HESSIAN
 
 
@@ -322,3 +322,28 @@ def test_clipping_leaves_missing_values_and_sparse_zeros_alone(iris):
 def test_a_clip_that_is_not_positive_is_refused(iris, clip):
     with pytest.raises(ValueError, match="'clip'"):
         SoftmaxGate(clip=clip).fit(*iris)
+
+
+@pytest.mark.parametrize("assignment", ["soft", "hard", "expert_choice", None])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.filterwarnings("ignore:Experts .* lost their rows")
+def test_the_kernel_need_not_convert_the_targets_in_each_batch(
+    assignment, dtype, monkeypatch
+):
+    given = []
+
+    def cross_entropy(logits, targets, *arguments):
+        given.append(targets)
+        return unwatched(logits, targets, *arguments)
+
+    unwatched = kernels.softmax_cross_entropy
+    monkeypatch.setattr(kernels, "softmax_cross_entropy", cross_entropy)
+    X = np.random.default_rng(0).standard_normal((300, 2)).astype(dtype)
+    if assignment is None:
+        SoftmaxGate().fit(X, soft_targets(300, 3).astype(dtype))
+    else:
+        MixtureOfExpertsRegressor(n_experts=3, assignment=assignment, tol=1.0).fit(
+            X, np.abs(X[:, 0])
+        )
+    assert given
+    assert all(t.flags.f_contiguous and t.dtype == np.float64 for t in given)

@@ -106,6 +106,8 @@ class LossFunction:
         penalty *= seen.share
         gradient *= seen.share
         cross_entropy = 0.0
+        # Once for all batches: the kernel would convert all targets in each of them.
+        targets = np.asarray(targets, np.float64, order="F")
         for rows in cached_batches(*targets.shape):
             design = seen.design[rows]
             loss, derivative, own = kernels.softmax_cross_entropy(
@@ -333,6 +335,8 @@ class SoftmaxObjective:
         log_weights, loss = None, self._loss
         if self._rows.in_one_block:
             log_weights = np.empty((self._rows.n_samples, self._shape[0]), order="F")
+            # Once for all evaluations.
+            targets = np.asarray(targets, np.float64, order="F")
         if loss.load_balance:
             load = self._rows.total(_load_of, self.seen.of_all, targets)
             loss = replace(loss, load=load / self._share)

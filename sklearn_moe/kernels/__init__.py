@@ -289,7 +289,8 @@ def softmax_cross_entropy(logits, targets, sample_weight, first=0):
         Finite logits of `n_rows` consecutive rows. The array is overwritten by the
         logarithm of their softmax if it is in Fortran order and of float64.
     targets : ndarray of shape (n_samples, n_classes)
-        Non-negative targets. Rows sum to one.
+        Non-negative targets. Rows sum to one. All of them are converted in each call
+        unless they are in Fortran order and of float64.
     sample_weight : ndarray of shape (n_samples,)
     first : int, default=0
         Index of the row to which the first logits belong.
