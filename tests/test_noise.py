@@ -211,10 +211,11 @@ def test_the_error_about_what_is_no_noise_says_what_there_is(noise):
     assert repr(noise) in str(caught.value)
 
 
-def test_degrees_of_freedom_that_are_not_positive_are_refused():
+@pytest.mark.parametrize("df", [0, -1.0, np.nan, np.inf, "auto"])
+def test_degrees_of_freedom_that_are_not_positive_and_finite_are_refused(df):
     X = np.arange(20.0).reshape(-1, 1)
-    noise = StudentTNoise(df=0)
-    with pytest.raises(ValueError, match="df of StudentTNoise must be positive"):
+    noise = StudentTNoise(df=df)
+    with pytest.raises(ValueError, match=f"df of StudentTNoise must be .*got {df!r}"):
         MixtureOfExpertsRegressor(n_experts=1, noise=noise).fit(X, X[:, 0])
 
 

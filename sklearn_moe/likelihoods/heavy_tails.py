@@ -1,6 +1,7 @@
 """Noise with heavy tails, for which experts are fitted with less weight on outliers."""
 
 from abc import abstractmethod
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -87,11 +88,12 @@ class StudentT(type(stats.t)):  # type: ignore[misc]
         return -self._ppf(q, df)
 
 
-def _log_peak(df):
-    return np.log(poch(df / 2, 0.5)) - 0.5 * np.log(np.pi * df)
-
-
 student_t = StudentT(name="t")
+
+
+def _log_peak(df):
+    """Return the logarithm of the density at the centre, for a scale of one."""
+    return np.log(poch(df / 2, 0.5)) - 0.5 * np.log(np.pi * df)
 
 
 @saved_as_dict
@@ -219,9 +221,12 @@ class StudentTNoise(HeavyTailedNoise):
         self.reweight = reweight
 
     def fit(self, target: Target, location: np.ndarray, weights: np.ndarray) -> Self:
-        if self.df is not None and not self.df > 0:
+        if self.df is not None and not (
+            isinstance(self.df, Real) and 0 < self.df < np.inf
+        ):
             raise ValueError(
-                f"The df of StudentTNoise must be positive, or None; got {self.df!r}."
+                "The df of StudentTNoise must be positive and finite, or None to be "
+                f"estimated; got {self.df!r}. Gaussian noise has infinite df."
             )
         errors = target.y[:, np.newaxis] - location
         variance = ErrorSums.of(errors**2, weights).mean(default=target.spread**2)
